@@ -1,0 +1,1 @@
+//! The six agents: inputs, prompt, artifact type.

@@ -1,0 +1,1 @@
+//! Prompts and bodies from minijinja templates; undefined values are errors.

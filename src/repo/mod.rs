@@ -1,0 +1,139 @@
+//! The git repository in the domain's words, through libgit2 alone: no `git` program, hook, filter, fsmonitor
+//! or configured command is ever run.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::diff::Diff;
+
+/// What the day needs of a repository.
+pub(crate) trait Repository: Send + Sync {
+    /// Settles on the branch that commits go to and checks it out (SPEC: branch). Refuses tags, fork refs,
+    /// unborn branches, modified tracked files, and merges that conflict.
+    fn prepare_branch(&self) -> BoxFuture<'_, Result<Branch, RepoError>>;
+
+    /// Full SHA of HEAD.
+    fn head(&self) -> anyhow::Result<String>;
+
+    /// Untracked, unignored files of the work tree, `/`-separated.
+    fn untracked(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// HEAD → work tree, without ignored files and without the untracked files named in `except`.
+    fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
+
+    /// The day diff: `base` → `commit`, merges from the base branch excluded, renames detected.
+    fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff>;
+
+    /// Commits exactly `paths` as they stand in the work tree (deleted files as deletions) on top of HEAD and
+    /// returns the new SHA; HEAD's SHA where nothing changed.
+    fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String>;
+
+    /// Content of `path` in `commit`; `None` where it is absent.
+    fn show(&self, commit: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
+
+    /// All paths of `commit`.
+    fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>>;
+
+    /// Whether `ancestor` is reachable from `commit` (or is it); false where either is unknown.
+    fn is_ancestor(&self, ancestor: &str, commit: &str) -> anyhow::Result<bool>;
+
+    /// Moves untracked, unignored files out of the work tree, so that a test run judges the commit alone.
+    /// [`Repository::restore_untracked`] brings them back; an interrupted run's files come back at the next start.
+    fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Undoes [`Repository::set_untracked_aside`].
+    fn restore_untracked(&self) -> anyhow::Result<()>;
+
+    /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
+    fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Pushes `branch` to the remote that the settings allow, never forced.
+    fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;
+}
+
+/// The branch of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Branch {
+    /// Short name, e.g. `pace/sprint`.
+    pub name: String,
+    /// The branch that reviews go to, e.g. `main`.
+    pub base: String,
+    /// SHA of HEAD after checkout and merge.
+    pub head: String,
+    /// What was done, for the log: created, checked out, merged `main`.
+    pub actions: Vec<String>,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pushed {
+    /// The remote's branch is now at the pushed commit; the URL carries no credential.
+    To(String),
+    /// Nothing was pushed, and why.
+    Skipped(String),
+}
+
+/// A refusal of the repository that maps to an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RepoError {
+    /// Exit 2: the repository or the trigger must be mended first.
+    #[error("{0}")]
+    Unusable(String),
+    /// Exit 3: the base branch's plan edits cannot be merged.
+    #[error("merging {base} into {branch} conflicts in {}; resolve it by hand and push", files.join(", "))]
+    Conflict {
+        base: String,
+        branch: String,
+        files: Vec<String>,
+    },
+    /// Exit 4: the sprint branch could not be pushed.
+    #[error("push of {branch} failed: {reason}")]
+    Push { branch: String, reason: String },
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// What decides on the branch; from settings and the CI's own variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct BranchRules {
+    /// `PACE_BRANCH`.
+    pub wanted: Option<String>,
+    /// `PACE_BASE_BRANCH`, else the CI's default branch.
+    pub base: Option<String>,
+    /// The ref that CI names.
+    pub ci_ref: Option<CiRef>,
+}
+
+/// The ref a CI run was started on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CiRef {
+    Branch(String),
+    Tag(String),
+    /// A pull request from another repository.
+    Fork(String),
+}
+
+/// Who commits and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub name: String,
+    pub email: String,
+}
+
+/// Whether and how to push.
+#[derive(Debug, Clone)]
+pub(crate) struct PushRules {
+    /// Why nothing is pushed; `None` = push.
+    pub never: Option<String>,
+    /// User name, token and the URL prefix (scheme, host, port) that the token may be sent to.
+    pub credential: Option<(String, crate::secret::Secret, String)>,
+}
+
+/// Root of the work tree that contains `from`.
+pub(crate) fn discover(_from: &std::path::Path) -> Result<PathBuf, RepoError> {
+    Err(RepoError::Unusable("to be written".into()))
+}

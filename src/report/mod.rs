@@ -1,0 +1,1 @@
+//! Events and decisions → lines, Markdown and tables. The only room that prints.

@@ -1,0 +1,31 @@
+//! Runs child processes. Every child of pace goes through here; nothing else starts a process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::observation::CommandRun;
+
+/// A shell command for a child process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Command {
+    /// Given to `sh -c`.
+    pub script: String,
+    pub dir: PathBuf,
+    /// Added to the fixed environment list, e.g. report settings of a quiet test runner.
+    pub env: Vec<(String, String)>,
+    pub timeout: Duration,
+    /// The complete output goes here (capped); head and tail are returned in any case.
+    pub spool: Option<PathBuf>,
+}
+
+/// Runs commands, confined as far as the machine allows.
+pub(crate) trait Sandbox: Send + Sync {
+    /// Runs `command` to its end or its time-out and ends the whole process tree. An `Err` means that the
+    /// shell itself could not be started; a failing command is an `Ok` with its exit.
+    fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>>;
+
+    /// How children are confined, in words for the log, the summary and `handoff.yaml`, e.g. `off`.
+    fn describe(&self) -> String;
+}

@@ -2,12 +2,21 @@
 //!
 //! Agents yield artifacts, artifacts yield a decision, the decision yields outputs and an exit code. The
 //! binary owns the verdict: a model's claim counts only where it matches what the binary observed itself.
+//!
+//! The rooms: `settings` reads the environment, `store` the plan and `.pace/`, `repo` the git repository;
+//! `agent` runs the six agents in one loop with `llm` and `tool`; `evidence` observes, `domain` decides; `day`
+//! tells the whole in order; `journal` records it; `platform` and `report` publish it. `command` puts the
+//! concrete parts together, one file a verb.
 
 mod agent;
+mod cli;
+mod command;
+mod day;
 mod domain;
 mod error;
 mod evidence;
 pub mod exit;
+mod http;
 mod journal;
 mod llm;
 mod platform;
@@ -20,3 +29,11 @@ mod secret;
 mod settings;
 mod store;
 mod tool;
+
+use std::ffi::OsString;
+
+/// Runs pace with `arguments` (without the program's name) in `environment`; the exit code as documented in
+/// [`exit`].
+pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    command::main(arguments, environment)
+}

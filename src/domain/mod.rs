@@ -9,6 +9,7 @@ pub(crate) mod hold;
 pub(crate) mod money;
 pub(crate) mod observation;
 pub(crate) mod plan;
+pub(crate) mod terms;
 
 use std::fmt;
 

@@ -100,7 +100,8 @@ pub(crate) enum Stop {
 }
 
 /// A model call that brought no reply.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ModelError {
     /// 401, 403: the credential is wrong or lacks a permission.
     #[error("the model provider refused the credential ({status}): {message}")]

@@ -1,0 +1,310 @@
+//! FORGE builds test-first. The binary commits its work and fills what only the binary can know.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::report::fill;
+use super::tests::ProjectTests;
+use super::turns::{self, Answer, End, Finish, Task};
+use super::{AgentError, Desk, yaml};
+use crate::domain::Agent;
+use crate::domain::artifact::{Handoff, HandoffFile, StoryCard};
+use crate::domain::backlog::Entry;
+use crate::domain::diff::Diff;
+use crate::domain::observation::{TestRun, TestStatus};
+use crate::evidence::files::{FileKind, kind_of};
+use crate::llm::{ToolCall, ToolSpec};
+use crate::schema;
+use crate::tool::door::Door;
+use crate::tool::{self, ToolBox};
+
+const AGENT: Agent = Agent::Forge;
+const CONFIRM_RED_PHASE: &str = "confirm_red_phase";
+const COMPLETE_HANDOFF: &str = "complete_handoff";
+
+/// What a round of FORGE starts from.
+pub(crate) struct Inputs<'a> {
+    pub card: &'a StoryCard,
+    /// Why the attempt before was held.
+    pub hold_reason: Option<&'a str>,
+    /// The test run on the day base; `None` where the project has no tests.
+    pub baseline: Option<&'a TestRun>,
+    /// Open advisories, on a clearance day.
+    pub backlog: &'a [Entry],
+    /// The commit on which the day's first attempt started.
+    pub base: &'a str,
+    /// Untracked files that were there before the run: never committed unless FORGE wrote them.
+    pub untracked: &'a BTreeSet<String>,
+    /// The red phase was confirmed in an earlier round of this run.
+    pub red_confirmed: bool,
+}
+
+/// How a round ended.
+pub(crate) enum Round {
+    /// Committed and handed off.
+    HandedOff(Handoff),
+    /// No valid handoff; the stop reason.
+    Stopped(String),
+}
+
+/// Runs one round of FORGE and commits its work.
+pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, AgentError> {
+    let start = changes_since(desk, inputs.base).await?;
+    let bench = tool::Bench::new(&desk.root, Door::forge(&desk.root, desk.terms)?);
+    let tests = ProjectTests::of(desk);
+    let task = Task {
+        agent: AGENT,
+        model: &desk.terms.model,
+        system: desk.prompt(AGENT, "system", &())?,
+        user: desk.prompt(AGENT, "user", &Prompt::new(inputs)?)?,
+        tools: tools(desk, &bench, tests.clone()),
+        max_calls: desk.terms.max_iterations,
+        max_tokens: 16_384,
+    };
+    let mut finish = Closing {
+        desk,
+        inputs,
+        written: bench.written(),
+        door: bench.door(),
+        tests,
+        red: inputs.red_confirmed,
+        red_needed: desk.terms.tdd && !has_production(&start),
+    };
+    match turns::run(desk, task, &mut finish).await? {
+        End::Done { output, calls } => commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff),
+        End::Stopped { reason, .. } => Ok(Round::Stopped(reason)),
+    }
+}
+
+fn tools(desk: &Desk<'_>, bench: &tool::Bench, tests: Option<Arc<ProjectTests>>) -> ToolBox {
+    let mut tools = ToolBox::default();
+    tools.reading(bench).writing(bench).shell(
+        bench,
+        desk.sandbox.clone(),
+        std::time::Duration::from_millis(desk.terms.command_timeout_ms),
+    );
+    if let Some(tests) = tests {
+        tools.tests(tests);
+    }
+    tools
+}
+
+#[derive(Serialize)]
+struct Prompt<'a> {
+    card: String,
+    hold_reason: Option<&'a str>,
+    baseline: Option<String>,
+    failing_before: Vec<&'a str>,
+    backlog: &'a [Entry],
+}
+
+impl<'a> Prompt<'a> {
+    fn new(inputs: &Inputs<'a>) -> anyhow::Result<Self> {
+        Ok(Self {
+            card: yaml(inputs.card)?,
+            hold_reason: inputs.hold_reason,
+            baseline: inputs.baseline.map(TestRun::summary),
+            failing_before: inputs
+                .baseline
+                .map(|run| run.names(TestStatus::Failed).collect())
+                .unwrap_or_default(),
+            backlog: inputs.backlog,
+        })
+    }
+}
+
+/// The tools that steer and end FORGE's loop.
+struct Closing<'a> {
+    desk: &'a Desk<'a>,
+    inputs: &'a Inputs<'a>,
+    written: tool::Written,
+    door: Arc<Door>,
+    tests: Option<Arc<ProjectTests>>,
+    red: bool,
+    red_needed: bool,
+}
+
+/// What FORGE hands off: its own words and the files to commit.
+struct Closed {
+    submission: Value,
+    paths: Vec<String>,
+}
+
+impl Finish for Closing<'_> {
+    type Output = Closed;
+
+    fn specs(&self) -> Vec<ToolSpec> {
+        let mut handoff = schema::submission("handoff");
+        if let Some(fields) = handoff["properties"].as_object_mut() {
+            fields.insert("commit".into(), json!({"type": "string", "description": "Ignored: pace makes the commit."}));
+        }
+        vec![
+            ToolSpec {
+                name: CONFIRM_RED_PHASE.into(),
+                description: "Confirm that the new tests fail before any production code changes. pace runs them."
+                    .into(),
+                input_schema: json!({
+                    "type": "object",
+                    "properties": {
+                        "tests_written": {
+                            "type": "array", "items": {"type": "string"}, "minItems": 1,
+                            "description": "Test files or test names written today."
+                        },
+                        "failing_tests": {
+                            "type": "array", "items": {"type": "string"},
+                            "description": "The tests that fail now."
+                        }
+                    },
+                    "required": ["tests_written"],
+                    "additionalProperties": false
+                }),
+            },
+            ToolSpec {
+                name: COMPLETE_HANDOFF.into(),
+                description: "Hand off your finished work and end. pace commits it and fills the commit.".into(),
+                input_schema: handoff,
+            },
+        ]
+    }
+
+    fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Closed>, AgentError>> {
+        Box::pin(async move {
+            if call.name == CONFIRM_RED_PHASE { self.confirm_red_phase(&call.input).await } else { self.hand_off(&call.input).await }
+        })
+    }
+}
+
+impl Closing<'_> {
+    async fn confirm_red_phase(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
+        if input["tests_written"].as_array().is_none_or(Vec::is_empty) {
+            return Ok(Answer::Refused("tests_written: name the test files or tests that you wrote".into()));
+        }
+        let (true, Some(tests)) = (self.desk.terms.tdd, self.tests.clone()) else {
+            return Ok(Answer::Noted("Noted. The red phase is not required here.".into()));
+        };
+        let diff = self.changes().await?;
+        if let Some(file) = diff.files.iter().find(|f| kind_of(&f.path) == FileKind::Production) {
+            return Ok(Answer::Refused(format!(
+                "{} already changed in this round: a red phase is confirmed before any production change",
+                file.path
+            )));
+        }
+        if diff.files.is_empty() {
+            return Ok(Answer::Refused("no file changed yet: write the tests first".into()));
+        }
+        self.desk.step(AGENT, format!("Confirming the red phase: {} ...", tests.command()));
+        let run = self.desk.journal.step("red", &diff, async { tests.observe().await }).await?;
+        if run.run.exit.ok() {
+            return Ok(Answer::Refused(format!(
+                "the tests pass ({}): a red phase needs tests that fail for what is not built yet",
+                run.summary()
+            )));
+        }
+        self.red = true;
+        let failing: Vec<_> = run.names(TestStatus::Failed).take(20).collect();
+        Ok(Answer::Noted(format!("Red phase confirmed ({}). Failing now: {}", run.summary(), failing.join(", "))))
+    }
+
+    async fn hand_off(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
+        if let Err(problems) = schema::validate_submission("handoff", input) {
+            return Ok(Answer::Refused(problems.join("\n")));
+        }
+        let diff = self.changes().await?;
+        let outside: Vec<_> =
+            diff.files.iter().filter_map(|f| self.door.check_write(&f.path).err().map(|why| format!("{}: {why}", f.path))).collect();
+        if !outside.is_empty() {
+            return Ok(Answer::Refused(format!(
+                "files changed that you may not change; undo that first:\n{}",
+                outside.join("\n")
+            )));
+        }
+        if self.red_needed && !self.red && self.tests.is_some() && has_production(&diff) {
+            return Ok(Answer::Refused(
+                "production code changed without a confirmed red phase: take the production change back, see the new \
+                 tests fail, call `confirm_red_phase`, then build"
+                    .into(),
+            ));
+        }
+        self.desk.events.emit(crate::domain::event::Event::Step {
+            agent: AGENT,
+            text: "Calling complete_handoff.".into(),
+        });
+        Ok(Answer::Done(Closed {
+            submission: input.clone(),
+            paths: diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect(),
+        }))
+    }
+
+    /// HEAD → work tree without what is not FORGE's.
+    async fn changes(&self) -> Result<Diff, AgentError> {
+        let written = self.written.paths();
+        let except = self.inputs.untracked.difference(&written).cloned().collect();
+        let day = format!(".pace/day-{}/", self.desk.terms.day);
+        Ok(self
+            .desk
+            .journal
+            .step("work-diff", &written, async {
+                let mut diff = self.desk.repo.work_diff(&except)?;
+                diff.files.retain(|f| !f.path.starts_with(&day));
+                anyhow::Ok(diff)
+            })
+            .await?)
+    }
+}
+
+async fn commit(
+    desk: &Desk<'_>,
+    inputs: &Inputs<'_>,
+    closed: Closed,
+    red: bool,
+    calls: u32,
+) -> Result<Handoff, AgentError> {
+    let message = desk.templates.render(
+        "commit.txt.j2",
+        &json!({
+            "subject": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
+            "body": closed.submission["approach"],
+            "day": desk.terms.day,
+            "sprint": desk.terms.sprint,
+        }),
+    )?;
+    let commit: String =
+        desk.journal.step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) }).await?;
+    let files: Vec<_> = changes_between(desk, inputs.base, &commit)
+        .await?
+        .files
+        .into_iter()
+        .map(|f| HandoffFile { path: f.path, change: f.change })
+        .collect();
+    let filled = [
+        ("day", json!(desk.terms.day)),
+        ("agent", json!(AGENT)),
+        ("commit", json!(commit)),
+        ("tdd_red_phase_confirmed", json!(red)),
+        ("iterations_used", json!(calls)),
+        ("files", json!(files)),
+        ("sandbox", json!(desk.terms.sandbox)),
+    ];
+    fill(closed.submission, filled)
+        .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+/// The day diff `base` → HEAD at this moment.
+async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
+    let head: String = desk.journal.step("head", "", async { desk.repo.head() }).await?;
+    changes_between(desk, base, &head).await
+}
+
+/// The day diff `base` → `commit`.
+pub(crate) async fn changes_between(desk: &Desk<'_>, base: &str, commit: &str) -> Result<Diff, AgentError> {
+    Ok(desk.journal.step("day-diff", &(base, commit), async { desk.repo.day_diff(base, commit) }).await?)
+}
+
+/// Whether a change touches production code.
+pub(crate) fn has_production(diff: &Diff) -> bool {
+    diff.files.iter().any(|f| kind_of(&f.path) == FileKind::Production)
+}

@@ -1,0 +1,63 @@
+//! `submit_report`: the final tool of the five agents that write no code.
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::AgentError;
+use super::turns::{Answer, Finish};
+use crate::llm::{ToolCall, ToolSpec};
+use crate::schema;
+
+/// Judges a submission that fits its schema: the finished artifact, or what is wrong with it.
+pub(crate) trait Judge: Send {
+    type Artifact: Send;
+
+    /// Schema of the artifact, e.g. `gate-report`.
+    const SCHEMA: &'static str;
+
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<Self::Artifact, Vec<String>>, AgentError>>;
+}
+
+/// Ends a loop with an artifact that both its schema and its judge accept.
+pub(crate) struct SubmitReport<J>(pub J);
+
+/// Name of the final tool.
+pub(crate) const SUBMIT_REPORT: &str = "submit_report";
+
+impl<J: Judge> Finish for SubmitReport<J> {
+    type Output = J::Artifact;
+
+    fn specs(&self) -> Vec<ToolSpec> {
+        vec![ToolSpec {
+            name: SUBMIT_REPORT.into(),
+            description: format!("Submit your {} and end your work.", J::SCHEMA.replace('-', " ")),
+            input_schema: schema::submission(J::SCHEMA),
+        }]
+    }
+
+    fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>> {
+        Box::pin(async move {
+            if let Err(problems) = schema::validate_submission(J::SCHEMA, &call.input) {
+                return Ok(Answer::Invalid(problems));
+            }
+            Ok(match self.0.judge(call.input.clone()).await? {
+                Ok(artifact) => Answer::Done(artifact),
+                Err(problems) => Answer::Invalid(problems),
+            })
+        })
+    }
+}
+
+/// Reads a submission into its artifact type after the binary's own fields were put in.
+///
+/// # Errors
+/// What serde says; a submission that fits its schema always reads.
+pub(crate) fn fill<T: serde::de::DeserializeOwned>(
+    mut submission: Value,
+    filled: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Result<T, Vec<String>> {
+    if let Value::Object(fields) = &mut submission {
+        fields.extend(filled.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    serde_json::from_value(submission).map_err(|error| vec![error.to_string()])
+}

@@ -1,0 +1,116 @@
+//! What SENTINEL and CONDUIT share: findings that name real places, and a decision that the binary computes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{AgentError, Desk, commit_files};
+use crate::domain::Agent;
+use crate::domain::artifact::{Finding, FindingResult};
+use crate::domain::decision::{self, Decision};
+use crate::domain::diff::Diff;
+use crate::evidence::findings;
+
+/// A file of the commit as prompts carry it.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct ShownFile {
+    pub path: String,
+    pub text: String,
+    pub cut: bool,
+}
+
+/// What both reviewers submit, under their own names for it.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Submission {
+    pub findings: Vec<Finding>,
+    #[serde(default)]
+    pub advisories: Vec<String>,
+    #[serde(default)]
+    pub blockers: Vec<String>,
+    #[serde(default)]
+    pub hold_reason: String,
+    #[serde(default, alias = "sentinel_decision", alias = "conduit_decision")]
+    pub decision: Option<Decision>,
+}
+
+/// A submission after the binary looked everything up.
+pub(crate) struct Reviewed {
+    pub findings: Vec<Finding>,
+    pub advisories: Vec<String>,
+    pub blockers: Vec<String>,
+    pub decision: Decision,
+    pub hold_reason: String,
+}
+
+/// Checks a submission against the commit, or says what is wrong with it.
+pub(crate) async fn review(
+    desk: &Desk<'_>,
+    agent: Agent,
+    submission: Value,
+    commit: &str,
+    diff: &Diff,
+) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
+    let mut submission: Submission = match serde_json::from_value(submission) {
+        Ok(submission) => submission,
+        Err(error) => return Ok(Err(vec![error.to_string()])),
+    };
+    let named = submission.findings.iter().filter_map(findings::place).map(|place| place.file);
+    let files = commit_files(desk, commit, named).await?;
+    let read = |path: &str| files.get(path).cloned().flatten();
+    let problems = findings::settle(agent, &mut submission.findings, &read, diff);
+    if !problems.is_empty() {
+        return Ok(Err(problems));
+    }
+    Ok(Ok(decide(desk, agent, submission)))
+}
+
+fn decide(desk: &Desk<'_>, agent: Agent, submission: Submission) -> Reviewed {
+    let decision = decision::worse(decision::findings(&submission.findings), submission.decision);
+    if let Some(claimed) = submission.decision
+        && claimed != decision
+    {
+        desk.step(agent, format!("The model claimed {claimed}, its findings say {decision}"));
+    }
+    let list = |wanted: FindingResult, said: Vec<String>| {
+        let found: Vec<_> = submission.findings.iter().filter(|f| f.result == wanted).collect();
+        // One entry a finding: the model's own words where it wrote as many, else the finding's.
+        if said.len() == found.len() { said } else { found.iter().map(|f| sentence(f)).collect() }
+    };
+    let blockers = list(FindingResult::Fail, submission.blockers);
+    let hold_reason = match (decision, submission.hold_reason.trim()) {
+        (Decision::Hold, "") if blockers.is_empty() => format!("{agent} claimed HOLD without a failing finding"),
+        (Decision::Hold, "") => blockers.join("; "),
+        (Decision::Hold, said) => said.to_owned(),
+        _ => String::new(),
+    };
+    let advisories = list(FindingResult::Advisory, submission.advisories);
+    Reviewed { advisories, blockers, decision, hold_reason, findings: submission.findings }
+}
+
+/// `check: evidence (file:line)`.
+fn sentence(finding: &Finding) -> String {
+    let place = match (&finding.file, finding.line) {
+        (Some(file), Some(line)) if !finding.evidence.contains(&format!("{file}:{line}")) => format!(" ({file}:{line})"),
+        (Some(file), None) if !finding.evidence.contains(file) => format!(" ({file})"),
+        _ => String::new(),
+    };
+    format!("{}: {}{place}", finding.check, finding.evidence)
+}
+
+/// The named files of a commit, each cut to `limit` bytes, binary ones left out.
+pub(crate) async fn shown(
+    desk: &Desk<'_>,
+    commit: &str,
+    paths: impl IntoIterator<Item = String>,
+    limit: usize,
+) -> Result<Vec<ShownFile>, AgentError> {
+    let files: BTreeMap<String, Option<String>> = commit_files(desk, commit, paths).await?;
+    Ok(files
+        .into_iter()
+        .filter_map(|(path, text)| {
+            let text = text.filter(|t| !t.contains('\0'))?;
+            let cut = text.len() > limit;
+            Some(ShownFile { path, text: super::head(&text, limit), cut })
+        })
+        .collect())
+}

@@ -1,0 +1,77 @@
+//! SCRIBE keeps the docs. Its failure never unships a day.
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::report::{Judge, SubmitReport, fill};
+use super::turns::{self, End, Task};
+use super::{AgentError, Desk, yaml};
+use crate::domain::Agent;
+use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
+use crate::tool::door::Door;
+use crate::tool::{Bench, ToolBox};
+
+const AGENT: Agent = Agent::Scribe;
+
+/// What SCRIBE writes down.
+pub(crate) struct Inputs<'a> {
+    pub card: &'a StoryCard,
+    pub handoff: &'a Handoff,
+    pub gate: &'a GateReport,
+    pub sentinel: &'a SentinelReport,
+    pub conduit: &'a ConduitReport,
+}
+
+/// Runs SCRIBE; the paths are the documents that it wrote, also where it did not come to its report.
+pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> (Result<ScribeReport, AgentError>, Vec<String>) {
+    let door = match Door::scribe(&desk.root, desk.terms) {
+        Ok(door) => door,
+        Err(error) => return (Err(error.into()), vec![]),
+    };
+    let bench = Bench::new(&desk.root, door);
+    let report = write(desk, inputs, &bench).await;
+    let written = desk.journal.step("docs", "", async { anyhow::Ok(bench.written().paths()) }).await;
+    match written {
+        Ok(written) => (report, written.into_iter().collect()),
+        Err(error) => (Err(error.into()), vec![]),
+    }
+}
+
+async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, bench: &Bench) -> Result<ScribeReport, AgentError> {
+    let values = json!({
+        "card": yaml(inputs.card)?,
+        "handoff": yaml(inputs.handoff)?,
+        "gate": yaml(inputs.gate)?,
+        "sentinel": yaml(inputs.sentinel)?,
+        "conduit": yaml(inputs.conduit)?,
+    });
+    let mut tools = ToolBox::default();
+    tools.reading(bench).writing(bench);
+    let task = Task {
+        agent: AGENT,
+        model: &desk.terms.model,
+        system: desk.prompt(AGENT, "system", &())?,
+        user: desk.prompt(AGENT, "user", &values)?,
+        tools,
+        max_calls: 20,
+        max_tokens: 8_192,
+    };
+    match turns::run(desk, task, &mut SubmitReport(Docs { day: desk.terms.day })).await? {
+        End::Done { output, .. } => Ok(output),
+        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
+    }
+}
+
+struct Docs {
+    day: u32,
+}
+
+impl Judge for Docs {
+    type Artifact = ScribeReport;
+    const SCHEMA: &'static str = "scribe-report";
+
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<ScribeReport, Vec<String>>, AgentError>> {
+        let report = fill(submission, [("day", json!(self.day)), ("agent", json!(AGENT))]);
+        Box::pin(async { Ok(report) })
+    }
+}

@@ -1,0 +1,91 @@
+//! SENTINEL looks for holes. It sees the diff and the touched files, not FORGE's story alone.
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::report::{Judge, SubmitReport};
+use super::turns::{self, End, Task};
+use super::{AgentError, Desk, reading, reviewer, yaml};
+use crate::domain::Agent;
+use crate::domain::artifact::{GateReport, Handoff, SentinelReport, StoryCard};
+use crate::domain::backlog::Entry;
+use crate::domain::decision::Decision;
+use crate::domain::diff::{Change, Diff};
+
+const AGENT: Agent = Agent::Sentinel;
+
+/// What SENTINEL reviews.
+pub(crate) struct Inputs<'a> {
+    pub card: &'a StoryCard,
+    pub handoff: &'a Handoff,
+    pub gate: &'a GateReport,
+    pub diff: &'a Diff,
+    /// Open advisories of SENTINEL.
+    pub backlog: &'a [Entry],
+}
+
+/// Runs SENTINEL.
+pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<SentinelReport, AgentError> {
+    let touched = inputs.diff.files.iter().filter(|f| f.change != Change::Deleted && !f.binary).map(|f| f.path.clone());
+    let files = reviewer::shown(desk, &inputs.handoff.commit, touched.take(40), 24 * 1024).await?;
+    let values = json!({
+        "card": yaml(inputs.card)?,
+        "handoff": yaml(inputs.handoff)?,
+        "gate": yaml(inputs.gate)?,
+        "backlog": inputs.backlog,
+        "diff": super::head(&desk.journal.clean(&inputs.diff.patch()), 96 * 1024),
+        "files": files,
+    });
+    let task = Task {
+        agent: AGENT,
+        model: &desk.terms.analysis_model,
+        system: desk.prompt(AGENT, "system", &())?,
+        user: desk.prompt(AGENT, "user", &values)?,
+        tools: reading(desk)?,
+        max_calls: 16,
+        max_tokens: 8_192,
+    };
+    match turns::run(desk, task, &mut SubmitReport(Findings { desk, inputs })).await? {
+        End::Done { output, .. } => Ok(output),
+        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
+    }
+}
+
+struct Findings<'a> {
+    desk: &'a Desk<'a>,
+    inputs: &'a Inputs<'a>,
+}
+
+impl Judge for Findings<'_> {
+    type Artifact = SentinelReport;
+    const SCHEMA: &'static str = "sentinel-report";
+
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<SentinelReport, Vec<String>>, AgentError>> {
+        Box::pin(async move {
+            let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff).await?;
+            Ok(reviewed.map(|r| SentinelReport {
+                day: self.desk.terms.day,
+                agent: AGENT,
+                findings: r.findings,
+                advisories: r.advisories,
+                blockers: r.blockers,
+                sentinel_decision: r.decision,
+                hold_reason: r.hold_reason,
+            }))
+        })
+    }
+}
+
+/// The report of a round that SENTINEL did not get to judge.
+pub(crate) fn unjudged(day: u32, reason: &str) -> SentinelReport {
+    SentinelReport {
+        day,
+        agent: AGENT,
+        findings: vec![],
+        advisories: vec![],
+        blockers: vec![reason.to_owned()],
+        sentinel_decision: Decision::Hold,
+        hold_reason: reason.to_owned(),
+    }
+}

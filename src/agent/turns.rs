@@ -1,0 +1,216 @@
+//! The one tool-calling loop. It knows no role: prompt, tools and the way to finish come from the agent.
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{AgentError, Desk};
+use crate::domain::Agent;
+use crate::domain::event::Event;
+use crate::domain::terms::Rated;
+use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
+use crate::tool::{ToolBox, ToolError};
+
+/// How often an agent whose final output does not validate is re-asked.
+const REPAIRS: u32 = 2;
+
+/// What an agent is asked to do.
+pub(crate) struct Task<'a> {
+    pub agent: Agent,
+    pub model: &'a Rated,
+    pub system: String,
+    pub user: String,
+    pub tools: ToolBox,
+    /// Model calls at most.
+    pub max_calls: u32,
+    /// Output tokens of one reply at most.
+    pub max_tokens: u32,
+}
+
+/// The tools that end an agent's loop or steer it, e.g. `submit_report`.
+pub(crate) trait Finish: Send {
+    /// What the agent brings in the end.
+    type Output: Send;
+
+    /// The final tools, as the model sees them.
+    fn specs(&self) -> Vec<ToolSpec>;
+
+    /// Answers a call of one of them.
+    fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>>;
+}
+
+/// Answer to a final tool.
+pub(crate) enum Answer<T> {
+    /// The loop ends with this.
+    Done(T),
+    /// Accepted; the loop goes on.
+    Noted(String),
+    /// Refused with what is missing; the loop goes on.
+    Refused(String),
+    /// Does not validate: re-asked at most [`REPAIRS`] times.
+    Invalid(Vec<String>),
+}
+
+/// How a loop ended.
+#[derive(Debug)]
+pub(crate) enum End<T> {
+    Done { output: T, calls: u32 },
+    /// No final tool within the allowed calls, or after the one reminder; the stop reason in words.
+    Stopped { reason: String, calls: u32 },
+}
+
+/// The recorded result of a tool.
+#[derive(Serialize, Deserialize)]
+struct Outcome {
+    content: String,
+    is_error: bool,
+}
+
+/// Runs the loop to its end.
+pub(crate) async fn run<F: Finish>(
+    desk: &Desk<'_>,
+    task: Task<'_>,
+    finish: &mut F,
+) -> Result<End<F::Output>, AgentError> {
+    let finals = finish.specs();
+    let mut request = Request {
+        agent: task.agent,
+        model: task.model.name.clone(),
+        system: task.system,
+        messages: vec![Message::User(task.user)],
+        tools: task.tools.specs().into_iter().chain(finals.iter().cloned()).collect(),
+        max_tokens: task.max_tokens,
+    };
+    let mut repairs = 0;
+    let mut reminded = false;
+    for calls in 1..=task.max_calls {
+        let reply = ask(desk, task.model, &request).await?;
+        request.messages.push(Message::Assistant(reply.raw.clone()));
+        if reply.stop == Stop::Refusal {
+            return Ok(End::Stopped { reason: format!("the model refused: {}", first_line(&reply.text)), calls });
+        }
+        let (tool_calls, written) = final_calls(&reply, &finals);
+        if tool_calls.is_empty() {
+            if reminded {
+                return Ok(End::Stopped { reason: "the model ended its turn without a final tool".into(), calls });
+            }
+            reminded = true;
+            request.messages.push(Message::User(reminder(&reply, &finals)));
+            continue;
+        }
+        let mut results = Vec::with_capacity(tool_calls.len());
+        for call in &tool_calls {
+            if !finals.iter().any(|spec| spec.name == call.name) {
+                let outcome = use_tool(desk, task.agent, &task.tools, call).await?;
+                results.push(result(call, outcome.content, outcome.is_error));
+                continue;
+            }
+            match finish.answer(call).await? {
+                Answer::Done(output) => return Ok(End::Done { output, calls }),
+                Answer::Noted(text) => results.push(result(call, text, false)),
+                Answer::Refused(text) => results.push(result(call, text, true)),
+                Answer::Invalid(problems) if repairs == REPAIRS => {
+                    return Err(AgentError::Unusable { agent: task.agent, reason: problems.join("; ") });
+                }
+                Answer::Invalid(problems) => {
+                    repairs += 1;
+                    desk.step(task.agent, format!("Output does not validate, asking again: {}", problems.join("; ")));
+                    results.push(result(call, repair(&call.name, &problems), true));
+                }
+            }
+        }
+        if written {
+            let text = results.into_iter().map(|r| r.content).collect::<Vec<_>>().join("\n");
+            request.messages.push(Message::User(text));
+        } else {
+            if task.max_calls > 5 && calls + 3 == task.max_calls && let Some(last) = results.last_mut() {
+                last.content.push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
+            }
+            request.messages.push(Message::ToolResults(results));
+        }
+    }
+    Ok(End::Stopped { reason: format!("{} model calls were used up", task.max_calls), calls: task.max_calls })
+}
+
+async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply, AgentError> {
+    let bytes = serde_json::to_vec(request).map_err(anyhow::Error::from)?.len();
+    desk.purse.reserve(model.price, bytes, request.max_tokens)?;
+    // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
+    let reply: Result<Reply, ModelError> =
+        desk.journal.step("model", request, async { anyhow::Ok(desk.model.complete(request).await) }).await?;
+    let reply = reply?;
+    desk.purse.book(request.agent, reply.usage, model.price);
+    let bill = desk.purse.bill();
+    desk.events.emit(Event::Called { agent: request.agent, usage: bill.usage(), cost: bill.cost(|_| true) });
+    Ok(reply)
+}
+
+/// The reply's tool calls; a fenced YAML block counts as a call of the one final tool (second value: true).
+fn final_calls(reply: &Reply, finals: &[ToolSpec]) -> (Vec<ToolCall>, bool) {
+    if !reply.calls.is_empty() {
+        return (reply.calls.clone(), false);
+    }
+    let [only] = finals else { return (Vec::new(), false) };
+    let call = fenced_yaml(&reply.text)
+        .map(|input| ToolCall { id: String::new(), name: only.name.clone(), input });
+    (call.into_iter().collect(), true)
+}
+
+/// The mapping in the last fenced YAML (or JSON) block of `text`.
+fn fenced_yaml(text: &str) -> Option<Value> {
+    let mut found = None;
+    let mut rest = text;
+    while let Some(start) = rest.find("```") {
+        let block = &rest[start + 3..];
+        let body = &block[block.find('\n')? + 1..];
+        let end = body.find("```")?;
+        found = serde_saphyr::from_str::<Value>(&body[..end]).ok().filter(Value::is_object).or(found);
+        rest = &body[end + 3..];
+    }
+    found
+}
+
+async fn use_tool(desk: &Desk<'_>, agent: Agent, tools: &ToolBox, call: &ToolCall) -> Result<Outcome, AgentError> {
+    let checked = tools.get(&call.name, &call.input);
+    if let Ok(tool) = &checked
+        && let Some(step) = tool.step(&call.input)
+    {
+        desk.step(agent, step);
+    }
+    let act = async {
+        match checked {
+            Err(problem) => Ok(Outcome { content: problem, is_error: true }),
+            Ok(tool) => match tool.run(&call.input).await {
+                Ok(content) => Ok(Outcome { content, is_error: false }),
+                Err(ToolError::Mend(problem)) => Ok(Outcome { content: problem, is_error: true }),
+                Err(ToolError::Stop(error)) => Err(AgentError::Other(error)),
+            },
+        }
+    };
+    let mut outcome: Outcome = desk.journal.step("tool", &(agent, &call.name, &call.input), act).await?;
+    outcome.content = desk.journal.clean(&outcome.content);
+    Ok(outcome)
+}
+
+fn result(call: &ToolCall, content: String, is_error: bool) -> ToolResult {
+    ToolResult { call_id: call.id.clone(), content, is_error }
+}
+
+fn reminder(reply: &Reply, finals: &[ToolSpec]) -> String {
+    let names: Vec<_> = finals.iter().map(|f| format!("`{}`", f.name)).collect();
+    let cut = if reply.stop == Stop::Length { "Your reply was cut off at the output limit. " } else { "" };
+    format!("{cut}Go on with the tools; your work counts only once you end it with {}.", names.join(" or "))
+}
+
+fn repair(tool: &str, problems: &[String]) -> String {
+    let mut text = format!("`{tool}` was not accepted. Mend every point and call it again:");
+    for problem in problems {
+        text.push_str("\n- ");
+        text.push_str(problem);
+    }
+    text
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().find(|l| !l.trim().is_empty()).unwrap_or("(no reason given)")
+}

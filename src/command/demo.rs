@@ -1,0 +1,74 @@
+//! `pace demo`: a complete sprint day in a fresh repository, with the local platform and a recorded model. No key,
+//! no network; the project tests itself with `sh` alone.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{Exit, Invocation};
+use crate::domain::event::{Event, Events as _, Level};
+use crate::error::Error;
+use crate::prompt::Templates;
+use crate::secret::Redactor;
+use crate::settings::Settings;
+
+/// Files of the demo's project, below `templates/demo/project/`.
+const PROJECT: [&str; 5] =
+    [".github/workflows/test.yml", "README.md", "plan.yaml", "src/greet.sh", "test.sh"];
+
+/// Runs the demo; the exit code of its day.
+pub(crate) async fn demo(invocation: &Invocation) -> Exit {
+    let user_templates = invocation.variable("PACE_TEMPLATES_DIR");
+    let templates = Templates::new(user_templates.as_deref().map(Path::new)).map_err(Error::Abort)?;
+    let dir = tempfile::Builder::new().prefix("pace-demo-").tempdir().map_err(|e| Error::Abort(e.into()))?.keep();
+    let project = dir.join("project");
+    lay_out(&templates, &dir, &project).map_err(Error::Abort)?;
+
+    let inside = Invocation { environment: environment(invocation, &dir), dir: project.clone(), started: invocation.started };
+    let settings = Settings::from_env(inside.environment.iter().cloned(), &project).map_err(Error::Config)?;
+    let terminal = inside.terminal(settings.ci.log_style, Redactor::default());
+    let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
+    say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));
+    say("The sandbox is off for the demo: it runs nothing but its own recorded script".into());
+    let code = super::run::run_in(&settings, &inside, &terminal, Redactor::default()).await?;
+    say(format!("Look around: {}", project.join(".pace/day-1").display()));
+    Ok(code)
+}
+
+fn lay_out(templates: &Templates, dir: &Path, project: &Path) -> anyhow::Result<()> {
+    let write = |path: &Path, text: &str| {
+        let folder = path.parent().unwrap_or(dir);
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(path, text))
+            .with_context(|| format!("cannot write {}", path.display()))
+    };
+    write(&dir.join("recording.yaml"), &templates.source("demo/recording.yaml")?)?;
+    for path in PROJECT {
+        write(&project.join(path), &templates.source(&format!("demo/project/{path}"))?)?;
+    }
+    crate::repo::init(project, "main", "Greet the world")
+}
+
+/// The demo's settings, and what a shell needs to be found.
+fn environment(invocation: &Invocation, dir: &Path) -> Vec<(OsString, OsString)> {
+    let recording = dir.join("recording.yaml");
+    let kept = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "NO_COLOR", "PACE_TEMPLATES_DIR", "PACE_LOG"];
+    let mut environment: Vec<(OsString, OsString)> =
+        invocation.environment.iter().filter(|(name, _)| kept.iter().any(|k| name == k)).cloned().collect();
+    for (name, value) in [
+        ("DAY", "1"),
+        ("PACE_LLM_PROVIDER", "replay"),
+        ("PACE_LLM_BASE_URL", recording.to_string_lossy().as_ref()),
+        ("PACE_MODEL", "recorded"),
+        ("PACE_MAX_RETRIES", "0"),
+        ("PACE_PLATFORM", "local"),
+        ("PACE_PRODUCT_NAME", "greet"),
+        ("PACE_SANDBOX", "off"),
+        ("PACE_SOURCE_DIRS", "src,tests"),
+        ("PACE_TEST_COMMAND", "sh test.sh"),
+    ] {
+        environment.push((name.into(), value.into()));
+    }
+    environment
+}

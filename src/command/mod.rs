@@ -1,0 +1,123 @@
+//! The composition root: the only room that names concrete adapters. One file a verb.
+
+mod check;
+mod demo;
+mod prepare;
+mod replay;
+mod run;
+mod status;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::cli::{self, Verb};
+use crate::error::Error;
+use crate::exit;
+use crate::report::terminal::{Style, Terminal};
+use crate::secret::Redactor;
+use crate::settings::{LogStyle, Settings};
+
+/// What a verb has to work with.
+pub(crate) struct Invocation {
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where pace was started.
+    pub dir: PathBuf,
+    started: Instant,
+}
+
+/// A verb's own exit code, or the error that has one.
+type Exit = Result<u8, Error>;
+
+/// Parses, runs, and turns whatever happened into an exit code.
+pub(crate) fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    let started = Instant::now();
+    let outcome = cli::parse(arguments).map_err(Error::config).and_then(|verb| {
+        let dir = std::env::current_dir().map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
+        dispatch(verb, Invocation { environment, dir, started })
+    });
+    outcome.unwrap_or_else(|error| {
+        // Nothing better to do if stderr is gone: the exit code still tells.
+        let _ = crate::report::error(&mut std::io::stderr().lock(), &error.to_string());
+        exit::of_error(&error)
+    })
+}
+
+fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
+    match verb {
+        Verb::Help => print(cli::HELP),
+        Verb::Version => print(&format!("pace {}\n", env!("CARGO_PKG_VERSION"))),
+        Verb::Schema { name } => schema(name.as_deref()),
+        Verb::Status => status::status(&invocation),
+        Verb::Run => block_on(run::run(&invocation)),
+        Verb::Check => block_on(check::check(&invocation)),
+        Verb::Demo => block_on(demo::demo(&invocation)),
+        Verb::Replay { journal } => block_on(replay::replay(&invocation, &journal)),
+    }
+}
+
+fn print(text: &str) -> Exit {
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|e| Error::Abort(e.into()))?;
+    Ok(exit::SHIP)
+}
+
+fn schema(name: Option<&str>) -> Exit {
+    let names = || crate::schema::names().collect::<Vec<_>>();
+    match name {
+        None => print(&format!("{}\n", names().join("\n"))),
+        Some(name) => match crate::schema::get(name) {
+            Some(text) => print(text),
+            None => Err(Error::config(format!("there is no schema «{name}»; there are: {}", names().join(", ")))),
+        },
+    }
+}
+
+/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children.
+fn block_on(verb: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = verb => outcome,
+            signal = signal() => Err(Error::Signal(signal)),
+        }
+    });
+    // A git transfer may still block its thread; a signalled run does not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn signal() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => exit::INTERRUPTED,
+        _ = terminate.recv() => exit::TERMINATED,
+    }
+}
+
+impl Invocation {
+    fn settings(&self) -> Result<Settings, Error> {
+        Settings::from_env(self.environment.iter().cloned(), &self.dir).map_err(Error::Config)
+    }
+
+    /// The terminal that shows a run, without secrets.
+    fn terminal(&self, log: LogStyle, redactor: Redactor) -> Terminal<std::io::Stdout> {
+        let started = self.started;
+        let colour = std::io::stdout().is_terminal()
+            && !self.environment.iter().any(|(name, value)| name == "NO_COLOR" && !value.is_empty());
+        Terminal::new(
+            std::io::stdout(),
+            Style { colour, log },
+            Box::new(move || started.elapsed()),
+            Box::new(move |line| redactor.redact(line).into_owned()),
+        )
+    }
+}

@@ -1,0 +1,332 @@
+//! Everything that is settled before the first model call: repository, branch, plan, which day, what it starts
+//! from. Spends nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::tests::ProjectTests;
+use crate::day::start::Start;
+use crate::domain::artifact::{Attempt, Outcome};
+use crate::domain::decision::Decision;
+use crate::domain::event::{Event, Events, Level};
+use crate::domain::plan::Plan;
+use crate::domain::terms::{Rated, Terms};
+use crate::error::Error;
+use crate::evidence::{runner, tests};
+use crate::llm::prices::Prices;
+use crate::repo::git::GitRepo;
+use crate::repo::{Branch, PushRules, Repository};
+use crate::sandbox::Sandbox;
+use crate::sandbox::open::Open;
+use crate::settings::{CommandChoice, DayChoice, PlatformKind, Provider, Push, SandboxMode, Settings};
+use crate::store::artifacts::Store;
+use crate::store::plan;
+
+/// The parts of a run that do not depend on the day.
+pub(crate) struct Site {
+    pub root: PathBuf,
+    pub repo: Arc<dyn Repository>,
+    pub sandbox: Arc<dyn Sandbox>,
+    pub http: reqwest::Client,
+    pub store: Store,
+}
+
+/// What preparing came to.
+pub(crate) enum Prepared {
+    Go(Box<Start>),
+    /// The day had shipped: its decision again.
+    Shipped(Decision),
+}
+
+impl Site {
+    /// Opens the repository around `dir`.
+    pub(crate) fn open(settings: &Settings, dir: &Path) -> Result<Self, Error> {
+        let root = crate::repo::discover(dir)?;
+        let http = crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("{e:#}")))?;
+        let options = crate::repo::git::Options {
+            rules: settings.git.branch.clone(),
+            identity: settings.git.identity.clone(),
+            push: push_rules(settings),
+            http: http.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let repo = Arc::new(GitRepo::open(&root, options)?);
+        let sandbox = Arc::new(Open::new(settings.child_env.clone()));
+        let store = Store::new(root.clone());
+        Ok(Self { root, repo, sandbox, http, store })
+    }
+}
+
+/// Whether and with what pushes go out (SPEC: `PACE_PUSH`).
+fn push_rules(settings: &Settings) -> PushRules {
+    let platform = &settings.platform;
+    let user = match platform.kind {
+        PlatformKind::GitLab => "oauth2",
+        PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
+    };
+    let credential = platform
+        .token
+        .clone()
+        .zip(platform.server_url.clone())
+        .map(|(token, server)| (user.to_owned(), token, server));
+    let (never, only_paths) = match settings.git.push {
+        Push::Never => (Some("PACE_PUSH=false".to_owned()), false),
+        Push::Always => (None, false),
+        Push::Auto => (None, !settings.ci.present && platform.kind == PlatformKind::Local),
+    };
+    PushRules { never, only_paths, credential }
+}
+
+/// Settles everything that a run of the day starts from.
+pub(crate) async fn prepare(settings: &Settings, site: &Site, events: &dyn Events) -> Result<Prepared, Error> {
+    let notice = |level, text: String| events.emit(Event::Notice { level, text });
+    let mut problems = settings.spend_problems();
+    if settings.day.is_none() {
+        problems.push("DAY is not set: name the sprint day to run, e.g. `DAY=1 pace`".into());
+    }
+    problems.extend(sandbox_problem(settings));
+    if !problems.is_empty() {
+        return Err(Error::Config(problems));
+    }
+    let branch = site.repo.prepare_branch().await?;
+    for action in &branch.actions {
+        notice(Level::Info, action.clone());
+    }
+    let (plan_path, plan) = read_plan(settings, &site.root, &notice)?;
+    let day = which_day(settings, &plan)?;
+    if !settings.retry
+        && let Some(decision) = shipped(site, &plan, day)?
+    {
+        return Ok(Prepared::Shipped(decision));
+    }
+    earlier_days_shipped(site, &plan, day)?;
+    let terms = terms(settings, site, &plan, &plan_path, &branch, day, &notice)?;
+    start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+}
+
+fn sandbox_problem(settings: &Settings) -> Option<String> {
+    (settings.sandbox != SandboxMode::Off).then(|| {
+        "PACE_SANDBOX: this version cannot confine what it runs yet, so the commands of a model would see this \
+         machine as you do; run it only where that is acceptable, with PACE_SANDBOX=off"
+            .to_owned()
+    })
+}
+
+/// The plan and its path from the root.
+pub(crate) fn read_plan(
+    settings: &Settings,
+    root: &Path,
+    notice: &dyn Fn(Level, String),
+) -> Result<(String, Plan), Error> {
+    let path = plan::locate(root, settings.plan.as_deref()).map_err(Error::Plan)?;
+    let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::plan(format!("{name}: cannot be read: {e}")))?;
+    let parsed = plan::parse(&name, &text).map_err(Error::Plan)?;
+    for warning in parsed.warnings {
+        notice(Level::Warning, warning);
+    }
+    Ok((name, parsed.plan))
+}
+
+fn which_day(settings: &Settings, plan: &Plan) -> Result<u32, Error> {
+    let day = match settings.day {
+        Some(DayChoice::Number(0)) => {
+            return Err(Error::config("DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1"));
+        }
+        Some(DayChoice::Number(day)) => day,
+        Some(DayChoice::Auto) | None => {
+            return Err(Error::config("DAY=auto is not built yet: name the day, e.g. DAY=1"));
+        }
+    };
+    if !plan.days.contains_key(&day) {
+        let days: Vec<_> = plan.days.keys().map(u32::to_string).collect();
+        return Err(Error::plan(format!("day {day} is not in the plan; it has: {}", days.join(", "))));
+    }
+    Ok(day)
+}
+
+/// The decision of a day that has shipped: its last attempt shipped a commit reachable from HEAD, or the plan
+/// says so.
+pub(crate) fn shipped(site: &Site, plan: &Plan, day: u32) -> Result<Option<Decision>, Error> {
+    let attempts = site.store.attempts(day).map_err(Error::Abort)?;
+    if let Some(Attempt { outcome: Outcome::Ship, decision, commit: Some(commit), .. }) = attempts.last() {
+        let head = site.repo.head()?;
+        if site.repo.is_ancestor(commit, &head)? {
+            // An artifact that was read back never raises a verdict: SHIP or ADVISORY, as it was recorded.
+            return Ok(Some((*decision).unwrap_or(Decision::Advisory).min(Decision::Advisory)));
+        }
+    }
+    Ok(plan.days.get(&day).filter(|d| d.shipped).map(|_| Decision::Ship))
+}
+
+fn earlier_days_shipped(site: &Site, plan: &Plan, day: u32) -> Result<(), Error> {
+    let mut problems = Vec::new();
+    for &earlier in plan.days.keys().filter(|&&d| d < day) {
+        if shipped(site, plan, earlier)?.is_none() {
+            problems.push(format!(
+                "day {earlier} has not shipped, so day {day} cannot run: run it with DAY={earlier}, or set `status: \
+                 shipped` on it in the plan if it was done elsewhere"
+            ));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Plan(problems)) }
+}
+
+fn terms(
+    settings: &Settings,
+    site: &Site,
+    plan: &Plan,
+    plan_path: &str,
+    branch: &Branch,
+    day: u32,
+    notice: &dyn Fn(Level, String),
+) -> Result<Terms, Error> {
+    let prices = prices(settings)?;
+    let rated = |name: &str| Rated { name: name.to_owned(), price: prices.price(name) };
+    let (model, analysis_model) = (rated(&settings.llm.model), rated(&settings.llm.analysis_model));
+    check_prices(settings, &[&model, &analysis_model], notice)?;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Ok(Terms {
+        day,
+        sprint: settings.sprint.clone().or_else(|| plan.sprint.name.clone()).unwrap_or_else(|| branch.name.clone()),
+        retry: settings.retry,
+        dry_run: settings.dry_run,
+        product_name: settings.product.name.clone().unwrap_or_else(|| folder_name(&site.root)),
+        product_description: settings.product.description.clone().unwrap_or_else(|| first_paragraph(&site.root)),
+        source_dirs: settings.source_dirs.clone(),
+        docs_dir: settings.docs_dir.clone(),
+        plan_path: plan_path.to_owned(),
+        test_command: test_command(settings, &site.root, notice)?,
+        build_command: settings.commands.build.clone(),
+        model,
+        analysis_model,
+        max_retries: settings.limits.max_retries,
+        max_iterations: settings.limits.max_iterations,
+        command_timeout_ms: millis(settings.limits.command),
+        test_timeout_ms: millis(settings.limits.test),
+        tdd: settings.rules.tdd,
+        max_run_usd: settings.money.max_run_usd,
+        sandbox: site.sandbox.describe(),
+        platform: "local".into(),
+        advisory_exit_code: settings.advisory_exit_code,
+    })
+}
+
+fn prices(settings: &Settings) -> Result<Prices, Error> {
+    let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::config(format!("PACE_PRICES: {name} cannot be read: {e}")))?;
+    Prices::with_override(&name, &text).map_err(Error::Config)
+}
+
+/// An unknown model is refused under an explicit cap and told under the default one; it is never free.
+fn check_prices(settings: &Settings, models: &[&Rated], notice: &dyn Fn(Level, String)) -> Result<(), Error> {
+    if settings.llm.provider == Provider::Replay {
+        return Ok(());
+    }
+    let unknown: std::collections::BTreeSet<_> =
+        models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
+    for name in unknown {
+        let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
+        if settings.money.cap_explicit {
+            return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
+        }
+        notice(Level::Warning, format!("{problem}; until then its cost is shown as unknown and no cap holds it"));
+    }
+    Ok(())
+}
+
+/// The command that tests the project; the choice is told.
+pub(crate) fn test_command(
+    settings: &Settings,
+    root: &Path,
+    notice: &dyn Fn(Level, String),
+) -> Result<Option<String>, Error> {
+    match &settings.commands.test {
+        CommandChoice::None => Ok(None),
+        CommandChoice::Run(command) => Ok(Some(command.clone())),
+        CommandChoice::Detect => {
+            let detected = runner::detect(root).ok_or_else(|| {
+                Error::config(
+                    "PACE_TEST_COMMAND is not set and no known test runner was found at the repository root: set it, \
+                     e.g. PACE_TEST_COMMAND='make test', or to none if the project has no tests",
+                )
+            })?;
+            notice(Level::Info, format!("Test command: {} ({})", detected.command, detected.because));
+            Ok(Some(detected.command))
+        }
+    }
+}
+
+async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
+    let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
+    let base = attempts.first().and_then(|a| a.base.clone()).unwrap_or_else(|| branch.head.clone());
+    let attempt = attempts.last().map_or(0, |a| a.run) + 1;
+    let untracked = site.repo.untracked()?;
+    let hold_reason = site.store.last_hold_reason(terms.day).map_err(Error::Abort)?;
+    let mut files: BTreeMap<String, String> = site.store.snapshot().map_err(Error::Abort)?;
+    if let Some(text) = site.store.read_text(&terms.plan_path).map_err(Error::Abort)? {
+        files.insert(terms.plan_path.clone(), text);
+    }
+    let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    Ok(Start {
+        pace: env!("CARGO_PKG_VERSION").into(),
+        terms,
+        plan,
+        branch,
+        attempt,
+        base,
+        untracked,
+        baseline,
+        hold_reason,
+        files,
+    })
+}
+
+/// The test run on the day base. A runner that cannot start is a configuration problem; failing tests are fine.
+async fn baseline(
+    site: &Site,
+    terms: &Terms,
+    base: &str,
+    head: &str,
+) -> Result<Option<crate::domain::observation::TestRun>, Error> {
+    let Some(tests) = ProjectTests::new(&site.root, terms, site.sandbox.clone()) else { return Ok(None) };
+    if let Some(known) = site.store.baseline(terms.day, base).map_err(Error::Abort)? {
+        return Ok(Some(known));
+    }
+    let run = tests.observe().await.map_err(Error::Abort)?;
+    if tests::is_missing_runner(&run.run) {
+        return Err(Error::config(format!(
+            "the test command `{}` cannot start ({}): install the runner before pace, or set PACE_TEST_COMMAND\n{}",
+            run.run.command,
+            run.run.exit,
+            run.run.output.text().trim_end()
+        )));
+    }
+    if base == head {
+        site.store.keep_baseline(terms.day, base, &run).map_err(Error::Abort)?;
+    }
+    Ok(Some(run))
+}
+
+fn folder_name(root: &Path) -> String {
+    root.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The README's first paragraph below its title, at most 400 characters; empty without a README.
+fn first_paragraph(root: &Path) -> String {
+    let text = ["README.md", "README.rst", "README.txt", "README"]
+        .iter()
+        .find_map(|name| std::fs::read_to_string(root.join(name)).ok())
+        .unwrap_or_default();
+    let is_prose = |paragraph: &&str| {
+        let first = paragraph.trim_start();
+        !first.is_empty() && !first.starts_with(['#', '=', '<', '[', '!', '`', '|', '-'])
+    };
+    let unix = text.replace("\r\n", "\n");
+    let paragraph = unix.split("\n\n").find(is_prose).unwrap_or_default();
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
+}

@@ -1,0 +1,94 @@
+//! `pace replay`: a recorded day again, from its journal alone. Every observation comes from the record; the
+//! decisions and artifacts are computed anew and must be the recorded ones, byte for byte.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::prepare::Site;
+use super::run::{Parts, code_of, run_day};
+use super::{Exit, Invocation};
+use crate::day::start::Start;
+use crate::domain::event::{Event, Events as _, Level};
+use crate::error::Error;
+use crate::exit;
+use crate::journal::{self, END, Journal};
+use crate::llm::recorded::Recorded;
+use crate::prompt::Templates;
+use crate::repo::absent::Absent;
+use crate::secret::Redactor;
+use crate::settings::LogStyle;
+use crate::store::artifacts::Store;
+
+/// Replays the journal at `path`: a file, or a folder whose newest journal is taken.
+pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
+    let path = newest(&invocation.dir.join(path)).map_err(|e| Error::config(format!("{e:#}")))?;
+    let start = start_of(&path).map_err(|e| Error::config(format!("{e:#}")))?;
+    let terminal = invocation.terminal(LogStyle::Plain, Redactor::default());
+    let root = fresh_root(&path, &start)?;
+    let journal = Journal::play(&path).map_err(Error::Abort)?;
+    journal.note("start", "", &start).map_err(Error::Abort)?;
+    let site = Site {
+        store: Store::new(root.clone()),
+        repo: Arc::new(Absent),
+        sandbox: Arc::new(crate::sandbox::open::Open::new(vec![])),
+        http: reqwest::Client::new(),
+        root: root.clone(),
+    };
+    let templates = Templates::new(None).map_err(Error::Abort)?;
+    let model = Recorded::from_replies(vec![]);
+    let parts = Parts { site: &site, model: &model, journal: &journal, templates: &templates, events: &terminal };
+    let ended = run_day(&parts, &start).await;
+    let (code, error) = match &ended {
+        Ok(ended) => (code_of(ended, start.terms.advisory_exit_code), None),
+        Err(error) => (exit::of_error(error), Some(error.to_string())),
+    };
+    if journal.unplayed() > 0 || error.is_some() {
+        journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(|mismatch| {
+            let cause = error.unwrap_or_default();
+            Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
+        })?;
+    }
+    let text = format!("Replayed {}: every artifact is the recorded one, byte for byte. They are in {}", path.display(), root.display());
+    terminal.emit(Event::Notice { level: Level::Info, text });
+    Ok(code)
+}
+
+/// The journal itself, or the newest one of a folder (the one with the highest run number).
+fn newest(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let number = |path: &Path| -> Option<u32> {
+        path.file_name()?.to_str()?.strip_prefix("run-")?.strip_suffix(".jsonl")?.parse().ok()
+    };
+    entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter_map(|path| Some((number(&path)?, path)))
+        .max()
+        .map(|(_, path)| path)
+        .with_context(|| format!("{} holds no journal (run-N.jsonl)", path.display()))
+}
+
+fn start_of(path: &Path) -> anyhow::Result<Start> {
+    let records = journal::read(path)?;
+    let first = records.first().filter(|record| record.kind == "start");
+    let value = first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
+    serde_json::from_value(value).with_context(|| format!("{}: recorded by another version of pace", path.display()))
+}
+
+/// A folder beside the journal with the files that the recorded run started from.
+fn fresh_root(journal: &Path, start: &Start) -> Result<PathBuf, Error> {
+    let root = journal.with_extension("replay");
+    if root.exists() {
+        std::fs::remove_dir_all(&root).map_err(|e| Error::config(format!("{}: {e}", root.display())))?;
+    }
+    std::fs::create_dir_all(&root).map_err(|e| Error::config(format!("{}: {e}", root.display())))?;
+    let store = Store::new(root.clone());
+    for (path, text) in &start.files {
+        store.write_text(path, text).map_err(Error::Abort)?;
+    }
+    Ok(root)
+}

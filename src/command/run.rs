@@ -1,0 +1,140 @@
+//! `pace run`: the day that the environment names.
+
+use super::prepare::{Prepared, Site, prepare};
+use super::{Exit, Invocation};
+use crate::agent::{ContextDoc, Desk, head, purse::Purse};
+use crate::day::start::Start;
+use crate::day::{self, Day, Ended};
+use crate::domain::decision::Decision;
+use crate::domain::event::{Event, Events, Level};
+use crate::error::Error;
+use crate::exit::{self, Outcome};
+use crate::journal::{END, Journal};
+use crate::llm::{self, Model};
+use crate::platform::local::Local;
+use crate::prompt::Templates;
+use crate::secret::Redactor;
+use crate::settings::Settings;
+use crate::store::artifacts::Store;
+
+/// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
+const CONTEXT_LIMIT: usize = 16 * 1024;
+
+/// Runs the day; the exit code.
+pub(crate) async fn run(invocation: &Invocation) -> Exit {
+    let settings = invocation.settings()?;
+    let redactor = Redactor::new(&settings.secrets());
+    let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
+    crate::report::log(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
+    for warning in &settings.warnings {
+        terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
+    }
+    if settings.paused {
+        terminal.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
+        return Ok(exit::SKIPPED);
+    }
+    run_in(&settings, invocation, &terminal, redactor).await
+}
+
+/// Runs the day with settings that are at hand.
+pub(crate) async fn run_in(
+    settings: &Settings,
+    invocation: &Invocation,
+    events: &dyn Events,
+    redactor: Redactor,
+) -> Exit {
+    let site = Site::open(settings, &invocation.dir)?;
+    let templates = templates(settings)?;
+    let start = match prepare(settings, &site, events).await? {
+        Prepared::Go(start) => *start,
+        Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
+    };
+    let model = llm::connect(&settings.llm, site.http.clone()).map_err(|e| Error::config(format!("{e:#}")))?;
+    let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
+    let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
+    journal.note("start", "", &start).map_err(Error::Abort)?;
+    let parts = Parts { site: &site, model: model.as_ref(), journal: &journal, templates: &templates, events };
+    let ended = run_day(&parts, &start).await;
+    let code = match &ended {
+        Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
+        Err(error) => exit::of_error(error),
+    };
+    let error = ended.as_ref().err().map(ToString::to_string);
+    journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
+    finish(settings, &site, ended?, code)
+}
+
+/// What a day is put together from.
+pub(crate) struct Parts<'a> {
+    pub site: &'a Site,
+    pub model: &'a dyn Model,
+    pub journal: &'a Journal,
+    pub templates: &'a Templates,
+    pub events: &'a dyn Events,
+}
+
+/// Puts the day together and runs it.
+pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, Error> {
+    let plan = start.plan.days.get(&start.terms.day).ok_or_else(|| Error::plan("the day is not in the plan"))?;
+    let desk = Desk {
+        root: parts.site.root.clone(),
+        terms: &start.terms,
+        plan,
+        model: parts.model,
+        repo: parts.site.repo.clone(),
+        sandbox: parts.site.sandbox.clone(),
+        journal: parts.journal,
+        templates: parts.templates,
+        events: parts.events,
+        purse: Purse::new(start.terms.max_run_usd),
+        context: context(&parts.site.store)?,
+    };
+    let day = Day { start, desk, store: &parts.site.store, review: &Local, tracker: &Local, ci: &Local };
+    day::run(&day).await
+}
+
+/// Exit code of a day that ended without an error.
+pub(crate) fn code_of(ended: &Ended, advisory: u8) -> u8 {
+    match ended {
+        Ended::Card(_) => exit::of_outcome(&Outcome::Done, advisory),
+        Ended::Decided(decision) => exit::of_outcome(&Outcome::Decided(*decision), advisory),
+    }
+}
+
+fn context(store: &Store) -> Result<Vec<ContextDoc>, Error> {
+    let docs = store.context_docs().map_err(Error::Abort)?;
+    Ok(docs
+        .into_iter()
+        .map(|(path, text)| ContextDoc { path, cut: text.len() > CONTEXT_LIMIT, text: head(&text, CONTEXT_LIMIT) })
+        .collect())
+}
+
+pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
+    Templates::new(settings.templates_dir.as_deref()).map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
+}
+
+/// A day that had shipped: nothing to do but to make sure that it is pushed.
+async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision: Decision) -> Exit {
+    let head = site.repo.prepare_branch().await?;
+    site.repo.push(&head.name).await?;
+    let text = format!("The day had shipped with {decision}: nothing to do. RETRY=true runs it again.");
+    events.emit(Event::Notice { level: Level::Info, text });
+    Ok(exit::of_outcome(&Outcome::Decided(decision), settings.advisory_exit_code))
+}
+
+fn finish(settings: &Settings, site: &Site, ended: Ended, code: u8) -> Exit {
+    match ended {
+        Ended::Card(card) => {
+            let text = crate::report::story_card::text(&card).map_err(Error::Abort)?;
+            super::print(&text)?;
+        }
+        Ended::Decided(_) => {
+            if let Some(path) = &settings.ci.step_summary
+                && let Some(text) = site.store.read_text("pace-summary.md").map_err(Error::Abort)?
+            {
+                crate::report::append(path, &text).map_err(Error::Abort)?;
+            }
+        }
+    }
+    Ok(code)
+}

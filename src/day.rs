@@ -1,0 +1,204 @@
+//! The day as a reader would tell it: the agents in order, retries, the books, the publishing. Works through
+//! traits only and prints nothing.
+
+pub(crate) mod books;
+pub(crate) mod publish;
+pub(crate) mod round;
+pub(crate) mod start;
+
+use crate::agent::{AgentError, Desk, prime};
+use crate::domain::Agent;
+use crate::domain::artifact::{Attempt, ConduitReport, GateReport, Handoff, Outcome, SentinelReport, StoryCard};
+use crate::domain::decision::Decision;
+use crate::domain::event::{Event, Level};
+use crate::domain::hold::{Cause, Hold};
+use crate::error::Error;
+use crate::llm::ModelError;
+use crate::platform::{Ci, Review, Tracker};
+use crate::store::artifacts::Store;
+use start::Start;
+
+/// A day about to run.
+pub(crate) struct Day<'a> {
+    pub start: &'a Start,
+    pub desk: Desk<'a>,
+    pub store: &'a Store,
+    pub review: &'a dyn Review,
+    pub tracker: &'a dyn Tracker,
+    pub ci: &'a dyn Ci,
+}
+
+/// How a day ended.
+pub(crate) enum Ended {
+    /// Judged, written down and published.
+    Decided(Decision),
+    /// A dry run: the card is all there is.
+    Card(StoryCard),
+}
+
+/// What the rounds of a run came to.
+pub(crate) struct Verdict {
+    pub decision: Decision,
+    /// Why, on HOLD.
+    pub hold: Option<Hold>,
+    pub card: StoryCard,
+    /// Artifacts of the last round, as far as it came.
+    pub reports: Reports,
+    /// Rounds of FORGE in this run.
+    pub rounds: u32,
+}
+
+/// The artifacts of a round, in the order in which they appear.
+#[derive(Default)]
+pub(crate) struct Reports {
+    pub handoff: Option<Handoff>,
+    pub observation: Option<crate::agent::gate::Observation>,
+    pub gate: Option<GateReport>,
+    pub sentinel: Option<SentinelReport>,
+    pub conduit: Option<ConduitReport>,
+}
+
+/// Runs the day to its decision, writes it down and publishes it. A run without verdict is written down too.
+pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
+    let terms = day.desk.terms;
+    day.desk.events.emit(Event::DayStarted {
+        day: terms.day,
+        theme: day.desk.plan.theme.clone(),
+        attempt: day.start.attempt,
+        branch: day.start.branch.name.clone(),
+    });
+    match judge(day).await {
+        Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
+        Ok(Judged::Verdict(verdict)) => {
+            day.desk.events.emit(Event::Decided { decision: verdict.decision, hold: verdict.hold.clone() });
+            let decision = verdict.decision;
+            publish::publish(day, *verdict).await?;
+            Ok(Ended::Decided(decision))
+        }
+        Err(error) => {
+            let error = as_error(error);
+            day.aborted(&error).await;
+            Err(error)
+        }
+    }
+}
+
+enum Judged {
+    Verdict(Box<Verdict>),
+    Card(StoryCard),
+}
+
+async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
+    day.set_earlier_round_aside()?;
+    let card = match day.prime().await {
+        Ok(card) if day.desk.terms.dry_run => return Ok(Judged::Card(card)),
+        Ok(card) => card,
+        Err(AgentError::CostCap(reason)) => return Ok(day.held_before_forge(reason)?),
+        Err(error) => return Err(error),
+    };
+    let mut hold_reason = day.start.hold_reason.clone();
+    let mut red_confirmed = false;
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let inputs = round::Inputs { card: &card, hold_reason: hold_reason.as_deref(), red_confirmed, number: rounds };
+        let (reports, hold) = round::run(day, &inputs).await?;
+        let retries_left = (day.desk.terms.max_retries + 1).saturating_sub(rounds);
+        match hold {
+            Some(hold) if hold.cause == Cause::Code && retries_left > 0 => {
+                day.desk.events.emit(Event::Held { hold: hold.clone(), retries_left });
+                red_confirmed |= reports.handoff.as_ref().is_some_and(|h| h.tdd_red_phase_confirmed);
+                hold_reason = Some(hold.to_string());
+                day.set_earlier_round_aside()?;
+                day.keep_card(&card)?;
+            }
+            hold => {
+                let decision = reports.decision(hold.as_ref());
+                return Ok(Judged::Verdict(Box::new(Verdict { decision, hold, card, reports, rounds })));
+            }
+        }
+    }
+}
+
+impl Reports {
+    fn decision(&self, hold: Option<&Hold>) -> Decision {
+        if hold.is_some() {
+            return Decision::Hold;
+        }
+        let reviewers: Vec<_> = [
+            self.gate.as_ref().map(|r| r.gate_decision),
+            self.sentinel.as_ref().map(|r| r.sentinel_decision),
+            self.conduit.as_ref().map(|r| r.conduit_decision),
+        ]
+        .into_iter()
+        .map(|decision| decision.unwrap_or(Decision::Hold))
+        .collect();
+        crate::domain::decision::day(&reviewers)
+    }
+}
+
+impl Day<'_> {
+    async fn prime(&self) -> Result<StoryCard, AgentError> {
+        self.desk.events.emit(Event::AgentStarted { agent: Agent::Prime, round: 1 });
+        let card = prime::run(&self.desk).await?;
+        if !self.desk.terms.dry_run {
+            self.keep_card(&card)?;
+        }
+        self.desk.events.emit(Event::AgentFinished {
+            agent: Agent::Prime,
+            decision: None,
+            summary: format!("{} criteria", card.criteria().count()),
+        });
+        Ok(card)
+    }
+
+    /// The cap was reached before FORGE could begin: the day is held on the plan's own criteria.
+    fn held_before_forge(&self, reason: String) -> anyhow::Result<Judged> {
+        let plan = self.desk.plan;
+        let card = StoryCard {
+            day: plan.day,
+            agent: Agent::Prime,
+            theme: plan.theme.clone(),
+            stories: plan
+                .stories
+                .iter()
+                .map(|s| crate::domain::artifact::StoryCardStory {
+                    title: s.title.clone(),
+                    acceptance_criteria: s.acceptance_criteria.clone(),
+                    out_of_scope: s.out_of_scope.clone(),
+                })
+                .collect(),
+        };
+        let hold = Hold { agent: Agent::Prime, cause: Cause::Outside, reason };
+        let mut reports = Reports::default();
+        self.hold_gate(&card, &hold, &mut reports)?;
+        let verdict = Verdict { decision: Decision::Hold, hold: Some(hold), card, reports, rounds: 0 };
+        Ok(Judged::Verdict(Box::new(verdict)))
+    }
+
+    /// Writes the run down that reached no verdict; a failure to do so is told, the first error stays.
+    async fn aborted(&self, error: &Error) {
+        let reason: String = format!("ABORT: {error}").split_whitespace().collect::<Vec<_>>().join(" ");
+        let written = async {
+            let attempt = Attempt {
+                decision: None,
+                hold_reason: Some(reason.chars().take(120).collect()),
+                ..self.attempt(Outcome::Abort).await?
+            };
+            self.keep_attempt(&attempt)
+        };
+        if let Err(problem) = written.await {
+            let text = format!("attempts.yaml could not be written: {problem:#}");
+            self.desk.events.emit(Event::Notice { level: Level::Warning, text });
+        }
+    }
+}
+
+fn as_error(error: AgentError) -> Error {
+    match error {
+        AgentError::Model(error @ ModelError::Credential { .. }) => Error::config(error.to_string()),
+        AgentError::Model(error) => Error::Abort(error.into()),
+        AgentError::Other(error) => Error::Abort(error),
+        error => Error::Abort(error.into()),
+    }
+}

@@ -1,0 +1,197 @@
+//! After the decision: the docs, the books, the commit, the push, the review or the issue. One failed output
+//! does not cancel the others; only a failed push takes the verdict back.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Day, Verdict};
+use crate::agent::scribe;
+use crate::domain::Agent;
+use crate::domain::artifact::{Attempt, Cycle, Outcome};
+use crate::domain::decision::Decision;
+use crate::domain::event::{Event, Level};
+use crate::domain::money::round_usd;
+use crate::error::Error;
+use crate::platform::{IssueText, ReviewText};
+use crate::repo::{Pushed, RepoError};
+use crate::store::plan::mark_shipped;
+
+/// Writes the day down and publishes it.
+pub(crate) async fn publish(day: &Day<'_>, verdict: Verdict) -> Result<(), Error> {
+    let shipped = verdict.decision != Decision::Hold;
+    let mut docs = vec![];
+    if shipped {
+        docs = day.scribe(&verdict).await?;
+        day.close_books(&verdict).await?;
+    }
+    let attempt = day.attempt_of(&verdict).await?;
+    day.keep_attempt(&attempt)?;
+    day.write_bodies(&verdict, None)?;
+    day.commit_artifacts(&verdict, docs).await?;
+    day.push().await?;
+    day.announce(&verdict).await?;
+    Ok(())
+}
+
+impl Day<'_> {
+    /// SCRIBE's documents; its failure is told and changes nothing else.
+    async fn scribe(&self, verdict: &Verdict) -> Result<Vec<String>, Error> {
+        let r = &verdict.reports;
+        let (Some(handoff), Some(gate), Some(sentinel), Some(conduit)) =
+            (&r.handoff, &r.gate, &r.sentinel, &r.conduit)
+        else {
+            return Ok(vec![]);
+        };
+        self.desk.events.emit(Event::AgentStarted { agent: Agent::Scribe, round: 1 });
+        let inputs = scribe::Inputs { card: &verdict.card, handoff, gate, sentinel, conduit };
+        let (report, docs) = scribe::run(&self.desk, &inputs).await;
+        match report {
+            Ok(report) => {
+                self.keep("scribe-report", &report)?;
+                let summary = format!("{} documents", docs.len());
+                self.desk.events.emit(Event::AgentFinished { agent: Agent::Scribe, decision: None, summary });
+            }
+            Err(error) => self.warn(format!("SCRIBE did not finish, the day ships without it: {error:#}")),
+        }
+        Ok(docs)
+    }
+
+    /// `cycle.md`, the backlog and the plan's `status`.
+    async fn close_books(&self, verdict: &Verdict) -> anyhow::Result<()> {
+        let bill = self.desk.purse.bill();
+        let now = self.desk.journal.now().await?;
+        let cycle = Cycle {
+            day: self.desk.terms.day,
+            cycle_cost_usd: bill.cost(|agent| agent != Agent::Scribe).map(round_usd),
+            forge_cost_usd: bill.cost(|agent| agent == Agent::Forge).map(round_usd),
+            generated_at: now.clone(),
+        };
+        self.keep("cycle", &cycle)?;
+        let sentinel = verdict.reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
+        let conduit = verdict.reports.conduit.iter().flat_map(|r| &r.findings).map(|f| (Agent::Conduit, f));
+        self.keep_backlog(&sentinel.chain(conduit).collect::<Vec<_>>())?;
+        let path = &self.desk.terms.plan_path;
+        if let Some(text) = self.store.read_text(path)?
+            && let Some(text) = mark_shipped(&text, self.desk.terms.day, &now)?
+        {
+            self.keep_text(path, &text)?;
+        }
+        Ok(())
+    }
+
+    async fn attempt_of(&self, verdict: &Verdict) -> anyhow::Result<Attempt> {
+        let outcome = if verdict.decision == Decision::Hold { Outcome::Hold } else { Outcome::Ship };
+        Ok(Attempt {
+            decision: Some(verdict.decision),
+            hold_reason: verdict.hold.as_ref().map(crate::domain::hold::Hold::short),
+            cause: verdict.hold.as_ref().map(|hold| hold.cause),
+            commit: verdict.reports.handoff.as_ref().map(|h| h.commit.clone()),
+            ..self.attempt(outcome).await?
+        })
+    }
+
+    /// One commit with everything that the day wrote apart from FORGE's work.
+    async fn commit_artifacts(&self, verdict: &Verdict, docs: Vec<String>) -> anyhow::Result<()> {
+        let paths: Vec<String> = self
+            .desk
+            .journal
+            .step("artifact-paths", &docs, async {
+                let mut paths = self.store.written()?;
+                paths.extend(docs.iter().cloned());
+                anyhow::Ok(paths.into_iter().collect())
+            })
+            .await?;
+        let message = self.desk.templates.render(
+            "commit.txt.j2",
+            &serde_json::json!({
+                "subject": format!("pace: day {} {}", self.desk.terms.day, verdict.decision),
+                "body": verdict.hold.as_ref().map(ToString::to_string).unwrap_or_default(),
+                "day": self.desk.terms.day,
+                "sprint": self.desk.terms.sprint,
+            }),
+        )?;
+        let commit = async { self.desk.repo.commit(&paths, &message) };
+        self.desk.journal.step("commit", &paths, commit).await.map(drop)
+    }
+
+    async fn push(&self) -> Result<(), Error> {
+        let branch = self.start.branch.name.as_str();
+        let pushed: Pushed = self
+            .desk
+            .journal
+            .step("push", branch, async { self.desk.repo.push(branch).await.map_err(PushError::Repo) })
+            .await
+            .map_err(|error| match error {
+                PushError::Repo(error) => Error::from(error),
+                PushError::Journal(error) => Error::Abort(error),
+            })?;
+        let text = match pushed {
+            Pushed::To(url) => format!("Pushed {branch} to {url}"),
+            Pushed::Skipped(why) => format!("Not pushed: {why}"),
+        };
+        self.desk.events.emit(Event::Notice { level: Level::Info, text });
+        Ok(())
+    }
+
+    /// Opens or updates the review, or the hold issue; the file then opens with its URL.
+    async fn announce(&self, verdict: &Verdict) -> anyhow::Result<()> {
+        let bodies = self.bodies(verdict, None)?;
+        let day = self.desk.terms.day;
+        let url = if verdict.decision == Decision::Hold {
+            let issue = IssueText {
+                title: format!("pace: day {day} is on HOLD: {}", self.desk.plan.theme),
+                body: bodies.issue,
+                labels: vec!["pace-hold".into(), format!("day-{day}")],
+            };
+            self.remote("hold-issue", &issue.body, self.tracker.hold(day, &issue)).await?
+        } else {
+            let review = ReviewText {
+                title: format!("{}: day {day}, {}", self.desk.terms.sprint, self.desk.plan.theme),
+                body: bodies.review,
+                branch: self.start.branch.name.clone(),
+                base: self.start.branch.base.clone(),
+            };
+            let url = self.remote("review", &review.body, self.review.publish(&review)).await?;
+            if let Err(error) = self.remote("release", &day, self.tracker.release(day)).await? {
+                self.warn(format!("the day's hold issue could not be closed: {error}"));
+            }
+            url
+        };
+        match url {
+            Ok(Some(url)) => self.write_bodies(verdict, Some(&url)),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.warn(format!("publishing failed, the verdict stands: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// A remote write as a recorded step, its failure included: it does not take the verdict back.
+    async fn remote<I: Serialize + ?Sized, T: Serialize + DeserializeOwned>(
+        &self,
+        kind: &str,
+        input: &I,
+        write: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<Result<T, String>> {
+        let act = async { anyhow::Ok(write.await.map_err(|error| format!("{error:#}"))) };
+        self.desk.journal.step(kind, input, act).await
+    }
+
+    fn warn(&self, text: String) {
+        self.desk.events.emit(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+enum PushError {
+    Repo(RepoError),
+    Journal(anyhow::Error),
+}
+
+impl From<anyhow::Error> for PushError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Journal(error)
+    }
+}

@@ -1,0 +1,211 @@
+//! One round: FORGE builds, then the reviewers look. The first HOLD ends the round: later reviewers do not run
+//! on code that is going back.
+
+use super::{Day, Reports};
+use crate::agent::{AgentError, conduit, forge, gate, sentinel};
+use crate::domain::Agent;
+use crate::domain::artifact::StoryCard;
+use crate::domain::backlog::Entry;
+use crate::domain::decision::Decision;
+use crate::domain::diff::Diff;
+use crate::domain::event::Event;
+use crate::domain::hold::{Cause, Hold};
+use crate::domain::observation::CiState;
+use crate::evidence::findings;
+
+/// What a round starts from.
+pub(crate) struct Inputs<'a> {
+    pub card: &'a StoryCard,
+    pub hold_reason: Option<&'a str>,
+    pub red_confirmed: bool,
+    /// From 1.
+    pub number: u32,
+}
+
+/// Runs a round to its first HOLD or its end.
+pub(crate) async fn run(day: &Day<'_>, inputs: &Inputs<'_>) -> Result<(Reports, Option<Hold>), AgentError> {
+    let mut reports = Reports::default();
+    let hold = match review(day, inputs, &mut reports).await {
+        Ok(hold) => hold,
+        Err(Stop { agent, error: AgentError::CostCap(reason) }) => {
+            let hold = Hold { agent, cause: Cause::Outside, reason };
+            day.hold_report(inputs.card, &hold, &mut reports)?;
+            Some(hold)
+        }
+        Err(stop) => return Err(stop.error),
+    };
+    Ok((reports, hold))
+}
+
+/// An agent that could not go on.
+struct Stop {
+    agent: Agent,
+    error: AgentError,
+}
+
+trait By<T> {
+    fn by(self, agent: Agent) -> Result<T, Stop>;
+}
+
+impl<T, E: Into<AgentError>> By<T> for Result<T, E> {
+    fn by(self, agent: Agent) -> Result<T, Stop> {
+        self.map_err(|error| Stop { agent, error: error.into() })
+    }
+}
+
+async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
+    if let Some(hold) = day.forge(inputs, reports).await.by(Agent::Forge)? {
+        return Ok(Some(hold));
+    }
+    let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
+    let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
+    if let Some(hold) = day.gate(inputs, &diff, reports).await.by(Agent::Gate)? {
+        return Ok(Some(hold));
+    }
+    if let Some(hold) = day.sentinel(inputs, &diff, reports).await.by(Agent::Sentinel)? {
+        return Ok(Some(hold));
+    }
+    day.conduit(inputs, &diff, reports).await.by(Agent::Conduit)
+}
+
+impl Day<'_> {
+    async fn forge(&self, round: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, AgentError> {
+        self.started(Agent::Forge, round.number);
+        let backlog = if self.desk.plan.clearance { self.open_backlog(None)? } else { vec![] };
+        let inputs = forge::Inputs {
+            card: round.card,
+            hold_reason: round.hold_reason,
+            baseline: self.start.baseline.as_ref(),
+            backlog: &backlog,
+            base: &self.start.base,
+            untracked: &self.start.untracked,
+            red_confirmed: round.red_confirmed,
+        };
+        match forge::run(&self.desk, &inputs).await? {
+            forge::Round::HandedOff(handoff) => {
+                self.keep("handoff", &handoff)?;
+                self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
+                reports.handoff = Some(handoff);
+                Ok(None)
+            }
+            forge::Round::Stopped(reason) => {
+                let reason = format!("FORGE ended without a valid handoff: {reason}");
+                let hold = Hold { agent: Agent::Forge, cause: Cause::Outside, reason };
+                self.hold_gate(round.card, &hold, reports)?;
+                Ok(Some(hold))
+            }
+        }
+    }
+
+    async fn gate(&self, round: &Inputs<'_>, diff: &Diff, reports: &mut Reports) -> Result<Option<Hold>, AgentError> {
+        self.started(Agent::Gate, round.number);
+        let Some(handoff) = &reports.handoff else { return Ok(None) };
+        let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
+        let ci: CiState = self.desk.journal.step("ci", &handoff.commit, self.ci.state(&handoff.commit)).await?;
+        let inputs = gate::Inputs {
+            card: round.card,
+            handoff,
+            observation: &observation,
+            ci: &ci,
+            production_changed: forge::has_production(diff),
+        };
+        let report = gate::run(&self.desk, &inputs).await?;
+        self.keep("gate-report", &report)?;
+        self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
+        let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
+        let hold = held(Agent::Gate, report.gate_decision, cause, &report.hold_reason);
+        reports.observation = Some(observation);
+        reports.gate = Some(report);
+        Ok(hold)
+    }
+
+    async fn sentinel(
+        &self,
+        round: &Inputs<'_>,
+        diff: &Diff,
+        reports: &mut Reports,
+    ) -> Result<Option<Hold>, AgentError> {
+        self.started(Agent::Sentinel, round.number);
+        let (Some(handoff), Some(gate)) = (&reports.handoff, &reports.gate) else { return Ok(None) };
+        let backlog = self.open_backlog(Some(Agent::Sentinel))?;
+        let inputs = sentinel::Inputs { card: round.card, handoff, gate, diff, backlog: &backlog };
+        let report = sentinel::run(&self.desk, &inputs).await?;
+        self.keep("sentinel-report", &report)?;
+        self.finished(Agent::Sentinel, Some(report.sentinel_decision), format!("{} findings", report.findings.len()));
+        let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
+        let hold = held(Agent::Sentinel, report.sentinel_decision, cause, &report.hold_reason);
+        reports.sentinel = Some(report);
+        Ok(hold)
+    }
+
+    async fn conduit(
+        &self,
+        round: &Inputs<'_>,
+        diff: &Diff,
+        reports: &mut Reports,
+    ) -> Result<Option<Hold>, AgentError> {
+        self.started(Agent::Conduit, round.number);
+        let (Some(handoff), Some(sentinel)) = (&reports.handoff, &reports.sentinel) else { return Ok(None) };
+        let backlog = self.open_backlog(Some(Agent::Conduit))?;
+        let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
+        let report = conduit::run(&self.desk, &inputs).await?;
+        self.keep("conduit-report", &report)?;
+        self.finished(Agent::Conduit, Some(report.conduit_decision), format!("{} findings", report.findings.len()));
+        let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
+        let hold = held(Agent::Conduit, report.conduit_decision, cause, &report.hold_reason);
+        reports.conduit = Some(report);
+        Ok(hold)
+    }
+
+    /// Writes the report that says a HOLD which no reviewer wrote down itself.
+    fn hold_report(&self, card: &StoryCard, hold: &Hold, reports: &mut Reports) -> anyhow::Result<()> {
+        let day = self.desk.terms.day;
+        match hold.agent {
+            Agent::Sentinel => {
+                let report = sentinel::unjudged(day, &hold.reason);
+                self.keep("sentinel-report", &report)?;
+                reports.sentinel = Some(report);
+            }
+            Agent::Conduit => {
+                let report = conduit::unjudged(day, &hold.reason);
+                self.keep("conduit-report", &report)?;
+                reports.conduit = Some(report);
+            }
+            _ => self.hold_gate(card, hold, reports)?,
+        }
+        Ok(())
+    }
+
+    /// Writes the gate report of a round that GATE did not get to judge.
+    pub(super) fn hold_gate(&self, card: &StoryCard, hold: &Hold, reports: &mut Reports) -> anyhow::Result<()> {
+        let report = gate::unjudged(self.desk.terms.day, card, &hold.reason);
+        self.keep("gate-report", &report)?;
+        reports.gate = Some(report);
+        Ok(())
+    }
+
+    fn started(&self, agent: Agent, round: u32) {
+        self.desk.events.emit(Event::AgentStarted { agent, round });
+    }
+
+    fn finished(&self, agent: Agent, decision: Option<Decision>, summary: String) {
+        self.desk.events.emit(Event::AgentFinished { agent, decision, summary });
+    }
+
+    fn open_backlog(&self, agent: Option<Agent>) -> anyhow::Result<Vec<Entry>> {
+        let open = |entry: &Entry| {
+            entry.status == crate::domain::backlog::Status::Open && agent.is_none_or(|agent| entry.agent == agent)
+        };
+        Ok(self.store.backlog()?.into_iter().filter(open).collect())
+    }
+}
+
+fn held(agent: Agent, decision: Decision, cause: Cause, reason: &str) -> Option<Hold> {
+    (decision == Decision::Hold).then(|| Hold { agent, cause, reason: reason.to_owned() })
+}
+
+fn tally(report: &crate::domain::artifact::GateReport) -> String {
+    use crate::domain::artifact::CriterionResult;
+    let met = report.criteria_results.iter().filter(|r| r.result != CriterionResult::Fail).count();
+    format!("{met} of {} criteria met", report.criteria_results.len())
+}

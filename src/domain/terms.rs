@@ -1,0 +1,55 @@
+//! What a run was told, as far as the day's logic needs it: plain, serialisable, without any secret, so that a
+//! journal can carry it and a replay start from it.
+
+use serde::{Deserialize, Serialize};
+
+use super::money::Price;
+
+/// The terms of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub day: u32,
+    /// Identity of the sprint: part of every remote marker.
+    pub sprint: String,
+    /// Run the day again, also one that shipped.
+    pub retry: bool,
+    /// PRIME only.
+    pub dry_run: bool,
+    pub product_name: String,
+    pub product_description: String,
+    /// Where FORGE may write, `/`-separated; `.` for all.
+    pub source_dirs: Vec<String>,
+    pub docs_dir: Option<String>,
+    /// Path of the plan from the repository root.
+    pub plan_path: String,
+    /// The test command; `None` = the project has none, by the user's word.
+    pub test_command: Option<String>,
+    pub build_command: Option<String>,
+    /// Model of FORGE and SCRIBE.
+    pub model: Rated,
+    /// Model of the other agents.
+    pub analysis_model: Rated,
+    pub max_retries: u32,
+    pub max_iterations: u32,
+    /// Milliseconds.
+    pub command_timeout_ms: u64,
+    /// Milliseconds.
+    pub test_timeout_ms: u64,
+    /// The red phase is required.
+    pub tdd: bool,
+    /// Cap of one run, US dollars.
+    pub max_run_usd: f64,
+    /// How children are confined, in words.
+    pub sandbox: String,
+    /// Name of the platform, e.g. `local`.
+    pub platform: String,
+    pub advisory_exit_code: u8,
+}
+
+/// A model and its price.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rated {
+    pub name: String,
+    /// `None`: unknown, and shown as unknown.
+    pub price: Option<Price>,
+}

@@ -1,0 +1,72 @@
+//! A repository that is not there: a replay takes every answer from the record, so whatever asks the repository
+//! itself has left the recording.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use futures_util::future::BoxFuture;
+
+use super::{Branch, Pushed, RepoError, Repository};
+use crate::domain::diff::Diff;
+
+/// Answers nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Absent;
+
+fn absent<T>() -> anyhow::Result<T> {
+    Err(anyhow!("a replay has no repository: the recording lacks this answer"))
+}
+
+impl Repository for Absent {
+    fn prepare_branch(&self) -> BoxFuture<'_, Result<Branch, RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+
+    fn head(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn work_diff(&self, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_diff(&self, _base: &str, _commit: &str) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn commit(&self, _paths: &[String], _message: &str) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn show(&self, _commit: &str, _path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        absent()
+    }
+
+    fn paths(&self, _commit: &str) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
+    fn is_ancestor(&self, _ancestor: &str, _commit: &str) -> anyhow::Result<bool> {
+        absent()
+    }
+
+    fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn restore_untracked(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn reset_paths(&self, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn push<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+}

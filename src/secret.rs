@@ -151,9 +151,10 @@ fn encodings(secret: &str, forms: &mut BTreeSet<String>) {
         forms.insert(base64_core(&URL_SAFE_NO_PAD, secret, offset));
     }
     // The whole encoding too, so that its last character and padding do not stay behind.
-    let whole = STANDARD_NO_PAD.encode(secret);
-    forms.insert(format!("{whole}{}", "=".repeat((4 - whole.len() % 4) % 4)));
-    forms.insert(whole);
+    for whole in [STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)] {
+        forms.insert(format!("{whole}{}", "=".repeat((4 - whole.len() % 4) % 4)));
+        forms.insert(whole);
+    }
 
     let hex: String = secret.bytes().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

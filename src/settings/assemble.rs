@@ -37,11 +37,11 @@ pub(super) fn settings(
     let mut findings = Findings::default();
     let environment = Environment::clean(pairs, &mut findings);
     let legacy = legacy::read(root, &mut findings);
-    let inputs = match layered(&environment, legacy) {
+    let inputs = match layered(&environment, legacy, &mut findings) {
         Ok(inputs) => inputs,
         Err(error) => return Err(vec![format!("the environment cannot be read: {error}")]),
     };
-    common_notes(&inputs, &mut findings);
+    warn_of_features_to_come(&inputs, &mut findings);
     let children = children(&environment, &inputs, &mut findings);
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
@@ -59,33 +59,38 @@ pub(super) fn settings(
     }
 }
 
-/// The environment above the file.
-fn layered(environment: &Environment, legacy: legacy::Legacy) -> Result<Inputs, envy::Error> {
+/// The environment above the file. A value that the CI should have expanded is told and counts as unset.
+fn layered(
+    environment: &Environment,
+    legacy: legacy::Legacy,
+    findings: &mut Findings,
+) -> Result<Inputs, envy::Error> {
     let mut values = legacy.values;
     let mut places = legacy.places;
     for (name, value) in &environment.own {
         values.insert(name, value.clone());
         places.remove(name);
     }
+    values.retain(|name, value| {
+        let kind = variables::find(name).map(|variable| variable.kind);
+        let unexpanded = is_reference(value) && !matches!(kind, Some(Kind::Command | Kind::Ci));
+        if unexpanded {
+            let label = places.get(name).map_or(*name, String::as_str);
+            findings.problem(format!(
+                "{label} holds a reference that the CI did not expand; define what it refers to, or remove it"
+            ));
+        }
+        !unexpanded
+    });
     Inputs::new(
         values.into_iter().map(|(name, value)| (name.to_owned(), value)),
         places,
     )
 }
 
-/// What holds for every variable alike: references that nobody expanded, features to come.
-fn common_notes(inputs: &Inputs, findings: &mut Findings) {
-    for given in inputs.all() {
-        let (Some(text), Some(variable)) = (given.text, variables::find(given.name)) else {
-            continue;
-        };
-        if is_reference(text) && !matches!(variable.kind, Kind::Command | Kind::Ci) {
-            findings.problem(format!(
-                "{} holds a reference that the CI did not expand; define what it refers to, or remove it",
-                given.label()
-            ));
-        }
-        if variable.effect == Effect::Later {
+fn warn_of_features_to_come(inputs: &Inputs, findings: &mut Findings) {
+    for given in inputs.all().iter().filter(|given| given.text.is_some()) {
+        if variables::find(given.name).is_some_and(|variable| variable.effect == Effect::Later) {
             findings.warning(format!("{} is accepted but does nothing yet", given.label()));
         }
     }

@@ -98,14 +98,12 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .flat_map(|variable| [Some(variable.name), variable.alias])
         .flatten()
         .map(|known| {
-            (
-                distance(&name, known).min(distance(&bare(&name), &bare(known))),
-                known,
-            )
+            let whole = distance(&name, known);
+            (distance(&bare(&name), &bare(known)).min(whole), whole, known)
         })
         .min()
-        .filter(|(distance, known)| *distance <= known.len().min(name.len()) / 3)
-        .map(|(_, known)| known)
+        .filter(|(least, _, known)| *least <= known.len().max(name.len()) / 3)
+        .map(|(_, _, known)| known)
 }
 
 /// How many characters must be put in, taken out or replaced to make one of the other (Levenshtein).

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::Findings;
 use super::environment::distance;
@@ -120,6 +120,10 @@ pub(super) fn read(root: &Path, findings: &mut Findings) -> Legacy {
 
 fn contents(path: &Path) -> Result<String, String> {
     let unreadable = |error| format!("cannot be read ({error}); mend or remove it");
+    // A link could point anywhere, and opening a pipe would wait for ever.
+    if !path.symlink_metadata().map_err(unreadable)?.is_file() {
+        return Err("is not a plain file; replace or remove it".to_owned());
+    }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(LARGEST + 1)
@@ -147,11 +151,11 @@ fn parse(file: &'static str, text: &str, findings: &mut Findings) -> Legacy {
                 .location()
                 .map(|at| format!(":{}", at.line()))
                 .unwrap_or_default();
-            let what = error.without_snippet().to_string();
+            let what = UserMessageFormatter.format_message(error.without_snippet());
             let what = what.lines().next().unwrap_or_default();
             reader
                 .findings
-                .problem(format!("{file}{line}: not readable as YAML: {what}"));
+                .problem(format!("{file}{line}: {what}; mend the YAML there or just above"));
         }
     }
     reader.legacy

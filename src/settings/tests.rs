@@ -280,15 +280,15 @@ fn a_huge_legacy_file_is_refused() {
 }
 
 #[test]
-fn a_legacy_file_that_is_a_folder_is_refused() {
+fn a_legacy_file_that_is_no_plain_file_is_refused() {
     let root = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(root.path().join("pace.config.yaml")).unwrap();
-    let problems = Settings::from_env([], root.path()).unwrap_err();
-    assert_eq!(problems.len(), 1);
-    assert!(
-        problems[0].starts_with("pace.config.yaml cannot be read ("),
-        "{problems:?}"
-    );
+    let file = root.path().join("pace.config.yaml");
+    let refused = ["pace.config.yaml is not a plain file; replace or remove it"];
+    std::fs::create_dir(&file).unwrap();
+    assert_eq!(Settings::from_env([], root.path()).unwrap_err(), refused);
+    std::fs::remove_dir(&file).unwrap();
+    std::os::unix::fs::symlink("/proc/self/environ", &file).unwrap();
+    assert_eq!(Settings::from_env([], root.path()).unwrap_err(), refused);
 }
 
 #[test]

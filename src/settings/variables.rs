@@ -273,7 +273,7 @@ mod tests {
         assert!(table.contains("| `DAY` (alias `PACE_DAY`) | — | the day to run"));
         assert!(table.contains("| `PACE_STAGE` | `all` | ") && table.contains("*(accepted, no effect yet)*"));
         for variable in VARIABLES {
-            let row = format!("| `{}`", variable.name);
+            let row = format!("\n| `{}`", variable.name);
             assert_eq!(table.contains(&format!("{row} ")), !variable.is_of_ci(), "{row}");
             assert!(!variable.meaning.contains(['|', '\n']) && !variable.default.contains(['|', '\n']));
         }

@@ -406,3 +406,19 @@ impl<'de> Visitor<'de> for TreeVisitor {
         Ok(Tree::Map(map))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::variables;
+
+    #[test]
+    fn every_key_is_a_variable_that_is_no_secret() {
+        for (key, name) in KEYS {
+            assert!(
+                variables::find(name).is_some_and(|variable| !variable.is_secret()),
+                "{key}"
+            );
+        }
+    }
+}

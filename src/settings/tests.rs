@@ -100,14 +100,7 @@ fn differences<'a>(case: &'a Case, settings: &Settings) -> impl Iterator<Item = 
 
 /// What can be told about settings, in the words of `Debug`; plain text where it is text.
 fn facts(s: &Settings) -> BTreeMap<&'static str, String> {
-    let env = |pairs: &[(String, String)]| {
-        pairs
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    BTreeMap::from([
+    let mut facts = BTreeMap::from([
         ("day", format!("{:?}", s.day)),
         ("retry", s.retry.to_string()),
         ("dry_run", s.dry_run.to_string()),
@@ -156,6 +149,20 @@ fn facts(s: &Settings) -> BTreeMap<&'static str, String> {
             "platform.token_is_job_token",
             s.platform.token_is_job_token.to_string(),
         ),
+    ]);
+    facts.extend(more_facts(s));
+    facts
+}
+
+fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
+    let env = |pairs: &[(String, String)]| {
+        pairs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    vec![
         ("git.wanted", format!("{:?}", s.git.branch.wanted)),
         ("git.base", format!("{:?}", s.git.branch.base)),
         ("git.ci_ref", format!("{:?}", s.git.branch.ci_ref)),
@@ -208,7 +215,7 @@ fn facts(s: &Settings) -> BTreeMap<&'static str, String> {
                 .collect::<Vec<_>>()
                 .join(" "),
         ),
-    ])
+    ]
 }
 
 fn cases() -> BTreeMap<String, Case> {

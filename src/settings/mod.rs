@@ -1,6 +1,18 @@
 //! The one place that knows variable names: the environment in, validated settings out.
 
-use std::path::PathBuf;
+mod assemble;
+mod children;
+mod ci;
+mod environment;
+mod given;
+mod legacy;
+mod model;
+#[cfg(test)]
+mod tests;
+pub(crate) mod variables;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::repo::{BranchRules, Identity};
@@ -58,6 +70,64 @@ pub(crate) struct Settings {
     pub warnings: Vec<String>,
     /// The environment that children inherit: the fixed list of SPEC §6 plus `PACE_CHILD_ENV`.
     pub child_env: Vec<(String, String)>,
+    /// See [`Settings::secrets`].
+    secrets: Vec<Secret>,
+    /// See [`Settings::spend_problems`].
+    unfit_to_spend: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the environment `pairs` and below it the legacy file of the repository at `root`. `Err` holds every
+    /// problem, one a line, each naming the variable (or file, line and key) and the mend; no line holds a
+    /// secret.
+    pub(crate) fn from_env(
+        pairs: impl IntoIterator<Item = (OsString, OsString)>,
+        root: &Path,
+    ) -> Result<Self, Vec<String>> {
+        assemble::settings(pairs, root)
+    }
+
+    /// What must be mended before a model may be called: a missing key, a missing model. Empty = fit. For the
+    /// commands that spend; the others do without.
+    pub(crate) fn spend_problems(&self) -> Vec<String> {
+        self.unfit_to_spend.clone()
+    }
+
+    /// Every secret of the environment, for the redactor: keys, tokens, the runner's own, `PACE_SETUP_ENV`.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.secrets.clone()
+    }
+}
+
+/// What is found while reading, gathered so that all of it is told at once.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    /// Notes a problem once.
+    fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Notes a warning once.
+    fn warning(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The value, or nothing and a noted problem.
+    fn keep<T>(&mut self, read: Result<Option<T>, String>) -> Option<T> {
+        read.unwrap_or_else(|problem| {
+            self.problem(problem);
+            None
+        })
+    }
 }
 
 /// Which day to run.
@@ -67,6 +137,11 @@ pub(crate) enum DayChoice {
     Number(u32),
     /// The first day that has not shipped.
     Auto,
+}
+
+impl DayChoice {
+    /// The highest day number that is accepted.
+    pub(crate) const LAST: u32 = 9999;
 }
 
 /// `PACE_PRODUCT_NAME`, `PACE_PRODUCT_DESCRIPTION`.
@@ -95,7 +170,7 @@ pub(crate) struct Commands {
     /// `PACE_COVERAGE_MIN`, percent.
     pub coverage_min: Option<f64>,
     /// `PACE_SETUP_ENV`: names and values for the first setup only.
-    pub setup_env: Vec<(String, String)>,
+    pub setup_env: Vec<(String, Secret)>,
 }
 
 /// The wire protocol.
@@ -141,6 +216,8 @@ pub(crate) struct Platform {
     /// `https://github.com` or the like.
     pub server_url: Option<String>,
     pub token: Option<Secret>,
+    /// Whether the token is GitLab's job token, which has a header of its own.
+    pub token_is_job_token: bool,
 }
 
 /// `PACE_PUSH`.
@@ -239,6 +316,8 @@ pub(crate) struct CiContext {
     pub output: Option<PathBuf>,
     /// `$GITHUB_ACTIONS` or `$GITLAB_CI`: decides on log groups.
     pub log_style: LogStyle,
+    /// `$GITHUB_RUN_ID` or `$CI_PIPELINE_ID`.
+    pub run_id: Option<String>,
 }
 
 /// How log lines are grouped.

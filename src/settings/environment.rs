@@ -1,0 +1,148 @@
+//! The process environment, cleaned: text only, trimmed, empty means unset, unknown `PACE_*` names told. Knows
+//! the list of variables, not their meaning.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::Findings;
+use super::given::quoted;
+use super::variables::{self, VARIABLES};
+
+/// The environment of one run.
+pub(super) struct Environment {
+    /// pace's own variables by their proper names, trimmed, none empty.
+    pub(super) own: BTreeMap<&'static str, String>,
+    /// Everything that is text, untouched: what children may inherit.
+    pub(super) all: BTreeMap<String, String>,
+    /// Names whose value is not UTF-8.
+    pub(super) unreadable: Vec<String>,
+}
+
+impl Environment {
+    /// Sorts `pairs` out; a name that comes twice keeps its first value.
+    pub(super) fn clean(
+        pairs: impl IntoIterator<Item = (OsString, OsString)>,
+        findings: &mut Findings,
+    ) -> Self {
+        let mut environment = Self {
+            own: BTreeMap::new(),
+            all: BTreeMap::new(),
+            unreadable: Vec::new(),
+        };
+        for (name, value) in pairs {
+            // A name that is not UTF-8 is nobody's.
+            let Ok(name) = name.into_string() else { continue };
+            let Ok(value) = value.into_string() else {
+                if variables::find(&name).is_some() {
+                    findings.problem(format!("{name} is not UTF-8 text; set it again or remove it"));
+                }
+                environment.unreadable.push(name);
+                continue;
+            };
+            environment.all.entry(name).or_insert(value);
+        }
+        environment.take_own(findings);
+        environment.warn_of_unknown(findings);
+        environment
+    }
+
+    fn take_own(&mut self, findings: &mut Findings) {
+        for variable in VARIABLES {
+            let value = |name: &str| {
+                self.all
+                    .get(name)
+                    .map(|value| value.trim())
+                    .filter(|value| !value.is_empty())
+            };
+            let (by_name, by_alias) = (value(variable.name), variable.alias.and_then(value));
+            if let (Some(one), Some(other), Some(alias)) = (by_name, by_alias, variable.alias)
+                && one != other
+            {
+                findings.problem(format!(
+                    "{} is {} and {alias} is {}; they mean the same, set one of them",
+                    variable.name,
+                    quoted(one),
+                    quoted(other)
+                ));
+            }
+            if let Some(value) = by_name.or(by_alias) {
+                self.own.insert(variable.name, value.to_owned());
+            }
+        }
+    }
+
+    fn warn_of_unknown(&self, findings: &mut Findings) {
+        let names = self.all.keys().chain(&self.unreadable);
+        for name in names.filter(|name| is_ours_by_prefix(name) && variables::find(name).is_none()) {
+            let shown: String = name.escape_debug().take(80).collect();
+            findings.warning(match nearest(name) {
+                Some(known) => format!("{shown} is not a variable of pace; did you mean {known}?"),
+                None => format!("{shown} is not a variable of pace and has no effect"),
+            });
+        }
+    }
+}
+
+fn is_ours_by_prefix(name: &str) -> bool {
+    name.get(..5)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("PACE_"))
+}
+
+/// The known name or alias that is closest to `name`, if one is close.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_uppercase();
+    let bare = |name: &str| name.strip_prefix("PACE_").unwrap_or(name).to_owned();
+    VARIABLES
+        .iter()
+        .filter(|variable| !variable.is_of_ci())
+        .flat_map(|variable| [Some(variable.name), variable.alias])
+        .flatten()
+        .map(|known| {
+            let whole = distance(&name, known);
+            (distance(&bare(&name), &bare(known)).min(whole), whole, known)
+        })
+        .min()
+        .filter(|(least, _, known)| *least <= known.len().max(name.len()) / 3)
+        .map(|(_, _, known)| known)
+}
+
+/// How many characters must be put in, taken out or replaced to make one of the other (Levenshtein).
+pub(super) fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, from) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_name_that_was_meant() {
+        for (typed, meant) in [
+            ("PACE_MODLE", Some("PACE_MODEL")),
+            ("PACE_PROVIDER", Some("PACE_LLM_PROVIDER")),
+            ("PACE_LLM_MODEL", Some("PACE_MODEL")),
+            ("pace_sandbox", Some("PACE_SANDBOX")),
+            ("PACE_RETRY", Some("RETRY")),
+            ("PACE_TOTALLY_DIFFERENT_THING", None),
+        ] {
+            assert_eq!(nearest(typed), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn counts_edits() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}

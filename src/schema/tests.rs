@@ -1,0 +1,1 @@
+//! Schemas against documents: every message that a person or a model may read.

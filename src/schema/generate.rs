@@ -104,9 +104,33 @@ fn tidy(schema: &mut Value) {
                     fields.shift_remove(key);
                 }
             }
+            lead(
+                fields,
+                &[
+                    "title",
+                    "description",
+                    "type",
+                    "const",
+                    "enum",
+                    "properties",
+                    "required",
+                ],
+            );
         }
         _ => {}
     }
+}
+
+/// Puts `first` in front, the rest behind them in the order that it has.
+fn lead(fields: &mut Map<String, Value>, first: &[&str]) {
+    let mut ordered = Map::new();
+    for key in first {
+        if let Some(value) = fields.shift_remove(*key) {
+            ordered.insert((*key).to_owned(), value);
+        }
+    }
+    ordered.append(fields);
+    *fields = ordered;
 }
 
 /// `anyOf: [X, null]` becomes X that also takes null.

@@ -129,7 +129,11 @@ fn field(path: &[String], root: &Value) -> String {
 fn expected(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(kind) => type_name(*kind).to_owned(),
-        TypeKind::Multiple(kinds) => kinds.iter().map(type_name).collect::<Vec<_>>().join(" or "),
+        TypeKind::Multiple(kinds) => {
+            let (null, mut kinds): (Vec<_>, Vec<_>) = kinds.iter().partition(|k| *k == JsonType::Null);
+            kinds.extend(null);
+            kinds.into_iter().map(type_name).collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 
@@ -148,7 +152,7 @@ const fn type_name(kind: JsonType) -> &'static str {
 fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "a string",
         Value::Array(_) => "a list",

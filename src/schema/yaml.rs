@@ -96,7 +96,7 @@ impl Node {
     pub(crate) fn kind(&self) -> &'static str {
         match &self.tree {
             Tree::Null => "nothing",
-            Tree::Bool(_) => "true or false",
+            Tree::Bool(_) => "a boolean",
             Tree::Number(_) => "a number",
             Tree::Text(_) => "a string",
             Tree::List(_) => "a list",
@@ -117,7 +117,7 @@ fn options() -> serde_saphyr::Options {
             flow_nesting_limit: 32,
             max_total_scalar_bytes: 8 * MAX_BYTES,
         },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
         emit_comments: false,
         strict_booleans: true,
         with_snippet: false,
@@ -125,14 +125,31 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn describe(error: &serde_saphyr::Error) -> String {
-    let formatter = DefaultMessageFormatter.with_localizer(&WithoutPlace);
-    let render = serde_saphyr::render_options! {
-        formatter: &formatter,
-        snippets: SnippetMode::Off,
-    };
-    let message = error.render_with_options(render);
     let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-    format!("{line}:{column}: {message}")
+    format!("{line}:{column}: {}", wording(error.without_snippet()))
+}
+
+/// The reader's message, or our own where its words speak of its API.
+fn wording(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error as E;
+    match error {
+        E::AliasError { error, .. } => wording(error),
+        E::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} stands here a second time"),
+        E::MultipleDocuments { .. } => "a second document starts here; one is read".to_owned(),
+        // Only keys are asked for as text.
+        E::NullIntoString { .. } | E::Unexpected { .. } => "a key must be text".to_owned(),
+        E::NonFiniteFloat { value, .. } => format!("{value} is not a number that can be read"),
+        E::RecursiveReferencesRequireWeakTypes { .. } => "an alias refers to itself".to_owned(),
+        E::AliasReplayLimitExceeded { .. } => "aliases expand to more than can be read".to_owned(),
+        other => {
+            let formatter = DefaultMessageFormatter.with_localizer(&WithoutPlace);
+            let render = serde_saphyr::render_options! {
+                formatter: &formatter,
+                snippets: SnippetMode::Off,
+            };
+            other.render_with_options(render)
+        }
+    }
 }
 
 /// Wording without `at line X`: the place already leads the message.
@@ -211,7 +228,10 @@ impl<'de> Visitor<'de> for TreeVisitor {
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             // The reader compares keys as YAML values; as text two of them can still be equal.
             if entries.iter().any(|e| e.key == key.value) {
-                return Err(A::Error::custom(format!("duplicate key {:?}", key.value)));
+                return Err(A::Error::custom(format!(
+                    "the key {:?} stands here a second time",
+                    key.value
+                )));
             }
             let node = access.next_value::<Spanned<Tree>>()?.into();
             entries.push(Entry {
@@ -226,111 +246,108 @@ impl<'de> Visitor<'de> for TreeVisitor {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn experiment() {
-        for t in [
-            "a: 1\nb:\n  - x\n  - {c: d, e: [1, 2.5, null, ~, true, yes]}\n",
-            "\u{feff}a: 1\r\nb: x\r\nc:\r\n  - y\r\n",
-            "a: &x {p: 1}\nb: *x\nc:\n  <<: *x\n  q: 2\n",
-            "a: 1\na: 2\n",
-            "1: a\n\"1\": b\n",
-            "? [a]\n: b\n",
-            "~: x\n",
-            "a: [1\n",
-            "a:\n\t- b\n",
-            "",
-            "# c\n",
-            "a: .nan\n",
-            "a: 1\n---\nb: 2\n",
-            "a: *q\n",
-            "a: \"x\n",
-            "- a\nb: c\n",
-            "a: b: c\n",
-            "a: @x\n",
-            "a: %x\n",
-            "a: !!int x\n",
-            "a: !foo x\n",
-            "a: 99999999999999999999999\n",
-            "x: 0x1F\ny: 0o17\nz: 017\nw: 1_000\nv: +1\nu: 1e3\n",
-            "a: 2026-03-13T05:47:11Z\n",
-            "a:   \n  b:   # c\n",
-            "a\u{0}b: c\n",
-            "a: |\n  x\n  y\n\nb: >-\n  p\n  q\n",
-            &("[".repeat(40)),
-            &("a: ".to_owned() + &"[".repeat(400)),
-            "a: &x [1,1,1,1,1,1,1,1,1]\nb: &y [*x,*x,*x,*x,*x,*x,*x,*x,*x]\nc: &z [*y,*y,*y,*y,*y,*y,*y,*y,*y]\nd: &w [*z,*z,*z,*z,*z,*z,*z,*z,*z]\ne: &v [*w,*w,*w,*w,*w,*w,*w,*w,*w]\nf: [*v,*v,*v,*v,*v,*v,*v,*v,*v]\n",
-            "a: &x [*x]\n",
-            "%YAML 3.0\n---\na: 1\n",
-            "hello",
-            "a: \"\\q\"\n",
+    fn every_node_knows_its_line() {
+        let text = "\u{feff}a: 1\r\nb:\r\n  - x\r\n  - {c: d,\r\n     e: [1.5, null, true]}\r\n";
+        let root = parse(text).unwrap();
+        assert_eq!(
+            root.to_json(),
+            json!({"a": 1, "b": ["x", {"c": "d", "e": [1.5, null, true]}]})
+        );
+        for (path, line) in [
+            (&["a"][..], 1),
+            (&["b"], 2),
+            (&["b", "0"], 3),
+            (&["b", "1"], 4),
+            (&["b", "1", "e"], 5),
+            (&["b", "1", "e", "2"], 5),
+            (&["b", "1", "missing"], 4),
+            (&["b", "7"], 2),
+            (&["b", "x", "y"], 2),
         ] {
-            let short: String = t.chars().take(70).collect();
-            match parse(t) {
-                Ok(n) => println!("{short:?}\n   => {n:?}"),
-                Err(e) => println!("{short:?}\n   !! {e}"),
-            }
+            assert_eq!(root.line_at(path.iter().copied()), line, "{path:?}");
         }
-        for s in [
-            "x",
-            "no",
-            "1_000",
-            "0b11",
-            "0x_1",
-            "+1",
-            ".5",
-            "1e3",
-            "null",
-            "~",
-            "",
-            " a",
-            "a: b",
-            "a #b",
-            "- x",
-            "é — x",
-            "\u{85}",
-            "\u{2028}",
-            "\u{feff}x",
-            "a\nb",
-            "a\nb\n",
-            "\n",
-            " \n x\n",
-            "\ta",
-            "a\tb\nc",
-            "'q'",
-            "\"q\"",
-            "12:30:45",
-            "2026-03-13",
-            "=",
-            "<<",
-            "0777",
-            "@x",
-            "%x",
-            "`x`",
-            "{a",
-            "[a",
-            "?",
-            "!x",
-            "*x",
-            "&x",
-            "a\r\nb",
-            "\u{1b}[31m",
-            "😀",
-            "x\u{7f}",
-            "---",
-            "...",
-            "a:\nb: c",
-            "# x\n y",
-            "very long text that goes on and on and on and on and on and on and on and on and on and on and on over 80 characters",
+    }
+
+    #[test]
+    fn scalars_are_read_as_yaml_1_2_does() {
+        for (text, expected) in [
+            ("yes", json!("yes")),
+            ("no", json!("no")),
+            ("True", json!(true)),
+            ("~", json!(null)),
+            ("", json!(null)),
+            ("0x1F", json!(31)),
+            ("-7", json!(-7)),
+            ("1e3", json!(1000.0)),
+            ("2026-03-13T05:47:11Z", json!("2026-03-13T05:47:11Z")),
+            ("\"1\"", json!("1")),
+            ("!custom x", json!("x")),
+            ("&a x", json!("x")),
         ] {
-            let v = serde_json::json!({"k": s, "l": [s]});
-            let a = serde_yaml::to_string(&v).unwrap();
-            let b = serde_saphyr::to_string(&v).unwrap();
-            let ra = parse(&a).map(|n| n.to_json() == v);
-            let rb = parse(&b).map(|n| n.to_json() == v);
-            let c = serde_saphyr::to_string(&serde_saphyr::DoubleQuoted(s)).unwrap();
-            println!("{s:?} yaml:{ra:?} saphyr:{rb:?}\n{a}{b}{c}");
+            assert_eq!(parse(text).unwrap().to_json(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn aliases_and_merges_stand_where_they_are_used() {
+        let root = parse("a: &x {p: 1}\nb: *x\nc:\n  <<: *x\n  q: 2\n").unwrap();
+        assert_eq!(
+            root.to_json(),
+            json!({"a": {"p": 1}, "b": {"p": 1}, "c": {"q": 2, "p": 1}})
+        );
+        assert_eq!(root.line_at(["b", "p"]), 2);
+        assert_eq!(root.line_at(["c", "p"]), 4);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        let bomb = "a: &x [1,1,1,1,1,1,1,1,1]\nb: &y [*x,*x,*x,*x,*x,*x,*x,*x,*x]\n\
+                    c: &z [*y,*y,*y,*y,*y,*y,*y,*y,*y]\nd: &w [*z,*z,*z,*z,*z,*z,*z,*z,*z]\n\
+                    e: [*w,*w,*w,*w,*w,*w,*w,*w,*w]\n";
+        for (text, expected) in [
+            (
+                "a: 1\nb: 2\na: 3\n",
+                "3:1: the key \"a\" stands here a second time",
+            ),
+            (
+                "\"1\": a\n'1': b\n",
+                "2:1: the key \"1\" stands here a second time",
+            ),
+            (
+                "a: 1\n---\nb: 2\n",
+                "3:1: a second document starts here; one is read",
+            ),
+            ("a: [1\n", "1:4: unclosed bracket '['"),
+            (
+                "a:\n\t- b\n",
+                "2:2: tabs disallowed within this context (block indentation)",
+            ),
+            ("a: .nan\n", "1:4: .nan is not a number that can be read"),
+            ("a: *q\n", "1:4: alias references unknown anchor"),
+            ("a: &x [*x]\n", "1:8: an alias refers to itself"),
+            ("~: x\n", "1:1: a key must be text"),
+            ("? [a]\n: b\n", "1:3: a key must be text"),
+            ("a: b: c\n", "1:5: mapping values are not allowed in this context"),
+            (bomb, "5:8: aliases expand to more than can be read"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        let error = parse(&"# x\n".repeat(MAX_BYTES / 4 + 1)).unwrap_err();
+        assert_eq!(
+            error,
+            "1:1: the document has 1048580 bytes; at most 1048576 are read"
+        );
+        for deep in ["[".repeat(5000), "- ".repeat(5000), "a: [{".repeat(2000)] {
+            parse(&deep).unwrap_err();
         }
     }
 }

@@ -4,3 +4,4 @@ pub(crate) mod artifacts;
 mod files;
 pub(crate) mod plan;
 mod round;
+mod write;

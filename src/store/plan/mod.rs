@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::files;
 use crate::domain::plan::Plan;
 use crate::schema::yaml;
 
@@ -49,6 +50,27 @@ pub(crate) fn locate(root: &Path, wanted: Option<&Path>) -> Result<PathBuf, Vec<
             PLACES.join(", ")
         )]
     })
+}
+
+/// Reads the plan file that [`locate`] found; its path from `root` leads the messages. Otherwise as [`parse`].
+pub(crate) fn load(root: &Path, path: &Path) -> Result<Parsed, Vec<String>> {
+    let inside = path.strip_prefix(root).ok();
+    let name = inside.unwrap_or(path).display().to_string();
+    let text = match inside {
+        Some(inside) => files::read(root, inside, yaml::MAX_BYTES),
+        // Outside the repository only the operator can have named it.
+        None => path
+            .parent()
+            .zip(path.file_name())
+            .map_or(Ok(None), |(dir, file)| {
+                files::read(dir, Path::new(file), yaml::MAX_BYTES)
+            }),
+    };
+    match text {
+        Ok(Some(text)) => parse(&name, &text),
+        Ok(None) => Err(vec![format!("{name}: the plan is not there")]),
+        Err(error) => Err(vec![format!("{error:#}")]),
+    }
 }
 
 /// Reads a plan of any of the three shapes. `path` only leads the messages.

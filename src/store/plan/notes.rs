@@ -197,7 +197,7 @@ pub(super) const MAX_DAY: u32 = 9999;
 /// A scalar as written, else what it is.
 pub(super) fn shown(node: &Node) -> String {
     match &node.tree {
-        Tree::Text(_) | Tree::Number(_) => node.to_json().to_string(),
+        Tree::Text(_) | Tree::Number(_) | Tree::Bool(_) => node.to_json().to_string(),
         _ => node.kind().to_owned(),
     }
 }

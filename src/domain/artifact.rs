@@ -12,12 +12,16 @@ use super::decision::Decision;
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoryCard {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `PRIME` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "PRIME")))]
     pub agent: Agent,
     /// Day theme from the plan, which PRIME may sharpen.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub theme: String,
     /// The day's stories; criteria and out_of_scope are the plan's, word for word.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub stories: Vec<StoryCardStory>,
 }
 
@@ -26,11 +30,15 @@ pub(crate) struct StoryCard {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoryCardStory {
+    /// Story title.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub title: String,
     /// Testable conditions; GATE judges each exactly once.
+    #[cfg_attr(test, schemars(length(min = 1), inner(regex(pattern = r"\S"))))]
     pub acceptance_criteria: Vec<String>,
     /// Explicitly deferred items.
     #[serde(default)]
+    #[cfg_attr(test, schemars(inner(regex(pattern = r"\S"))))]
     pub out_of_scope: Vec<String>,
 }
 
@@ -49,12 +57,16 @@ impl StoryCard {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Handoff {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `FORGE` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "FORGE")))]
     pub agent: Agent,
     /// Full SHA of the commit that the binary made (filled).
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub commit: String,
     /// Narrative of the implementation strategy.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub approach: String,
     /// Known risks or trade-offs.
     #[serde(default)]
@@ -63,6 +75,7 @@ pub(crate) struct Handoff {
     #[serde(default)]
     pub dependencies: String,
     /// Files and public symbols created or modified.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub built: String,
     /// Edge cases explicitly covered by tests.
     #[serde(default)]
@@ -88,7 +101,9 @@ pub(crate) struct Handoff {
 #[serde(deny_unknown_fields)]
 pub(crate) struct HandoffFile {
     /// Path from the repository root, `/`-separated.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub path: String,
+    /// What happened to it.
     pub change: super::diff::Change,
 }
 
@@ -97,8 +112,11 @@ pub(crate) struct HandoffFile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum CriterionResult {
+    /// Met, with evidence.
     Pass,
+    /// Not yet done, but an out_of_scope entry defers it.
     Partial,
+    /// Not met.
     Fail,
 }
 
@@ -107,8 +125,11 @@ pub(crate) enum CriterionResult {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum FindingResult {
+    /// Nothing wrong.
     Pass,
+    /// Not blocking, but worth tracking.
     Advisory,
+    /// Blocks the day.
     Fail,
 }
 
@@ -134,8 +155,11 @@ pub(crate) enum CiteKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cite {
+    /// Where to look.
     pub kind: CiteKind,
+    /// What to look for there: a test name, a line of output, `path:line`, a job or URL, a command.
     #[serde(rename = "ref")]
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub reference: String,
 }
 
@@ -145,9 +169,12 @@ pub(crate) struct Cite {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CriterionVerdict {
     /// Exact criterion text of the story card.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub criterion: String,
+    /// Verdict for this criterion.
     pub result: CriterionResult,
     /// Test name, log line, CI URL, or code reference.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub evidence: String,
     /// Evidence that the binary looks up; every one must resolve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,8 +187,10 @@ pub(crate) struct CriterionVerdict {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GateReport {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `GATE` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "GATE")))]
     pub agent: Agent,
     /// One entry per acceptance criterion.
     pub criteria_results: Vec<CriterionVerdict>,
@@ -172,6 +201,7 @@ pub(crate) struct GateReport {
     #[serde(default)]
     pub deferred: Vec<String>,
     /// `SHIP` or `HOLD`, computed by the binary (filled).
+    #[cfg_attr(test, schemars(extend("enum" = ["SHIP", "HOLD"])))]
     pub gate_decision: Decision,
     /// Actionable instruction for FORGE when HOLD.
     #[serde(default)]
@@ -184,15 +214,19 @@ pub(crate) struct GateReport {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Finding {
     /// What was checked.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub check: String,
+    /// Verdict of this check.
     pub result: FindingResult,
     /// File path, line number, job or test name.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub evidence: String,
     /// Path from the repository root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Line in `file`, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub line: Option<u32>,
     /// Stable id of the finding; answers a backlog entry of the same id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,9 +239,12 @@ pub(crate) struct Finding {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SentinelReport {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `SENTINEL` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "SENTINEL")))]
     pub agent: Agent,
+    /// One entry per check.
     pub findings: Vec<Finding>,
     /// Non-blocking findings, one per ADVISORY.
     #[serde(default)]
@@ -228,9 +265,12 @@ pub(crate) struct SentinelReport {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConduitReport {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `CONDUIT` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "CONDUIT")))]
     pub agent: Agent,
+    /// One entry per check.
     pub findings: Vec<Finding>,
     /// Non-blocking findings, one per ADVISORY.
     #[serde(default)]
@@ -250,9 +290,15 @@ pub(crate) struct ConduitReport {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DocUpdate {
+    /// Path from the repository root.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub file: String,
+    /// Heading or place in the file.
     pub section: String,
+    /// What changed.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub change: String,
+    /// Why.
     pub reason: String,
 }
 
@@ -262,11 +308,16 @@ pub(crate) struct DocUpdate {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScribeReport {
     /// Day number (filled).
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// Always `SCRIBE` (filled).
+    #[cfg_attr(test, schemars(extend("const" = "SCRIBE")))]
     pub agent: Agent,
+    /// One entry per edited place.
     #[serde(default)]
     pub updates: Vec<DocUpdate>,
+    /// What the documents now say that they did not before.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub summary: String,
 }
 
@@ -275,12 +326,17 @@ pub(crate) struct ScribeReport {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cycle {
+    /// Day number.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
     /// PRIME to CONDUIT of the shipping attempt, US dollars; null where a price is unknown.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub cycle_cost_usd: Option<f64>,
     /// FORGE alone, US dollars.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub forge_cost_usd: Option<f64>,
     /// ISO 8601, UTC.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub generated_at: String,
 }
 
@@ -291,6 +347,7 @@ pub(crate) struct Cycle {
 pub(crate) enum Outcome {
     /// The day shipped, ADVISORY days too.
     Ship,
+    /// A reviewer held the day.
     Hold,
     /// No verdict was reached.
     Abort,
@@ -302,17 +359,22 @@ pub(crate) enum Outcome {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Attempt {
     /// Attempt number, from 1.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub run: u32,
     /// ISO 8601, UTC.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub date: String,
     /// Full model spend of the run, US dollars; null where a price is unknown.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub cost_usd: Option<f64>,
+    /// How the run ended.
     pub outcome: Outcome,
     /// The day's decision; absent where none was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
     /// `<AGENT> HOLD: …`, at most 120 characters; only on HOLD and ABORT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(length(max = 120)))]
     pub hold_reason: Option<String>,
     /// `code` or `outside`; only on HOLD.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,8 +10,11 @@ use super::artifact::FindingResult;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
+    /// Waits for a clearance day.
     Open,
+    /// A reviewer saw it resolved.
     Closed,
+    /// Handed to people as an issue.
     Escalated,
 }
 
@@ -20,8 +23,13 @@ pub(crate) enum Status {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Judgement {
+    /// Day on which it was judged.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
+    /// `PASS` closes the entry, `FAIL` blocks the day, `ADVISORY` keeps it open.
     pub result: FindingResult,
+    /// What the verdict rests on.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub evidence: String,
 }
 
@@ -31,12 +39,20 @@ pub(crate) struct Judgement {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
     /// Stable fingerprint that survives line moves.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub id: String,
     /// Day on which the advisory was first raised.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub day: u32,
+    /// Who raised it.
+    #[cfg_attr(test, schemars(extend("enum" = ["SENTINEL", "CONDUIT"])))]
     pub agent: Agent,
+    /// What was found.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
     pub finding: String,
+    /// Whether it still waits for an answer.
     pub status: Status,
+    /// Judgements since, oldest first.
     #[serde(default)]
     pub history: Vec<Judgement>,
 }

@@ -1,4 +1,7 @@
 //! Reads the plan; reads and writes `.pace/`, whole or not at all.
 
 pub(crate) mod artifacts;
+mod files;
 pub(crate) mod plan;
+mod round;
+mod write;

@@ -110,7 +110,7 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
                 red_confirmed |= reports.handoff.as_ref().is_some_and(|h| h.tdd_red_phase_confirmed);
                 hold_reason = Some(hold.to_string());
                 day.set_earlier_round_aside()?;
-                day.keep_card(&card)?;
+                day.keep(&card)?;
             }
             hold => {
                 let decision = reports.decision(hold.as_ref());
@@ -142,7 +142,7 @@ impl Day<'_> {
         self.desk.events.emit(Event::AgentStarted { agent: Agent::Prime, round: 1 });
         let card = prime::run(&self.desk).await?;
         if !self.desk.terms.dry_run {
-            self.keep_card(&card)?;
+            self.keep(&card)?;
         }
         self.desk.events.emit(Event::AgentFinished {
             agent: Agent::Prime,

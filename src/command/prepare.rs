@@ -122,8 +122,7 @@ pub(crate) fn read_plan(
 ) -> Result<(String, Plan), Error> {
     let path = plan::locate(root, settings.plan.as_deref()).map_err(Error::Plan)?;
     let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::plan(format!("{name}: cannot be read: {e}")))?;
-    let parsed = plan::parse(&name, &text).map_err(Error::Plan)?;
+    let parsed = plan::load(root, &path).map_err(Error::Plan)?;
     for warning in parsed.warnings {
         notice(Level::Warning, warning);
     }

@@ -105,7 +105,11 @@ fn context(store: &Store) -> Result<Vec<ContextDoc>, Error> {
     let docs = store.context_docs().map_err(Error::Abort)?;
     Ok(docs
         .into_iter()
-        .map(|(path, text)| ContextDoc { path, cut: text.len() > CONTEXT_LIMIT, text: head(&text, CONTEXT_LIMIT) })
+        .map(|doc| ContextDoc {
+            path: doc.path,
+            cut: doc.text.len() > CONTEXT_LIMIT,
+            text: head(&doc.text, CONTEXT_LIMIT),
+        })
         .collect())
 }
 

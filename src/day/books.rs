@@ -1,36 +1,38 @@
 //! The books of a day: every artifact is written through here and noted in the journal, so that a replay can
 //! compare it byte for byte.
 
-use serde::Serialize;
-
 use super::Day;
-use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome, StoryCard};
+use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome};
 use crate::domain::backlog::{Entry, Status};
 use crate::domain::money::round_usd;
 use crate::domain::{Agent, backlog};
+use crate::store::artifacts::{Artifact, Store};
 use crate::tool::door::Door;
 
 impl Day<'_> {
-    /// Writes an artifact of the day, e.g. `gate-report`.
-    pub(super) fn keep<T: Serialize>(&self, name: &str, artifact: &T) -> anyhow::Result<()> {
-        let written = self.store.write_artifact(self.desk.terms.day, name, artifact)?;
-        self.desk.journal.note("artifact", &written.path, &written.text)
+    /// Writes an artifact of the day.
+    pub(super) fn keep<T: Artifact>(&self, artifact: &T) -> anyhow::Result<()> {
+        let day = self.desk.terms.day;
+        self.store.write(day, artifact)?;
+        self.note(&Store::path_of::<T>(day))
     }
 
     /// Writes a text below the repository root, e.g. a Markdown body.
     pub(super) fn keep_text(&self, path: &str, text: &str) -> anyhow::Result<()> {
         let text = self.desk.journal.clean(text);
         self.store.write_text(path, &text)?;
-        self.desk.journal.note("artifact", path, &text)
-    }
-
-    pub(super) fn keep_card(&self, card: &StoryCard) -> anyhow::Result<()> {
-        self.keep("story-card", card)
+        self.note(path)
     }
 
     pub(super) fn keep_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
-        let written = self.store.append_attempt(self.desk.terms.day, attempt)?;
-        self.desk.journal.note("artifact", &written.path, &written.text)
+        let day = self.desk.terms.day;
+        self.store.append_attempt(day, attempt)?;
+        self.note(&Store::path_of::<Vec<Attempt>>(day))
+    }
+
+    /// Notes in the journal what now stands at `path`.
+    fn note(&self, path: &str) -> anyhow::Result<()> {
+        self.desk.journal.note("artifact", path, &self.store.read_text(path)?)
     }
 
     /// What every attempt says, whatever it came to.
@@ -58,7 +60,7 @@ impl Day<'_> {
 
     /// Path of a file of the day.
     pub(super) fn day_path(&self, name: &str) -> String {
-        format!(".pace/day-{}/{name}", self.desk.terms.day)
+        format!("{}/{name}", Store::day_dir(self.desk.terms.day))
     }
 
     pub(super) fn forge_may_write(&self, path: &str) -> bool {
@@ -75,8 +77,8 @@ impl Day<'_> {
         if entries == before {
             return Ok(());
         }
-        let written = self.store.write_backlog(&entries)?;
-        self.desk.journal.note("artifact", &written.path, &written.text)
+        self.store.write_backlog(&entries)?;
+        self.note(".pace/advisory-backlog.yaml")
     }
 }
 

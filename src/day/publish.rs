@@ -49,7 +49,7 @@ impl Day<'_> {
         let (report, docs) = scribe::run(&self.desk, &inputs).await;
         match report {
             Ok(report) => {
-                self.keep("scribe-report", &report)?;
+                self.keep(&report)?;
                 let summary = format!("{} documents", docs.len());
                 self.desk.events.emit(Event::AgentFinished { agent: Agent::Scribe, decision: None, summary });
             }
@@ -68,7 +68,7 @@ impl Day<'_> {
             forge_cost_usd: bill.cost(|agent| agent == Agent::Forge).map(round_usd),
             generated_at: now.clone(),
         };
-        self.keep("cycle", &cycle)?;
+        self.keep(&cycle)?;
         let sentinel = verdict.reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
         let conduit = verdict.reports.conduit.iter().flat_map(|r| &r.findings).map(|f| (Agent::Conduit, f));
         self.keep_backlog(&sentinel.chain(conduit).collect::<Vec<_>>())?;
@@ -94,15 +94,14 @@ impl Day<'_> {
 
     /// One commit with everything that the day wrote apart from FORGE's work.
     async fn commit_artifacts(&self, verdict: &Verdict, docs: Vec<String>) -> anyhow::Result<()> {
-        let paths: Vec<String> = self
-            .desk
-            .journal
-            .step("artifact-paths", &docs, async {
-                let mut paths = self.store.written()?;
-                paths.extend(docs.iter().cloned());
-                anyhow::Ok(paths.into_iter().collect())
-            })
-            .await?;
+        let plan = &self.desk.terms.plan_path;
+        let ours = |path: &String| path.starts_with(".pace/") || path == plan || docs.contains(path);
+        let find = async {
+            let changes = self.desk.repo.work_diff(&self.start.untracked)?.files;
+            let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
+            anyhow::Ok(paths.filter(ours).collect())
+        };
+        let paths: Vec<String> = self.desk.journal.step("artifact-paths", &docs, find).await?;
         let message = self.desk.templates.render(
             "commit.txt.j2",
             &serde_json::json!({

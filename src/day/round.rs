@@ -83,7 +83,7 @@ impl Day<'_> {
         };
         match forge::run(&self.desk, &inputs).await? {
             forge::Round::HandedOff(handoff) => {
-                self.keep("handoff", &handoff)?;
+                self.keep(&handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
                 reports.handoff = Some(handoff);
                 Ok(None)
@@ -110,7 +110,7 @@ impl Day<'_> {
             production_changed: forge::has_production(diff),
         };
         let report = gate::run(&self.desk, &inputs).await?;
-        self.keep("gate-report", &report)?;
+        self.keep(&report)?;
         self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
         let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
         let hold = held(Agent::Gate, report.gate_decision, cause, &report.hold_reason);
@@ -130,7 +130,7 @@ impl Day<'_> {
         let backlog = self.open_backlog(Some(Agent::Sentinel))?;
         let inputs = sentinel::Inputs { card: round.card, handoff, gate, diff, backlog: &backlog };
         let report = sentinel::run(&self.desk, &inputs).await?;
-        self.keep("sentinel-report", &report)?;
+        self.keep(&report)?;
         self.finished(Agent::Sentinel, Some(report.sentinel_decision), format!("{} findings", report.findings.len()));
         let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
         let hold = held(Agent::Sentinel, report.sentinel_decision, cause, &report.hold_reason);
@@ -149,7 +149,7 @@ impl Day<'_> {
         let backlog = self.open_backlog(Some(Agent::Conduit))?;
         let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
         let report = conduit::run(&self.desk, &inputs).await?;
-        self.keep("conduit-report", &report)?;
+        self.keep(&report)?;
         self.finished(Agent::Conduit, Some(report.conduit_decision), format!("{} findings", report.findings.len()));
         let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
         let hold = held(Agent::Conduit, report.conduit_decision, cause, &report.hold_reason);
@@ -163,12 +163,12 @@ impl Day<'_> {
         match hold.agent {
             Agent::Sentinel => {
                 let report = sentinel::unjudged(day, &hold.reason);
-                self.keep("sentinel-report", &report)?;
+                self.keep(&report)?;
                 reports.sentinel = Some(report);
             }
             Agent::Conduit => {
                 let report = conduit::unjudged(day, &hold.reason);
-                self.keep("conduit-report", &report)?;
+                self.keep(&report)?;
                 reports.conduit = Some(report);
             }
             _ => self.hold_gate(card, hold, reports)?,
@@ -179,7 +179,7 @@ impl Day<'_> {
     /// Writes the gate report of a round that GATE did not get to judge.
     pub(super) fn hold_gate(&self, card: &StoryCard, hold: &Hold, reports: &mut Reports) -> anyhow::Result<()> {
         let report = gate::unjudged(self.desk.terms.day, card, &hold.reason);
-        self.keep("gate-report", &report)?;
+        self.keep(&report)?;
         reports.gate = Some(report);
         Ok(())
     }

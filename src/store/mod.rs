@@ -4,4 +4,5 @@ pub(crate) mod artifacts;
 mod files;
 pub(crate) mod plan;
 mod round;
+mod run;
 mod write;

@@ -1,0 +1,100 @@
+//! `.pace/.run/`: what runs keep for themselves on this machine. Git ignores it, so it never reaches a branch.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::artifacts::Store;
+use super::files;
+use crate::domain::artifact::{ConduitReport, GateReport, Handoff, SentinelReport};
+use crate::domain::decision::Decision;
+use crate::domain::hold::{Cause, Hold};
+use crate::domain::observation::TestRun;
+
+const RUN: &str = ".pace/.run";
+
+/// The test run on a day base.
+#[derive(Serialize, Deserialize)]
+struct Baseline {
+    base: String,
+    run: TestRun,
+}
+
+impl Store {
+    /// A free path for the journal of run `attempt` of `day`, absolute; the folder is made and git ignores it.
+    pub(crate) fn journal_path(&self, day: u32, attempt: u32) -> Result<PathBuf> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        let folder = self.root.join(RUN).join(format!("day-{day}"));
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
+        free.context("no free journal name")
+    }
+
+    /// The test run on `base`, if an earlier run of the day made it here.
+    pub(crate) fn baseline(&self, day: u32, base: &str) -> Result<Option<TestRun>> {
+        let text = self.read_text(&baseline_path(day))?;
+        let known = text.and_then(|text| serde_json::from_str::<Baseline>(&text).ok());
+        Ok(known.filter(|known| known.base == base).map(|known| known.run))
+    }
+
+    /// Keeps the test run on `base` for later runs of the day.
+    pub(crate) fn keep_baseline(&self, day: u32, base: &str, run: &TestRun) -> Result<()> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        let baseline = Baseline { base: base.to_owned(), run: run.clone() };
+        self.write_text(&baseline_path(day), &serde_json::to_string(&baseline)?)
+    }
+
+    /// Every text of `.pace/` by path from the root, without `.run/` and the archive.
+    pub(crate) fn snapshot(&self) -> Result<BTreeMap<String, String>> {
+        let mut texts = BTreeMap::new();
+        self.collect(".pace", &mut texts)?;
+        Ok(texts)
+    }
+
+    fn collect(&self, folder: &str, texts: &mut BTreeMap<String, String>) -> Result<()> {
+        for name in files::names(&self.root, Path::new(folder))? {
+            let path = format!("{folder}/{name}");
+            if path == RUN || path == ".pace/archive" {
+                continue;
+            }
+            if self.root.join(&path).is_dir() {
+                self.collect(&path, texts)?;
+            } else if let Some(text) = self.read_text(&path)? {
+                texts.insert(path, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the reports that lie in the day's folder hold it: `<AGENT> HOLD: …`, in full.
+    pub(crate) fn last_hold_reason(&self, day: u32) -> Result<Option<String>> {
+        use crate::domain::Agent::{Conduit, Gate, Sentinel};
+        let gate = self.read::<GateReport>(day)?.map(|r| (Gate, r.gate_decision, r.hold_reason));
+        let sentinel = self.read::<SentinelReport>(day)?.map(|r| (Sentinel, r.sentinel_decision, r.hold_reason));
+        let conduit = self.read::<ConduitReport>(day)?.map(|r| (Conduit, r.conduit_decision, r.hold_reason));
+        let held = [gate, sentinel, conduit].into_iter().flatten().find(|(_, decision, _)| *decision == Decision::Hold);
+        Ok(held.map(|(agent, _, reason)| Hold { agent, cause: Cause::Code, reason }.to_string()))
+    }
+
+    /// Moves the reports of the round before to `attempts/K/`, if there are any.
+    pub(crate) fn set_round_aside(&self, day: u32) -> Result<()> {
+        let there = [
+            Self::path_of::<Handoff>(day),
+            Self::path_of::<GateReport>(day),
+            Self::path_of::<SentinelReport>(day),
+            Self::path_of::<ConduitReport>(day),
+        ];
+        for path in there {
+            if self.read_text(&path)?.is_some() {
+                return self.move_round(day, self.rounds(day)? + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn baseline_path(day: u32) -> String {
+    format!("{RUN}/day-{day}/baseline.json")
+}

@@ -8,6 +8,7 @@ mod domain;
 mod error;
 mod evidence;
 pub mod exit;
+mod http;
 mod journal;
 mod llm;
 mod platform;

@@ -38,7 +38,10 @@ impl Recorded {
     /// # Errors
     /// All problems at once, a line each: `line L, column C: …`.
     pub(crate) fn from_script(text: &str) -> anyhow::Result<Self> {
-        let script: Script = serde_saphyr::from_str(text).map_err(|error| anyhow!("{}", error.render()))?;
+        // `no` and `on` are words that a model says, not booleans.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let script: Script = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| anyhow!("{}", error.render()))?;
         let model = script.model.unwrap_or_else(|| "recorded".to_owned());
         let mut problems = Vec::new();
         let mut counts: HashMap<Agent, usize> = HashMap::new();
@@ -160,6 +163,90 @@ impl Scripted {
             stop: self.stop.unwrap_or(natural),
             usage: self.usage,
             model: model.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SCRIPT: &str = "\
+model: demo-model
+replies:
+  - agent: PRIME
+    text: \"Here it is.\"
+    calls: [{name: submit_report, input: {day: 1, theme: no}}]
+    usage: {input: 1200, output: 90}
+  - agent: GATE
+    text: plain
+  - agent: PRIME
+    calls: [{name: run_tests}, {name: broken, input: '{\"a\": '}]
+  - agent: GATE
+    stop: refusal
+";
+
+    fn ask(model: &Recorded, agent: Agent) -> Result<Reply, ModelError> {
+        model.next(agent)
+    }
+
+    #[test]
+    fn each_agent_hears_its_own_replies_in_order() {
+        let model = Recorded::from_script(SCRIPT).unwrap();
+        let plain = ask(&model, Agent::Gate).unwrap();
+        assert_eq!((plain.text.as_str(), plain.stop), ("plain", Stop::EndTurn));
+        let first = ask(&model, Agent::Prime).unwrap();
+        assert_eq!(first.model, "demo-model");
+        assert_eq!((first.usage.input, first.usage.output), (1200, 90));
+        assert_eq!(first.stop, Stop::ToolUse);
+        assert_eq!(
+            first.raw,
+            json!({"role": "assistant", "content": [
+                {"type": "text", "text": "Here it is."},
+                {"type": "tool_use", "id": "toolu_prime_1_1", "name": "submit_report", "input": {"day": 1, "theme": "no"}},
+            ]})
+        );
+        let second = ask(&model, Agent::Prime).unwrap();
+        assert_eq!(second.calls[0].input, json!({}));
+        assert_eq!(second.calls[1].input, json!("{\"a\": "));
+        assert_eq!(
+            second.raw["content"][1]["input"],
+            json!({"INVALID_JSON": "{\"a\": "})
+        );
+        assert_eq!(ask(&model, Agent::Gate).unwrap().stop, Stop::Refusal);
+        let error = ask(&model, Agent::Gate).unwrap_err();
+        assert_eq!(error.to_string(), "the recording has no further reply of GATE");
+        assert!(ask(&model, Agent::Forge).is_err());
+    }
+
+    #[test]
+    fn a_bad_script_is_told_by_line() {
+        for (script, expected) in [
+            ("replies: []", "line 1, column 1: `replies` is empty"),
+            (
+                "replies:\n  - agent: GATE\n  - agent: PRIME\n    stop: tool_use\n    text: x\n  - agent: GATE\n    \
+                 calls: [{name: ''}]\n    stop: end_turn\n",
+                "line 2, column 5: an empty reply; give it `text`, `calls`, or say `stop: end_turn` if that is meant\n\
+                 line 3, column 5: `stop: tool_use` without `calls`\n\
+                 line 6, column 5: `stop: end_turn` with `calls`\n\
+                 line 6, column 5: a call without a name",
+            ),
+        ] {
+            let error = Recorded::from_script(script).err().unwrap().to_string();
+            assert_eq!(error, expected);
+        }
+        for (script, line) in [
+            ("replies:\n  - agent: NOBODY\n    text: x\n", "line 2"),
+            ("replies:\n  - agent: GATE\n    words: x\n", "line 3"),
+            ("replies:\n  - agent: GATE\n    usage: {input: -1}\n", "line 3"),
+            ("replies:\n  - text: x\n", "line 2"),
+            ("replies: 7\n", "line 1"),
+            ("", ""),
+        ] {
+            let error = Recorded::from_script(script).err().unwrap().to_string();
+            assert!(error.contains(line), "{script}: {error}");
         }
     }
 }

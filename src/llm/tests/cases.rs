@@ -79,6 +79,9 @@ pub(super) struct ExpectedReply {
     pub calls: Vec<ExpectedCall>,
     pub stop: Stop,
     pub usage: Option<Usage>,
+    /// How many requests add the estimate of their bytes to `usage.input`.
+    #[serde(default)]
+    pub estimated_inputs: u64,
     pub raw: Option<Value>,
     pub model: Option<String>,
 }

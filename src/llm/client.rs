@@ -348,6 +348,46 @@ mod tests {
     }
 
     #[test]
+    fn a_script_is_a_model_and_other_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("day.yaml");
+        let connected = || {
+            let llm = Llm {
+                provider: Provider::Replay,
+                model: "m".to_owned(),
+                analysis_model: "m".to_owned(),
+                base_url: script.display().to_string(),
+                api_key: None,
+            };
+            connect(&llm, reqwest_client())
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        assert!(
+            connected()
+                .unwrap_err()
+                .ends_with("day.yaml: the recording cannot be read")
+        );
+        std::fs::write(&script, "replies: []").unwrap();
+        assert!(
+            connected()
+                .unwrap_err()
+                .ends_with("day.yaml: line 1, column 1: `replies` is empty")
+        );
+        std::fs::write(&script, "replies: [{agent: GATE, text: x}]").unwrap();
+        assert_eq!(connected(), Ok(()));
+        let journal = recording(Path::new("x/journal.jsonl")).err().unwrap().to_string();
+        assert_eq!(
+            journal,
+            "x/journal.jsonl: a recording to play is a script ending in .yaml or .yml"
+        );
+    }
+
+    fn reqwest_client() -> reqwest::Client {
+        crate::http::direct(&[]).unwrap()
+    }
+
+    #[test]
     fn waits_grow_jitter_and_honour_the_server() {
         let mut tries = Tries::new(Patience::default());
         let mut waits = Vec::new();

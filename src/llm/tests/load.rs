@@ -92,3 +92,25 @@ fn a_turn_costs_little() {
     });
     per_round("HTTP client", 20, || drop(crate::http::client(&[]).unwrap()));
 }
+
+proptest::proptest! {
+    /// Replies with bytes changed, dropped or cut: an error or a reply, never a panic.
+    #[test]
+    fn no_mutation_of_a_stream_makes_it_panic(at in 0usize..4000, byte: u8, cut in 0usize..5000, drop in 0usize..40) {
+        let mut bytes = stream().into_bytes();
+        bytes[at] = byte;
+        bytes.drain(at..at + drop);
+        bytes.truncate(cut.max(1));
+        for protocol in [&Anthropic as &dyn Protocol, &OpenAi::for_host(None)] {
+            let mut answer = protocol.answer(1);
+            let mut decoder = Decoder::default();
+            for event in decoder.push(&bytes).unwrap() {
+                let _ = answer.event(&event.name, &event.data);
+            }
+            if let Ok(json) = serde_json::from_slice(&bytes) {
+                let _ = answer.whole(&json);
+            }
+            let _ = answer.finish(1);
+        }
+    }
+}

@@ -1,11 +1,22 @@
 //! Talks to models. Knows wire protocols and prices; knows no agent's task.
+//!
+//! A wire protocol ([`anthropic`], [`openai`]) turns a [`Request`] into bytes and pieces of an answer into a
+//! [`Reply`]; [`exchange`] carries both over HTTP once, [`client`] does so until it worked or cannot work.
 
 pub(crate) mod anthropic;
 pub(crate) mod client;
+pub(crate) mod exchange;
+pub(crate) mod failure;
 pub(crate) mod openai;
 pub(crate) mod prices;
 pub(crate) mod recorded;
 pub(crate) mod sse;
+pub(crate) mod tally;
+pub(crate) mod tool_call;
+pub(crate) mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,60 @@
+//! The room against a real HTTP server on loopback: hostile replies as data, retries, request bodies, cost in time.
+
+mod bodies;
+mod cases;
+mod load;
+mod replies;
+mod retries;
+mod schema;
+mod server;
+mod tls;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::client::{Live, Patience};
+use super::{Message, Request, ToolSpec};
+use crate::domain::Agent;
+use crate::secret::Secret;
+use crate::settings::{Llm, Provider};
+
+/// Never tired within a test, but never idle either.
+fn brisk() -> Patience {
+    Patience {
+        total: Duration::from_mins(1),
+        idle: Duration::from_secs(30),
+        stream: Duration::from_mins(1),
+        broken: 3,
+        first_wait: Duration::from_millis(1),
+        longest_wait: Duration::from_millis(2),
+    }
+}
+
+fn live(provider: Provider, url: &str, patience: Patience) -> Live {
+    let llm = Llm {
+        provider,
+        model: "test-model".to_owned(),
+        analysis_model: "test-model".to_owned(),
+        base_url: url.to_owned(),
+        api_key: Some(Secret::new("sk-test-0123456789")),
+    };
+    Live::new(&llm, crate::http::direct(&[]).unwrap(), patience).unwrap()
+}
+
+/// A first turn with two tools.
+fn request() -> Request {
+    let tool = |name: &str| ToolSpec {
+        name: name.to_owned(),
+        description: format!("What {name} does."),
+        input_schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
+    };
+    Request {
+        agent: Agent::Gate,
+        model: "test-model".to_owned(),
+        system: "You are GATE, who judges.".to_owned(),
+        messages: vec![Message::User("Judge day 1.".to_owned())],
+        tools: vec![tool("read_file"), tool("submit_report")],
+        max_tokens: 1_000,
+    }
+}

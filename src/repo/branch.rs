@@ -2,12 +2,11 @@
 //! the branch is to stand on. The work tree is changed by `checkout` alone.
 
 use anyhow::Context;
-use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryState};
+use git2::{Oid, Repository, RepositoryState};
 
 use super::git::Inner;
 use super::settle::{self, Names};
-use super::transport::Refusal;
-use super::{Branch, RepoError, aside, checkout, history, status};
+use super::{Branch, RepoError, aside, checkout, fetch, history, status};
 
 /// Files of earlier days that pace itself writes; a run that ended early may have left them uncommitted.
 const DAY_FILES: &str = ".pace/day-";
@@ -37,7 +36,8 @@ pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
         head,
         actions: Vec::new(),
     };
-    let there = run.look_at_remote()?;
+    let (there, problem) = fetch::look(inner, &repo, &run.names)?;
+    run.actions.extend(problem);
     let commit = run.settle_commit(there)?;
     let attached = run.head.branch.as_deref() == Some(run.names.target.as_str());
     if commit != run.head.commit || !attached {
@@ -95,31 +95,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Fetches the target branch (and the base branch, where that is cheap); the target's tip on the remote.
-    fn look_at_remote(&mut self) -> Result<Option<Oid>, RepoError> {
-        let optional = self.inner.options.push.never.is_some();
-        let url = match (self.inner.remote.unsupported(), self.inner.remote.url()) {
-            (Some(problem), _) if !optional => return Err(RepoError::Unusable(problem)),
-            (None, Some(url)) => url,
-            _ => return Ok(settle::remote_tip(self.repo, &self.names.target)),
-        };
-        let (result, refusal) = self.inner.session().run(|| fetch(self.repo, url, &self.names));
-        let problem = match (result, refusal) {
-            (Ok(tip), _) => return Ok(tip),
-            (Err(_), Some(Refusal::Access(text))) if !optional => return Err(RepoError::Unusable(text)),
-            (Err(_), Some(refusal)) => refusal.text().to_owned(),
-            (Err(error), None) => error.message().to_owned(),
-        };
-        if !optional {
-            return Err(RepoError::Other(anyhow::anyhow!(
-                "fetching {} failed: {problem}",
-                self.names.target
-            )));
-        }
-        self.actions.push(format!("did not fetch: {problem}"));
-        Ok(settle::remote_tip(self.repo, &self.names.target))
-    }
-
     /// The commit that the target branch is to stand on.
     fn settle_commit(&mut self, there: Option<Oid>) -> Result<Oid, RepoError> {
         let target = self.names.target.clone();
@@ -255,38 +230,6 @@ impl Run<'_> {
         }
         Ok(Order::Diverged)
     }
-}
-
-/// Lists the remote and fetches the target, and in a full clone the base branch too.
-fn fetch(repo: &Repository, url: &str, names: &Names) -> Result<Option<Oid>, git2::Error> {
-    let mut remote = repo.remote_anonymous(url)?;
-    let mut connection = remote.connect_auth(Direction::Fetch, None, None)?;
-    let heads: Vec<_> = connection
-        .list()?
-        .iter()
-        .map(|head| (head.name().to_owned(), head.oid()))
-        .collect();
-    let tip = |branch: &str| {
-        let name = format!("refs/heads/{branch}");
-        heads.iter().find(|(head, _)| *head == name).map(|(_, id)| *id)
-    };
-    let mut wanted = vec![names.target.as_str()];
-    if !repo.is_shallow() && names.base != names.target {
-        wanted.push(&names.base);
-    }
-    wanted.retain(|branch| tip(branch).is_some());
-    if !wanted.is_empty() {
-        let specs: Vec<_> = wanted
-            .iter()
-            .map(|branch| format!("+refs/heads/{branch}:refs/remotes/origin/{branch}"))
-            .collect();
-        let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).update_fetchhead(false);
-        connection
-            .remote()
-            .fetch(&specs, Some(&mut options), Some("fetch by pace"))?;
-    }
-    Ok(tip(&names.target))
 }
 
 fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {

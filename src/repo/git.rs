@@ -48,6 +48,8 @@ pub(super) struct Inner {
     pub options: Options,
     /// Read once at start, before any child process ran.
     pub remote: Remote,
+    /// Whether that is the remote that `.git/config` calls `origin`.
+    pub is_origin: bool,
 }
 
 impl GitRepo {
@@ -55,7 +57,7 @@ impl GitRepo {
     ///
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
-    pub(crate) fn open(root: &Path, options: Options) -> Result<Self, RepoError> {
+    pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
         handle::open(root)?;
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
@@ -63,8 +65,9 @@ impl GitRepo {
                 root.display()
             )));
         }
-        let url = options.remote.clone();
-        let url = url.or_else(|| handle::local_value(root, "remote.origin.url"));
+        let explicit = options.remote.take();
+        let is_origin = explicit.is_none();
+        let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
         let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
         let root = root.to_path_buf();
         Ok(Self {
@@ -72,6 +75,7 @@ impl GitRepo {
                 root,
                 options,
                 remote,
+                is_origin,
             }),
         })
     }

@@ -121,9 +121,9 @@ fn set_switches() -> Result<(), git2::Error> {
     }
     // SAFETY: as above.
     unsafe { git2::opts::set_verify_owner_validation(false)? };
-    for prefix in ["http://", "https://"] {
+    for scheme in ["http", "https"] {
         // SAFETY: as above; no transport is created before this returns.
-        unsafe { git2::transport::register(prefix, transport::create)? };
+        unsafe { git2::transport::register(scheme, transport::create)? };
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Questions to the history: ancestry, contents of a commit, and the tree that a day is compared with. Changes
 //! no reference and no file.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, bail};
 use git2::{
     Commit, ErrorCode, Index, IndexEntry, MergeOptions, ObjectType, Oid, Repository, Tree, TreeWalkMode,
@@ -157,19 +159,23 @@ fn has_merges(repo: &Repository, from: Oid, to: Oid) -> Result<bool, git2::Error
 /// Resolves every conflict to our side; a file that our side deleted stays deleted.
 fn keep_ours(index: &mut Index) -> anyhow::Result<()> {
     let conflicts = index.conflicts()?.collect::<Result<Vec<_>, _>>()?;
-    for conflict in conflicts {
-        let sides = [&conflict.ancestor, &conflict.our, &conflict.their];
-        for side in sides.into_iter().flatten() {
-            let path = String::from_utf8_lossy(&side.path).into_owned();
-            index.conflict_remove(path.as_ref())?;
-        }
-        if let Some(ours) = conflict.our {
-            index.add(&IndexEntry {
-                flags: 0,
-                flags_extended: 0,
-                ..ours
-            })?;
-        }
+    let sides = conflicts
+        .iter()
+        .flat_map(|c| [&c.ancestor, &c.our, &c.their])
+        .flatten();
+    let paths: BTreeSet<_> = sides
+        .map(|side| String::from_utf8_lossy(&side.path).into_owned())
+        .collect();
+    for path in paths {
+        index.conflict_remove(path.as_ref())?;
+    }
+    for ours in conflicts.into_iter().filter_map(|conflict| conflict.our) {
+        // The stage of a conflict lies in the flags.
+        index.add(&IndexEntry {
+            flags: 0,
+            flags_extended: 0,
+            ..ours
+        })?;
     }
     Ok(())
 }

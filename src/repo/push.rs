@@ -7,7 +7,7 @@ use anyhow::Context;
 use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
 
 use super::git::Inner;
-use super::transport::{Refusal, plain};
+use super::refusal::{Refusal, plain};
 use super::{Pushed, RepoError, history, settle};
 
 /// Lines of a remote's own words that an error repeats.
@@ -142,7 +142,7 @@ fn said(bytes: &[u8], token: Option<&str>) -> String {
 
 /// Remembers where the remote's branch is now, as `git push` does; only for the remote called `origin`.
 fn note_remote_tip(repo: &Repository, inner: &Inner, branch: &str, tip: Oid) -> Result<(), RepoError> {
-    if inner.options.remote.is_none() {
+    if inner.is_origin {
         let name = format!("refs/remotes/origin/{branch}");
         repo.reference(&name, tip, true, "update by push")
             .context("noting the remote's branch")?;

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Body, Response, StatusCode};
+use reqwest::{Body, Response};
 use tempfile::{SpooledData, SpooledTempFile};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::time::timeout;
 use url::Url;
 
+use super::refusal::{Refusal, plain};
 use super::remote::Credential;
 
 /// A request body beyond this many bytes waits in a temporary file, not in memory.
@@ -39,23 +40,6 @@ pub(super) struct Session {
     runtime: tokio::runtime::Handle,
     credential: Option<Credential>,
     refusal: Arc<Mutex<Option<Refusal>>>,
-}
-
-/// Why the server did not serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// The credential is missing, wrong or too weak, or the repository is not there: a person must act.
-    Access(String),
-    /// Anything else on the way.
-    Network(String),
-}
-
-impl Refusal {
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Access(text) | Self::Network(text) => text,
-        }
-    }
 }
 
 impl Session {
@@ -253,30 +237,25 @@ impl Exchange {
             }
             return Err(Refusal::Access(format!(
                 "{host} does not answer as a git server at {} (smart HTTP); check the remote's URL",
-                self.url.path()
+                self.repository()
             )));
         }
         let sent = self.authorization().is_some();
         let said = self.said(answer).await;
-        Err(match status {
-            StatusCode::UNAUTHORIZED if sent => Refusal::Access(format!(
-                "{host} refused the credential (HTTP 401{said}); renew the token"
-            )),
-            StatusCode::UNAUTHORIZED => Refusal::Access(format!(
-                "{host} asks for a credential (HTTP 401{said}), and there is none for it; give pace a token"
-            )),
-            StatusCode::FORBIDDEN => Refusal::Access(format!(
-                "{host} forbids it with this credential (HTTP 403{said}); the token needs write access to the repository's contents"
-            )),
-            StatusCode::NOT_FOUND => Refusal::Access(format!(
-                "{host} has no repository at {} that this credential may see (HTTP 404{said}); check the URL and the token's access",
-                self.url.path()
-            )),
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Refusal::Access(format!("{host} takes no push of this size (HTTP 413{said})"))
-            }
-            _ => Refusal::Network(format!("{host} answered HTTP {}{said}", status.as_u16())),
-        })
+        Err(Refusal::of_status(
+            status.as_u16(),
+            host,
+            self.repository(),
+            sent,
+            &said,
+        ))
+    }
+
+    /// Path of the repository, without the service's part.
+    fn repository(&self) -> &str {
+        let path = self.url.path();
+        let service = if self.post { self.name } else { "info/refs" };
+        path.strip_suffix(service).unwrap_or(path).trim_end_matches('/')
     }
 
     /// The first line that the server said in plain text, if any, without the token.
@@ -308,16 +287,6 @@ impl Exchange {
             format!(": {line}")
         }
     }
-}
-
-/// A remote's text for people: no control characters, no token, 200 characters at most.
-pub(super) fn plain(text: &str, token: Option<&str>) -> String {
-    let text = match token.filter(|token| !token.is_empty()) {
-        Some(token) => text.replace(token, "***"),
-        None => text.to_owned(),
-    };
-    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-    text.trim().to_owned()
 }
 
 fn network(url: &Url, error: reqwest::Error) -> Refusal {

@@ -1,1 +1,11 @@
-//! x
+//! The room against real repositories and real git servers. The `git` program builds and inspects the fixtures.
+
+mod aside;
+mod branch;
+mod commit;
+mod diff;
+mod fixture;
+mod hostile;
+mod http;
+mod server;
+mod shallow;

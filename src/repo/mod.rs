@@ -1,8 +1,30 @@
 //! The git repository in the domain's words, through libgit2 alone: no `git` program, hook, filter, fsmonitor
 //! or configured command is ever run.
 
+mod aside;
+mod attributes;
+mod branch;
+mod checkout;
+mod commit;
+mod diff;
+mod fetch;
+mod git;
+mod handle;
+mod history;
+mod push;
+mod refusal;
+mod remote;
+mod settle;
+mod status;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use git::{GitRepo, Options};
+pub(crate) use handle::discover;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -131,9 +153,4 @@ pub(crate) struct PushRules {
     pub never: Option<String>,
     /// User name, token and the URL prefix (scheme, host, port) that the token may be sent to.
     pub credential: Option<(String, crate::secret::Secret, String)>,
-}
-
-/// Root of the work tree that contains `from`.
-pub(crate) fn discover(_from: &std::path::Path) -> Result<PathBuf, RepoError> {
-    Err(RepoError::Unusable("to be written".into()))
 }

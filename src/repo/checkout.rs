@@ -1,0 +1,147 @@
+//! Moves the work tree to another commit, and makes merge commits without touching it. Knows no rules of which
+//! branch is wanted.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use anyhow::Context;
+use git2::build::CheckoutBuilder;
+use git2::{CheckoutNotificationType, ErrorCode, MergeOptions, Oid, Repository, Signature, Tree};
+
+use super::attributes::{self, TreeAttributes};
+use super::{Identity, RepoError, history};
+
+/// Makes `branch` point to `commit` and checks it out. Nothing has changed when this refuses.
+///
+/// # Errors
+/// [`RepoError::Unusable`] naming the files that stand in the way, or that a filter would have to write.
+pub(super) fn switch(repo: &Repository, root: &Path, branch: &str, commit: Oid) -> Result<(), RepoError> {
+    let tree = repo
+        .find_commit(commit)
+        .and_then(|commit| commit.tree())
+        .context("reading the new commit")?;
+    refuse_filtered(repo, root, branch, &tree)?;
+    let blocking = RefCell::new(Vec::new());
+    let mut options = CheckoutBuilder::new();
+    options
+        .safe()
+        .overwrite_ignored(false)
+        .notify_on(CheckoutNotificationType::CONFLICT);
+    options.notify(|_, path, _, _, _| {
+        blocking
+            .borrow_mut()
+            .extend(path.map(|path| path.display().to_string()));
+        true
+    });
+    let result = repo.checkout_tree(tree.as_object(), Some(&mut options));
+    drop(options);
+    match result {
+        Err(error) if error.code() == ErrorCode::Conflict => {
+            let files = blocking.into_inner().join(", ");
+            return Err(RepoError::Unusable(format!(
+                "checking out {branch} would overwrite {files}; move or remove what is there"
+            )));
+        }
+        result => result.with_context(|| format!("checking out {branch}"))?,
+    }
+    let name = format!("refs/heads/{branch}");
+    let point = repo
+        .reference(&name, commit, true, "checkout by pace")
+        .and_then(|_| repo.set_head(&name));
+    point.map_err(|error| {
+        RepoError::Unusable(format!(
+            "the branch {branch} cannot be checked out: {}; set PACE_BRANCH to another name",
+            error.message()
+        ))
+    })
+}
+
+/// Merges `new` (the base branch) into `tip` (our branch) and returns the merge commit; neither the branch nor the
+/// work tree is touched.
+///
+/// # Errors
+/// [`RepoError::Conflict`] with all conflicting files.
+pub(super) fn merge(
+    repo: &Repository,
+    identity: &Identity,
+    (branch, tip): (&str, Oid),
+    (base, new): (&str, Oid),
+) -> Result<Oid, RepoError> {
+    if history::merge_base(repo, tip, new).context("merging")?.is_none() {
+        return Err(RepoError::Unusable(format!(
+            "{base} and {branch} have no history in common; set PACE_BRANCH"
+        )));
+    }
+    let ours = repo.find_commit(tip).context("merging")?;
+    let theirs = repo.find_commit(new).context("merging")?;
+    let mut options = MergeOptions::new();
+    options.find_renames(true);
+    let mut index = repo
+        .merge_commits(&ours, &theirs, Some(&options))
+        .context("merging")?;
+    if index.has_conflicts() {
+        let mut files: Vec<_> = index
+            .conflicts()
+            .context("merging")?
+            .flatten()
+            .filter_map(|conflict| conflict.our.or(conflict.their).or(conflict.ancestor))
+            .map(|side| String::from_utf8_lossy(&side.path).into_owned())
+            .collect();
+        files.sort();
+        files.dedup();
+        return Err(RepoError::Conflict {
+            base: base.to_owned(),
+            branch: branch.to_owned(),
+            files,
+        });
+    }
+    let mut write = || -> Result<Oid, git2::Error> {
+        let tree = repo.find_tree(index.write_tree_to(repo)?)?;
+        let who = Signature::now(&identity.name, &identity.email)?;
+        repo.commit(
+            None,
+            &who,
+            &who,
+            &format!("Merge {base} into {branch}\n"),
+            &tree,
+            &[&ours, &theirs],
+        )
+    };
+    write()
+        .context("writing the merge commit")
+        .map_err(RepoError::Other)
+}
+
+/// A filtered file that differs between HEAD and `tree` would have to be written by its filter.
+fn refuse_filtered(repo: &Repository, root: &Path, branch: &str, tree: &Tree<'_>) -> Result<(), RepoError> {
+    let check = || -> anyhow::Result<Vec<String>> {
+        let head = repo.head()?.peel_to_tree()?;
+        let there = TreeAttributes::of(root, tree)?;
+        let diff = repo.diff_tree_to_tree(Some(&head), Some(tree), None)?;
+        let mut files = Vec::new();
+        for delta in diff.deltas() {
+            let path = delta
+                .new_file()
+                .path_bytes()
+                .or(delta.old_file().path_bytes())
+                .unwrap_or_default();
+            let path = String::from_utf8_lossy(path).into_owned();
+            if attributes::filter(repo, &path)
+                .or_else(|| there.filter(&path))
+                .is_some()
+            {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    };
+    let files = check().context("comparing with the new commit")?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    Err(RepoError::Unusable(format!(
+        "{branch} changes files that a filter must write (Git LFS or the like), and pace runs no filter: {}; \
+         check out {branch} with git before the run",
+        files.join(", ")
+    )))
+}

@@ -1,0 +1,175 @@
+//! `GitRepo`: the [`Repository`] of a checkout. It owns the settings and hands each call to the file that does it;
+//! it knows no git itself.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use futures_util::future::BoxFuture;
+
+use super::remote::Remote;
+use super::transport::Session;
+use super::{
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, commit, diff,
+    handle, history, push, status,
+};
+use crate::domain::diff::Diff;
+
+/// What a [`GitRepo`] is told at start.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub rules: BranchRules,
+    /// Author and committer of every commit.
+    pub identity: Identity,
+    pub push: PushRules,
+    /// URL that is fetched from and pushed to; `None` = `remote.origin.url` as it stands in `.git/config`.
+    pub remote: Option<String>,
+    /// Untracked paths (files, or folders with all below) that stay in place when the others are set aside,
+    /// e.g. dependency folders of the setup that no ignore file names; `/`-separated.
+    pub kept: Vec<String>,
+    /// The shared client. Build it with `redirect::Policy::none()`: an answer that came through a redirect is
+    /// refused.
+    pub http: reqwest::Client,
+    /// Where the client's futures run; network calls block a thread of its blocking pool.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// A checkout, through libgit2.
+#[derive(Debug, Clone)]
+pub(crate) struct GitRepo {
+    inner: Arc<Inner>,
+}
+
+/// What every file of this room works with.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub root: PathBuf,
+    pub options: Options,
+    /// Read once at start, before any child process ran.
+    pub remote: Remote,
+    /// Whether that is the remote that `.git/config` calls `origin`.
+    pub is_origin: bool,
+}
+
+impl GitRepo {
+    /// Opens the repository whose work tree is `root` (see [`super::discover`]).
+    ///
+    /// # Errors
+    /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
+    pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
+        handle::open(root)?;
+        if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
+            return Err(RepoError::Unusable(format!(
+                "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",
+                root.display()
+            )));
+        }
+        let explicit = options.remote.take();
+        let is_origin = explicit.is_none();
+        let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
+        let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
+        let root = root.to_path_buf();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                root,
+                options,
+                remote,
+                is_origin,
+            }),
+        })
+    }
+
+    /// Where fetches and pushes go, without any credential; `None` without a remote.
+    pub(crate) fn remote_url(&self) -> Option<String> {
+        self.inner.remote.shown()
+    }
+
+    /// Runs `work` on a thread that may block.
+    async fn blocking<T, F>(&self, work: F) -> Result<T, RepoError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Inner) -> Result<T, RepoError> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let task = self.inner.options.runtime.spawn_blocking(move || work(&inner));
+        task.await
+            .map_err(|error| RepoError::Other(anyhow!(error).context("git work was ended")))?
+    }
+}
+
+impl Inner {
+    /// A fresh handle.
+    pub(super) fn open(&self) -> anyhow::Result<git2::Repository> {
+        Ok(handle::open(&self.root)?)
+    }
+
+    /// What the HTTP transport needs for one connection.
+    pub(super) fn session(&self) -> Session {
+        Session::new(
+            self.options.http.clone(),
+            self.options.runtime.clone(),
+            self.remote.credential().cloned(),
+        )
+    }
+}
+
+impl Repository for GitRepo {
+    fn prepare_branch(&self) -> BoxFuture<'_, Result<Branch, RepoError>> {
+        Box::pin(self.blocking(branch::prepare))
+    }
+
+    fn head(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head().and_then(|head| head.peel_to_commit());
+        Ok(head.context("HEAD has no commit")?.id().to_string())
+    }
+
+    fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
+        status::untracked(&self.inner.open()?)
+    }
+
+    fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        diff::of_work_tree(&self.inner.open()?, except)
+    }
+
+    fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
+        let end = history::commit(&repo, commit)?.tree()?;
+        diff::of_trees(&repo, &start, &end)
+    }
+
+    fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String> {
+        commit::commit(&self.inner.open()?, &self.inner.options.identity, paths, message)
+    }
+
+    fn show(&self, commit: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        history::show(&self.inner.open()?, commit, path)
+    }
+
+    fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>> {
+        history::paths(&self.inner.open()?, commit)
+    }
+
+    fn is_ancestor(&self, ancestor: &str, commit: &str) -> anyhow::Result<bool> {
+        history::is_ancestor(&self.inner.open()?, ancestor, commit)
+    }
+
+    fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>> {
+        aside::set(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+    }
+
+    fn restore_untracked(&self) -> anyhow::Result<()> {
+        aside::restore(&self.inner.root)
+    }
+
+    fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {
+        commit::reset(&self.inner.open()?, paths)
+    }
+
+    fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {
+        let branch = branch.to_owned();
+        Box::pin(self.blocking(move |inner| push::push(inner, &branch)))
+    }
+}

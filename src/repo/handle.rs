@@ -1,0 +1,149 @@
+//! How libgit2 is opened: process-wide switches, and a handle whose configuration is pace's own. Knows nothing
+//! of branches, commits or remotes.
+//!
+//! Configuration decides what a git program runs and where it connects (`core.fsmonitor`, `filter.*`,
+//! `url.*.insteadOf`, `remote.*.pushurl`, `credential.helper` …), and the repository that pace works on is not
+//! trusted. So every handle sees an owned configuration: the few local keys of [`KEPT`], which only say how bytes
+//! lie on the disk, and nothing else; the system's and the user's files are not read at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::Context;
+use git2::{Config, ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
+
+use super::{RepoError, transport};
+
+/// Local keys that a handle keeps; a trailing dot keeps the whole section.
+const KEPT: [&str; 11] = [
+    "core.repositoryformatversion",
+    "core.bare",
+    "core.filemode",
+    "core.symlinks",
+    "core.ignorecase",
+    "core.precomposeunicode",
+    "core.autocrlf",
+    "core.eol",
+    "core.safecrlf",
+    "core.logallrefupdates",
+    "extensions.",
+];
+
+/// Root of the work tree that contains `from`.
+///
+/// # Errors
+/// [`RepoError::Unusable`] where there is no repository, or one without a work tree.
+pub(crate) fn discover(from: &Path) -> Result<PathBuf, RepoError> {
+    switches().map_err(RepoError::Other)?;
+    let found = Repository::discover(from).map_err(|error| unusable(from, &error))?;
+    found.workdir().map(Path::to_path_buf).ok_or_else(|| bare(from))
+}
+
+/// A fresh handle on the repository at `root`, with the owned configuration. Cheap (one small file is read), and
+/// without caches that could be older than the work tree.
+pub(super) fn open(root: &Path) -> Result<Repository, RepoError> {
+    switches().map_err(RepoError::Other)?;
+    let none: [&Path; 0] = [];
+    let repo = Repository::open_ext(root, RepositoryOpenFlags::NO_SEARCH, none)
+        .map_err(|error| unusable(root, &error))?;
+    let workdir = repo.workdir().ok_or_else(|| bare(root))?;
+    if workdir.canonicalize().ok() != root.canonicalize().ok() {
+        return Err(RepoError::Unusable(format!(
+            "{}: core.worktree points elsewhere ({}); remove it from .git/config",
+            root.display(),
+            workdir.display()
+        )));
+    }
+    let config = owned(&repo).context("reading .git/config")?;
+    repo.set_config(&config)
+        .context("setting the owned configuration")?;
+    Ok(repo)
+}
+
+/// A value of the repository's own configuration as it stands in the file (no rewriting of URLs).
+pub(super) fn local_value(root: &Path, key: &str) -> Option<String> {
+    switches().ok()?;
+    let repo = Repository::open(root).ok()?;
+    let config = repo.config().ok()?.snapshot().ok()?;
+    config.get_string(key).ok().filter(|value| !value.is_empty())
+}
+
+/// The kept keys as a read-only snapshot; the file that carried them is gone when this returns.
+fn owned(repo: &Repository) -> anyhow::Result<Config> {
+    let local = repo.config()?.snapshot()?;
+    let file = tempfile::NamedTempFile::new()?;
+    let mut config = Config::open(file.path())?;
+    let mut entries = local.entries(None)?;
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let Ok(name) = entry.name() else { continue };
+        let kept = KEPT
+            .iter()
+            .any(|key| name == *key || (key.ends_with('.') && name.starts_with(key)));
+        if kept {
+            // A key without a value means true.
+            let value = if entry.has_value() {
+                entry.value().unwrap_or_default()
+            } else {
+                "true"
+            };
+            config.set_str(name, value)?;
+        }
+    }
+    Ok(config.snapshot()?)
+}
+
+/// Sets libgit2 up once per process.
+fn switches() -> anyhow::Result<()> {
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    DONE.get_or_init(|| set_switches().map_err(|error| error.message().to_owned()))
+        .clone()
+        .map_err(|error| anyhow::anyhow!("libgit2 cannot be set up: {error}"))
+}
+
+/// Empties the search paths of shared configuration, attributes and ignore files; registers the HTTP transport;
+/// and turns off the check that the repository belongs to this user: CI containers often run as another user than
+/// the one who checked out, and the check guards against commands in a foreign configuration, none of which is
+/// ever read here.
+#[expect(
+    unsafe_code,
+    reason = "libgit2's process-wide options; called once, before any handle exists"
+)]
+fn set_switches() -> Result<(), git2::Error> {
+    for level in [
+        ConfigLevel::System,
+        ConfigLevel::Global,
+        ConfigLevel::XDG,
+        ConfigLevel::ProgramData,
+    ] {
+        // SAFETY: run once under a lock, before this process opens a repository.
+        unsafe { git2::opts::set_search_path(level, "")? };
+    }
+    // SAFETY: as above.
+    unsafe { git2::opts::set_verify_owner_validation(false)? };
+    for scheme in ["http", "https"] {
+        // SAFETY: as above; no transport is created before this returns.
+        unsafe { git2::transport::register(scheme, transport::create)? };
+    }
+    Ok(())
+}
+
+fn bare(at: &Path) -> RepoError {
+    RepoError::Unusable(format!(
+        "{} is a bare repository; run pace in a checkout with a work tree",
+        at.display()
+    ))
+}
+
+fn unusable(at: &Path, error: &git2::Error) -> RepoError {
+    let at = at.display();
+    RepoError::Unusable(if error.code() == ErrorCode::NotFound {
+        format!(
+            "{at} is not in a git repository; run pace in a checkout (or `git init` and make a first commit)"
+        )
+    } else if error.message().to_lowercase().contains("partialclone") {
+        format!("{at} is a partial clone, which pace cannot read; check out without a `filter`")
+    } else {
+        format!("{at} cannot be opened as a git repository: {}", error.message())
+    })
+}

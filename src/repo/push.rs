@@ -1,0 +1,151 @@
+//! Pushes one branch, never forced, and believes only what the remote reports. Knows no branch rules.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use anyhow::Context;
+use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
+
+use super::git::Inner;
+use super::refusal::{Refusal, plain};
+use super::{Pushed, RepoError, history, settle};
+
+/// Lines of a remote's own words that an error repeats.
+const SAID_LINES: usize = 6;
+
+/// Pushes `branch` to the remote's branch of the same name.
+pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
+    if let Some(reason) = &inner.options.push.never {
+        return Ok(Pushed::Skipped(reason.clone()));
+    }
+    if let Some(problem) = inner.remote.unsupported() {
+        return Err(RepoError::Unusable(problem));
+    }
+    let (Some(url), Some(shown)) = (inner.remote.url(), inner.remote.shown()) else {
+        return Ok(Pushed::Skipped("the repository has no remote `origin`".into()));
+    };
+    let repo = inner.open()?;
+    let tip =
+        settle::local_tip(&repo, branch).with_context(|| format!("there is no branch {branch} here"))?;
+    let report = Report::default();
+    let (result, refusal) = inner.session().run(|| send(&repo, url, branch, tip, &report));
+    let token = inner
+        .remote
+        .credential()
+        .map(|credential| credential.token.expose());
+    match verdict(result, refusal, &report, token) {
+        Ok(()) => {
+            note_remote_tip(&repo, inner, branch, tip)?;
+            Ok(Pushed::To(shown))
+        }
+        Err(reason) => Err(RepoError::Push {
+            branch: branch.to_owned(),
+            reason: format!("{reason} ({shown})"),
+        }),
+    }
+}
+
+/// What the remote said.
+#[derive(Default)]
+struct Report {
+    /// Per the status report: `None` = nothing about our branch, `Some(None)` = taken, else why not.
+    status: Rc<RefCell<Option<Option<String>>>>,
+    /// Its messages to people, e.g. a hook's.
+    said: Rc<RefCell<Vec<u8>>>,
+}
+
+fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -> Result<(), git2::Error> {
+    let name = format!("refs/heads/{branch}");
+    let mut remote = repo.remote_anonymous(url)?;
+    let mut connection = remote.connect_auth(Direction::Push, None, None)?;
+    let there = connection
+        .list()?
+        .iter()
+        .find(|head| head.name() == name)
+        .map(git2::RemoteHead::oid);
+    if there == Some(tip) {
+        report.status.replace(Some(None));
+        return Ok(());
+    }
+    if let Some(there) = there
+        && !history::contains(repo, tip, there)?
+    {
+        return Err(git2::Error::new(
+            ErrorCode::NotFastForward,
+            git2::ErrorClass::Reference,
+            "not a fast-forward",
+        ));
+    }
+    let mut callbacks = RemoteCallbacks::new();
+    let (status, said) = (Rc::clone(&report.status), Rc::clone(&report.said));
+    callbacks.push_update_reference(move |reference, problem| {
+        if reference == name {
+            status.replace(Some(problem.map(str::to_owned)));
+        }
+        Ok(())
+    });
+    callbacks.sideband_progress(move |bytes| {
+        said.borrow_mut().extend_from_slice(bytes);
+        true
+    });
+    let mut options = PushOptions::new();
+    options.remote_callbacks(callbacks);
+    let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
+    connection.remote().push(&[refspec], Some(&mut options))
+}
+
+/// The one reason of a failure, as exact as it is known.
+fn verdict(
+    result: Result<(), git2::Error>,
+    refusal: Option<Refusal>,
+    report: &Report,
+    token: Option<&str>,
+) -> Result<(), String> {
+    let said = said(&report.said.borrow(), token);
+    if let Some(Some(problem)) = &*report.status.borrow() {
+        let protected = if problem.contains("hook declined") {
+            " (a hook or a branch protection)"
+        } else {
+            ""
+        };
+        return Err(format!(
+            "the remote rejected it: {}{protected}{said}",
+            plain(problem, token)
+        ));
+    }
+    match (result, refusal) {
+        (_, Some(refusal)) => Err(refusal.text().to_owned()),
+        (Err(error), None) if error.code() == ErrorCode::NotFastForward => Err(
+            "the remote's branch has commits that are not here (non-fast-forward), and pace never forces; \
+             merge them and run again"
+                .into(),
+        ),
+        (Err(error), None) => Err(format!("{}{said}", plain(error.message(), token))),
+        (Ok(()), None) if report.status.borrow().is_none() => {
+            Err(format!("the remote did not confirm the new commit{said}"))
+        }
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+fn said(bytes: &[u8], token: Option<&str>) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<_> = text.split(['\n', '\r']).map(|line| plain(line, token)).collect();
+    let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(SAID_LINES)..];
+    if last.is_empty() {
+        String::new()
+    } else {
+        format!("; it said: {}", last.join(" / "))
+    }
+}
+
+/// Remembers where the remote's branch is now, as `git push` does; only for the remote called `origin`.
+fn note_remote_tip(repo: &Repository, inner: &Inner, branch: &str, tip: Oid) -> Result<(), RepoError> {
+    if inner.is_origin {
+        let name = format!("refs/remotes/origin/{branch}");
+        repo.reference(&name, tip, true, "update by push")
+            .context("noting the remote's branch")?;
+    }
+    Ok(())
+}

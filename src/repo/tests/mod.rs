@@ -1,0 +1,11 @@
+//! The room against real repositories and real git servers. The `git` program builds and inspects the fixtures.
+
+mod aside;
+mod branch;
+mod commit;
+mod diff;
+mod fixture;
+mod hostile;
+mod http;
+mod server;
+mod shallow;

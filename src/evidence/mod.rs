@@ -1,3 +1,23 @@
 //! What the binary observes by itself: test runs, cites that resolve, which command tests the project.
 //!
 //! Knows neither models nor platforms.
+
+pub(crate) mod cites;
+pub(crate) mod claims;
+pub(crate) mod files;
+pub(crate) mod findings;
+pub(crate) mod gate;
+pub(crate) mod names;
+pub(crate) mod reports;
+pub(crate) mod results;
+pub(crate) mod run_tests;
+pub(crate) mod runner;
+
+/// Compiles a pattern that stands in the source.
+#[expect(
+    clippy::expect_used,
+    reason = "the patterns are constants, and the tests use every one of them"
+)]
+fn pattern(source: &str) -> regex::Regex {
+    regex::Regex::new(source).expect("a constant pattern")
+}

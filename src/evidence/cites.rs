@@ -1,0 +1,482 @@
+//! Whether what GATE cites was really observed: tests, lines of output, files of the commit, CI jobs, commands.
+//!
+//! Pure: everything observed comes in as a value. Decides nothing; `gate` draws the consequences.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::claims;
+use super::files::{FileKind, kind_of};
+use super::names::{Lookup, Names};
+use super::pattern;
+use super::results::{fold, lines, strip_ansi};
+use crate::domain::artifact::{Cite, CiteKind, CriterionVerdict};
+use crate::domain::observation::{CiState, Exit, TestCase, TestRun, TestStatus};
+
+/// What the binary saw of a commit.
+#[derive(Clone, Copy)]
+pub(crate) struct Observed<'a> {
+    /// The run of the test command; `None` where the project has no tests.
+    pub run: Option<&'a TestRun>,
+    /// The run's complete output.
+    pub output: &'a str,
+    /// Content of a path in the commit; `None` where it is absent.
+    pub show: &'a dyn Fn(&str) -> Option<String>,
+    pub ci: &'a CiState,
+    /// Commands that criteria name ([`command_of`]) and how they ended.
+    pub commands: &'a [(String, Exit)],
+}
+
+/// [`Observed`], prepared so that each cite is looked up quickly. Built once for a report.
+pub(crate) struct Evidence<'a> {
+    pub(super) observed: Observed<'a>,
+    pub(super) names: Names<'a>,
+    /// The output without ANSI, each line folded.
+    output: String,
+}
+
+/// Why a cite does not support a PASS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// No observed test has this name; observed ones that are like it.
+    NotFound { name: String, similar: Vec<String> },
+    /// The test was observed, but it did not pass.
+    NotPassed { name: String, status: TestStatus },
+    /// Anything else, in words.
+    Unseen(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { name, similar } if similar.is_empty() => {
+                write!(f, "test not found in output: {name}")
+            }
+            Self::NotFound { name, similar } => {
+                write!(
+                    f,
+                    "test not found in output: {name} (observed: {})",
+                    similar.join(", ")
+                )
+            }
+            Self::NotPassed {
+                name,
+                status: TestStatus::Skipped,
+            } => write!(f, "test {name} was skipped"),
+            Self::NotPassed { name, .. } => write!(f, "test {name} failed"),
+            Self::Unseen(why) => f.write_str(why),
+        }
+    }
+}
+
+impl<'a> Evidence<'a> {
+    /// Prepares what was observed; linear in the output.
+    pub(crate) fn new(observed: Observed<'a>) -> Self {
+        let cases: &[TestCase] = observed.run.map_or(&[], |run| &run.cases);
+        let plain = strip_ansi(observed.output);
+        let mut output = String::with_capacity(plain.len() + 2);
+        output.push('\n');
+        for line in lines(&plain) {
+            output.push_str(&fold(line));
+            output.push('\n');
+        }
+        Self {
+            observed,
+            names: Names::new(cases),
+            output,
+        }
+    }
+
+    /// What is lacking for a PASS of `verdict`; empty where at least one piece of evidence is given and all of it was
+    /// observed.
+    pub(crate) fn resolve(&self, verdict: &CriterionVerdict) -> Vec<Lack> {
+        let mut lacks = Vec::new();
+        let by_command = self.command_of_criterion(&verdict.criterion);
+        if let Some((command, exit)) = &by_command
+            && !exit.ok()
+        {
+            lacks.push(Lack::Unseen(format!("`{command}`: {exit}")));
+        }
+        let ran = by_command.is_some_and(|(_, exit)| exit.ok());
+        if verdict.cites.is_empty() {
+            if !ran {
+                lacks.extend(claims::lacking(&verdict.evidence, self));
+            }
+            return lacks;
+        }
+        lacks.extend(
+            verdict
+                .cites
+                .iter()
+                .filter_map(|cite| self.cite(cite, &verdict.criterion).err()),
+        );
+        let production_alone = verdict.cites.iter().all(|cite| {
+            cite.kind == CiteKind::File
+                && kind_of(&Place::parse(&cite.reference).path) == FileKind::Production
+        });
+        if lacks.is_empty() && production_alone && !ran {
+            lacks.push(Lack::Unseen(
+                "production code alone shows no behaviour; cite a test that passed".into(),
+            ));
+        }
+        lacks
+    }
+
+    /// Whether the verdict names a test that was observed to fail, in a cite or in its evidence.
+    pub(crate) fn names_failed_test(&self, verdict: &CriterionVerdict) -> bool {
+        let failed = |text: &str| {
+            matches!(
+                self.names.look_up(text),
+                Lookup::One {
+                    status: TestStatus::Failed,
+                    ..
+                }
+            )
+        };
+        verdict
+            .cites
+            .iter()
+            .any(|c| c.kind == CiteKind::Test && failed(&c.reference))
+            || claims::test_like(&verdict.evidence).any(failed)
+    }
+
+    /// The command that the criterion asks for, as the binary saw it end.
+    fn command_of_criterion(&self, criterion: &str) -> Option<(String, Exit)> {
+        let command = command_of(criterion)?;
+        let own = self
+            .observed
+            .commands
+            .iter()
+            .find(|(c, _)| *c == command)
+            .map(|(_, exit)| *exit);
+        let exit = own.or_else(|| {
+            self.observed
+                .run
+                .filter(|r| r.run.command == command)
+                .map(|r| r.run.exit)
+        })?;
+        Some((command, exit))
+    }
+
+    fn cite(&self, cite: &Cite, criterion: &str) -> Result<(), Lack> {
+        let reference = cite.reference.trim();
+        if reference.is_empty() {
+            return Err(Lack::Unseen("a cite without ref".into()));
+        }
+        match cite.kind {
+            CiteKind::Test => self.test(reference),
+            CiteKind::Output => self.output_lines(reference),
+            CiteKind::File => self.file(reference),
+            CiteKind::Ci => self.ci_job(reference),
+            CiteKind::Command => self.command(reference, criterion),
+        }
+    }
+
+    /// A test that passed in this run.
+    pub(super) fn test(&self, name: &str) -> Result<(), Lack> {
+        match self.names.look_up(name) {
+            Lookup::One {
+                status: TestStatus::Passed,
+                ..
+            } => Ok(()),
+            Lookup::One { name, status } => Err(Lack::NotPassed {
+                name: name.to_owned(),
+                status,
+            }),
+            Lookup::Ambiguous(all) => {
+                let some = all.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+                Err(Lack::Unseen(format!(
+                    "{name} names {} tests ({some}); give the whole name",
+                    all.len()
+                )))
+            }
+            Lookup::Missing => Err(Lack::NotFound {
+                name: fold(&strip_ansi(name)),
+                similar: self.names.similar(name).into_iter().map(str::to_owned).collect(),
+            }),
+        }
+    }
+
+    /// Every line of `reference` stands in the output and does not speak of a test that did not pass.
+    fn output_lines(&self, reference: &str) -> Result<(), Lack> {
+        let plain = strip_ansi(reference);
+        let wanted: Vec<String> = lines(&plain)
+            .into_iter()
+            .map(bare)
+            .filter(|l| !l.is_empty())
+            .collect();
+        if wanted.is_empty() {
+            return Err(Lack::Unseen("an output cite without text".into()));
+        }
+        for line in &wanted {
+            let significant = line.chars().filter(|c| c.is_alphanumeric()).count();
+            if significant < 8 && !COUNT.is_match(line) {
+                return Err(Lack::Unseen(format!(
+                    "output cite too short to show anything: {line}"
+                )));
+            }
+            if BANNER.is_match(line) {
+                return Err(Lack::Unseen(format!("the line shows no behaviour: {line}")));
+            }
+            let mut places = self.places(line).peekable();
+            if places.peek().is_none() {
+                return Err(Lack::Unseen(format!("line not found in output: {line}")));
+            }
+            if let Some(contrary) = places.take(1000).find(|found| self.is_contrary(found)) {
+                return Err(Lack::Unseen(format!("the line shows no pass: {contrary}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of the output that contain `text` between word boundaries.
+    fn places<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        self.output.match_indices(text).filter_map(move |(at, _)| {
+            let (before, after) = (&self.output[..at], &self.output[at + text.len()..]);
+            let (previous, next) = (before.chars().next_back(), after.chars().next());
+            let inside = (word(previous) && word(text.chars().next()))
+                || (word(next) && word(text.chars().next_back()))
+                || (previous == Some('.') && text.starts_with(|c: char| c.is_ascii_digit()));
+            let start = before.rfind('\n').map_or(0, |n| n + 1);
+            let end = at + text.len() + after.find('\n').unwrap_or(after.len());
+            (!inside).then(|| &self.output[start..end])
+        })
+    }
+
+    /// Whether a line of the output tells of a test that failed or was skipped.
+    fn is_contrary(&self, line: &str) -> bool {
+        NOT_PASSED.is_match(line)
+            || (self.names.cases().iter())
+                .filter(|c| c.status != TestStatus::Passed)
+                .any(|c| line.contains(&c.name) && !self.names_passed_too(line, &c.name))
+    }
+
+    /// Whether a longer name of a passed test explains the mention of a shorter one.
+    fn names_passed_too(&self, line: &str, name: &str) -> bool {
+        (self.names.cases().iter())
+            .any(|c| c.status == TestStatus::Passed && c.name.contains(name) && line.contains(&c.name))
+    }
+
+    /// Whether `text` stands in the output between word boundaries.
+    pub(super) fn output_says(&self, text: &str) -> bool {
+        self.places(text).next().is_some()
+    }
+
+    /// A path of the commit, and a line that it has.
+    fn file(&self, reference: &str) -> Result<(), Lack> {
+        let place = Place::parse(reference);
+        let outside = place.path.starts_with('/') || place.path.split('/').any(|p| p == "..");
+        let Some(text) = (!outside).then(|| (self.observed.show)(&place.path)).flatten() else {
+            return Err(Lack::Unseen(format!(
+                "file not found in the commit: {}",
+                place.path
+            )));
+        };
+        let count = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+        match place.line {
+            Some(line) if line == 0 || line > count => Err(Lack::Unseen(format!(
+                "{} has {count} lines, not line {line}",
+                place.path
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// A job that was read and is green.
+    fn ci_job(&self, reference: &str) -> Result<(), Lack> {
+        let unseen = |why: String| Err(Lack::Unseen(why));
+        let wanted = JOB_STATUS
+            .replace(&fold(reference).to_lowercase(), "")
+            .trim()
+            .to_owned();
+        match self.observed.ci {
+            CiState::Green { jobs } if jobs.iter().any(|j| fold(j).to_lowercase() == wanted) => Ok(()),
+            CiState::Green { jobs } => unseen(format!(
+                "CI job not among those that were read ({}): {reference}",
+                jobs.join(", ")
+            )),
+            CiState::None => unseen(format!("no CI run on the commit was read: {reference}")),
+            CiState::Red { job, .. } => unseen(format!("CI is red ({job}): {reference}")),
+            CiState::Timeout { .. } => unseen(format!("CI did not end in time: {reference}")),
+            CiState::NeedsHuman { detail } => {
+                unseen(format!("CI waits for a person ({detail}): {reference}"))
+            }
+        }
+    }
+
+    /// The command that the criterion itself asks for, run by the binary.
+    fn command(&self, reference: &str, criterion: &str) -> Result<(), Lack> {
+        let Some((command, exit)) = self.command_of_criterion(criterion) else {
+            return Err(Lack::Unseen(format!(
+                "the criterion names no command that was run: {reference}"
+            )));
+        };
+        let named = command_of(reference).unwrap_or_else(|| unquoted(reference));
+        if named != command {
+            return Err(Lack::Unseen(format!(
+                "`{named}` is not the criterion's command `{command}`"
+            )));
+        }
+        // A failed command is reported for the criterion as a whole.
+        if exit.ok() {
+            Ok(())
+        } else {
+            Err(Lack::Unseen(format!("`{command}`: {exit}")))
+        }
+    }
+}
+
+/// The command of a criterion that asks for nothing but its success: `` `make lint` exits 0 ``, or
+/// `pytest -q exits 0` where the first word is a known tool. `None` for every other criterion.
+pub(crate) fn command_of(criterion: &str) -> Option<String> {
+    let text = fold(criterion);
+    let command = COMMAND
+        .captures(&text)
+        .map(|c| c[1].trim().to_owned())
+        .or_else(|| {
+            let command = BARE_COMMAND.captures(&text)?[1].to_owned();
+            let first = command.split(' ').next().unwrap_or_default();
+            (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
+        })?;
+    (!command.is_empty() && !command.contains('`')).then_some(command)
+}
+
+/// `path:line`, `path#L12` or a path; what follows a dash is a remark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub path: String,
+    pub line: Option<u32>,
+}
+
+impl Place {
+    /// Reads the place at the start of `text`.
+    pub(crate) fn parse(text: &str) -> Self {
+        let text = unquoted(text);
+        let text = text.split([' ', '—', '–', ',', ';']).next().unwrap_or_default();
+        let text = text
+            .trim_end_matches([':', '.', '`', ')'])
+            .trim_start_matches(['`', '(']);
+        let text = text.strip_prefix("./").unwrap_or(text);
+        PLACE.captures(text).map_or_else(
+            || Self {
+                path: text.to_owned(),
+                line: None,
+            },
+            // A number too large for a line is no line of any file.
+            |c| Self {
+                path: c[1].to_owned(),
+                line: Some(c[2].parse().unwrap_or(0)),
+            },
+        )
+    }
+}
+
+static PLACE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.+?)(?::|#L)(\d+)(?:[:-]L?\d+)*$"));
+static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)^`([^`]+)` (?:exits?(?: with)?(?: code| status)? 0|returns 0|succeeds|passes)\.?$")
+});
+static BARE_COMMAND: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^([a-z./][^`]*?) (?:exits?(?: with)?(?: code| status)? 0|returns 0)\.?$"));
+
+/// First words that make a criterion without backticks a command.
+const TOOLS: &[&str] = &[
+    "pytest",
+    "python",
+    "python3",
+    "tox",
+    "nox",
+    "ruff",
+    "mypy",
+    "flake8",
+    "black",
+    "pyright",
+    "uv",
+    "poetry",
+    "cargo",
+    "go",
+    "golangci-lint",
+    "npm",
+    "npx",
+    "pnpm",
+    "yarn",
+    "bun",
+    "deno",
+    "node",
+    "tsc",
+    "eslint",
+    "jest",
+    "vitest",
+    "mocha",
+    "mvn",
+    "gradle",
+    "dotnet",
+    "make",
+    "just",
+    "cmake",
+    "ctest",
+    "bash",
+    "sh",
+    "bats",
+    "terraform",
+    "helm",
+    "rspec",
+    "rake",
+    "bundle",
+    "phpunit",
+    "composer",
+    "mix",
+    "swift",
+    "sbt",
+    "shellcheck",
+    "pre-commit",
+];
+
+/// A summary that is short but says a number.
+static COUNT: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)^[1-9]\d* (?:tests? )?(?:passed|passing|ok)\b"));
+/// Lines that every run prints, or that say that nothing ran.
+static BANNER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?ix)^(?: test\ session\ starts | platform\ .*python | rootdir: | configfile: | plugins: | collect(?:ed|ing)\b
+            | running\ \d+\ tests?$ | compiling\ | finished\ .*profile | ===\ run | no\ tests? | 0\ (?:tests?|passed)\b
+            | .*\bno\ test(?:s|\ files)\b.* | ran\ 0\ tests )",
+    )
+});
+/// Lines by which runners tell of a test that did not pass.
+static NOT_PASSED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)
+          ^(?:FAILED|FAIL|SKIPPED|SKIP|XFAIL|SUBFAIL\w*|not\ ok)\b | ^ERROR\ \S+(?:::|\.\w) | ^[✗✕✘✖×○↓□﹣]\ | ^\d+\)\ \S
+        | (?:^|[^\d]\ )(?:FAILED|SKIPPED|XFAIL|ERROR|RERUN)(?:\ \(.*\))?(?:\ \[\ ?\d+%\])?$
+        | \ \.\.\.\ (?:FAILED|FAIL|ERROR|ignored|skipped|expected\ failure) | ---\ (?:FAIL|SKIP):\  | \#\ (?i:skip|todo)\b
+        | <<<\ (?:FAILURE|ERROR)! | \ (?:FAIL|SKIP)\]$",
+    )
+});
+static JOB_STATUS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:ci |job |check )+|(?:[: ]+(?:is |was )?(?:green|passed|passes|success|succeeded|successful|ok|✓|✅))+\.?$",
+    )
+});
+
+/// Folded, without the rules that runners draw around a line and without an ellipsis at the end.
+fn bare(line: &str) -> String {
+    let line = fold(line);
+    let line = line.trim_matches(|c| matches!(c, '=' | '─' | '-' | '`' | '"' | ' '));
+    line.trim_end_matches(['…'])
+        .trim_end_matches("...")
+        .trim()
+        .to_owned()
+}
+
+fn unquoted(text: &str) -> String {
+    fold(text)
+        .trim_matches(|c| matches!(c, '`' | '"' | '\''))
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests;

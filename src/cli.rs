@@ -69,7 +69,12 @@ fn verb(word: &OsString, parser: &mut lexopt::Parser) -> Result<Verb, String> {
         "version" => Verb::Version,
         "replay" => match parser.next().map_err(|e| e.to_string())? {
             Some(Value(path)) => Verb::Replay { journal: path.into() },
-            _ => return Err("replay needs the folder or file of a journal, e.g. `pace replay .pace/.run/day-1`".into()),
+            _ => {
+                return Err(
+                    "replay needs the folder or file of a journal, e.g. `pace replay .pace/.run/day-1`"
+                        .into(),
+                );
+            }
         },
         "schema" => match parser.next().map_err(|e| e.to_string())? {
             Some(Value(name)) => Verb::Schema { name: Some(name.to_string_lossy().into_owned()) },

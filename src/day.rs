@@ -8,7 +8,9 @@ pub(crate) mod start;
 
 use crate::agent::{AgentError, Desk, prime};
 use crate::domain::Agent;
-use crate::domain::artifact::{Attempt, ConduitReport, GateReport, Handoff, Outcome, SentinelReport, StoryCard};
+use crate::domain::artifact::{
+    Attempt, ConduitReport, GateReport, Handoff, Outcome, SentinelReport, StoryCard,
+};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
 use crate::domain::hold::{Cause, Hold};
@@ -101,7 +103,8 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
     let mut rounds = 0;
     loop {
         rounds += 1;
-        let inputs = round::Inputs { card: &card, hold_reason: hold_reason.as_deref(), red_confirmed, number: rounds };
+        let inputs =
+            round::Inputs { card: &card, hold_reason: hold_reason.as_deref(), red_confirmed, number: rounds };
         let (reports, hold) = round::run(day, &inputs).await?;
         let retries_left = (day.desk.terms.max_retries + 1).saturating_sub(rounds);
         match hold {

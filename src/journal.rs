@@ -134,8 +134,9 @@ impl Journal {
     fn played(&self, kind: &str, key: &str) -> anyhow::Result<Option<Value>> {
         let mut state = self.lock();
         let State::Playing { records, path } = &mut *state else { return Ok(None) };
-        let record =
-            records.front().ok_or_else(|| anyhow!("{}: the recording ends before «{kind}»", path.display()))?;
+        let record = records
+            .front()
+            .ok_or_else(|| anyhow!("{}: the recording ends before «{kind}»", path.display()))?;
         if record.kind == END && kind != END {
             let reason = record.value["error"].as_str().unwrap_or("it was cut short").to_owned();
             bail!("the recorded run ended here: {reason}");
@@ -194,8 +195,8 @@ pub(crate) const END: &str = "end";
 /// # Errors
 /// A file that cannot be read, a record of another version, a broken line before the last, a gap in `seq`.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read the journal {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the journal {}", path.display()))?;
     let mut records = Vec::new();
     let mut lines = text.split_inclusive('\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -206,7 +207,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
             Err(error) => bail!("{}: not a journal record: {error}", place()),
         };
         if record.v != VERSION {
-            bail!("{}: journal version {} cannot be read; this pace reads version {VERSION}", place(), record.v);
+            bail!(
+                "{}: journal version {} cannot be read; this pace reads version {VERSION}",
+                place(),
+                record.v
+            );
         }
         if record.seq != records.len() as u64 + 1 {
             bail!("{}: record {} stands where {} belongs", place(), record.seq, records.len() + 1);
@@ -285,9 +290,7 @@ mod tests {
     fn a_torn_tail_is_cut_and_a_broken_middle_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run-1.jsonl");
-        let line = |seq: u64| {
-            format!(r#"{{"v":1,"seq":{seq},"kind":"k","key":"","at":"","value":null}}"#)
-        };
+        let line = |seq: u64| format!(r#"{{"v":1,"seq":{seq},"kind":"k","key":"","at":"","value":null}}"#);
         std::fs::write(&path, format!("{}\n{}", line(1), &line(2)[..20])).unwrap();
         assert_eq!(read(&path).unwrap().len(), 1);
         std::fs::write(&path, format!("{}\nnonsense\n{}\n", line(1), line(2))).unwrap();

@@ -68,6 +68,13 @@ enum Matcher {
     Everything,
 }
 
+impl Default for Redactor {
+    /// Masks nothing.
+    fn default() -> Self {
+        Self(Matcher::Nothing)
+    }
+}
+
 impl Redactor {
     /// A redactor of these secrets and all their forms.
     pub(crate) fn new(secrets: &[Secret]) -> Self {
@@ -110,10 +117,8 @@ impl fmt::Debug for Redactor {
 
 /// Where secrets stand, overlapping finds merged, so that no tail of the second one stays.
 fn spans(automaton: &AhoCorasick, text: &str) -> Vec<(usize, usize)> {
-    let mut found: Vec<(usize, usize)> = automaton
-        .find_overlapping_iter(text)
-        .map(|find| (find.start(), find.end()))
-        .collect();
+    let mut found: Vec<(usize, usize)> =
+        automaton.find_overlapping_iter(text).map(|find| (find.start(), find.end())).collect();
     found.sort_unstable();
     let mut merged: Vec<(usize, usize)> = Vec::new();
     for (start, end) in found {
@@ -133,11 +138,7 @@ fn forms(secret: &str) -> BTreeSet<String> {
     }
     encodings(secret, &mut forms);
     if secret.contains('\n') {
-        for line in secret
-            .lines()
-            .map(str::trim)
-            .filter(|line| line.len() >= SHORTEST_LINE)
-        {
+        for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE) {
             encodings(line, &mut forms);
         }
     }
@@ -213,11 +214,7 @@ mod tests {
     const KEY: &str = "sk-ant/q+7?\"Zx>>9";
 
     fn redactor() -> Redactor {
-        Redactor::new(&[
-            Secret::new(KEY),
-            Secret::new("hunter2hunter2"),
-            Secret::new("short"),
-        ])
+        Redactor::new(&[Secret::new(KEY), Secret::new("hunter2hunter2"), Secret::new("short")])
     }
 
     #[test]

@@ -92,10 +92,14 @@ impl Judge for Findings<'_> {
     type Artifact = ConduitReport;
     const SCHEMA: &'static str = "conduit-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<ConduitReport, Vec<String>>, AgentError>> {
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<ConduitReport, Vec<String>>, AgentError>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff).await?;
+            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

@@ -75,7 +75,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         red_needed: desk.terms.tdd && !has_production(&start),
     };
     match turns::run(desk, task, &mut finish).await? {
-        End::Done { output, calls } => commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff),
+        End::Done { output, calls } => {
+            commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
+        }
         End::Stopped { reason, .. } => Ok(Round::Stopped(reason)),
     }
 }
@@ -140,13 +142,17 @@ impl Finish for Closing<'_> {
     fn specs(&self) -> Vec<ToolSpec> {
         let mut handoff = schema::submission("handoff");
         if let Some(fields) = handoff["properties"].as_object_mut() {
-            fields.insert("commit".into(), json!({"type": "string", "description": "Ignored: pace makes the commit."}));
+            fields.insert(
+                "commit".into(),
+                json!({"type": "string", "description": "Ignored: pace makes the commit."}),
+            );
         }
         vec![
             ToolSpec {
                 name: CONFIRM_RED_PHASE.into(),
-                description: "Confirm that the new tests fail before any production code changes. pace runs them."
-                    .into(),
+                description:
+                    "Confirm that the new tests fail before any production code changes. pace runs them."
+                        .into(),
                 input_schema: json!({
                     "type": "object",
                     "properties": {
@@ -165,7 +171,8 @@ impl Finish for Closing<'_> {
             },
             ToolSpec {
                 name: COMPLETE_HANDOFF.into(),
-                description: "Hand off your finished work and end. pace commits it and fills the commit.".into(),
+                description: "Hand off your finished work and end. pace commits it and fills the commit."
+                    .into(),
                 input_schema: handoff,
             },
         ]
@@ -173,7 +180,11 @@ impl Finish for Closing<'_> {
 
     fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Closed>, AgentError>> {
         Box::pin(async move {
-            if call.name == CONFIRM_RED_PHASE { self.confirm_red_phase(&call.input).await } else { self.hand_off(&call.input).await }
+            if call.name == CONFIRM_RED_PHASE {
+                self.confirm_red_phase(&call.input).await
+            } else {
+                self.hand_off(&call.input).await
+            }
         })
     }
 }
@@ -206,7 +217,11 @@ impl Closing<'_> {
         }
         self.red = true;
         let failing: Vec<_> = run.names(TestStatus::Failed).take(20).collect();
-        Ok(Answer::Noted(format!("Red phase confirmed ({}). Failing now: {}", run.summary(), failing.join(", "))))
+        Ok(Answer::Noted(format!(
+            "Red phase confirmed ({}). Failing now: {}",
+            run.summary(),
+            failing.join(", ")
+        )))
     }
 
     async fn hand_off(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
@@ -214,8 +229,11 @@ impl Closing<'_> {
             return Ok(Answer::Refused(problems.join("\n")));
         }
         let diff = self.changes().await?;
-        let outside: Vec<_> =
-            diff.files.iter().filter_map(|f| self.door.check_write(&f.path).err().map(|why| format!("{}: {why}", f.path))).collect();
+        let outside: Vec<_> = diff
+            .files
+            .iter()
+            .filter_map(|f| self.door.check_write(&f.path).err().map(|why| format!("{}: {why}", f.path)))
+            .collect();
         if !outside.is_empty() {
             return Ok(Answer::Refused(format!(
                 "files changed that you may not change; undo that first:\n{}",
@@ -272,8 +290,10 @@ async fn commit(
             "sprint": desk.terms.sprint,
         }),
     )?;
-    let commit: String =
-        desk.journal.step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) }).await?;
+    let commit: String = desk
+        .journal
+        .step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
+        .await?;
     let files: Vec<_> = changes_between(desk, inputs.base, &commit)
         .await?
         .files

@@ -11,14 +11,17 @@ use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, reading, yaml};
 use crate::domain::Agent;
-use crate::domain::artifact::{CiteKind, CriterionResult, GateReport, Handoff, StoryCard};
+use crate::domain::artifact::{CiteKind, CriterionResult, CriterionVerdict, GateReport, Handoff, StoryCard};
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::{CiState, CommandRun, TestRun, TestStatus};
-use crate::evidence::cites::{Observed, command_of};
-use crate::evidence::gate::{self as evidence, Adjudicated};
+use crate::evidence::cites::{Evidence, Observed, Place, command_of};
+use crate::evidence::gate::{self, Adjudicated};
 use crate::sandbox::Command;
+use crate::tool::Tests as _;
 
 const AGENT: Agent = Agent::Gate;
+/// Bytes of test output that cites are looked up in.
+const OUTPUT_LIMIT: usize = 4 << 20;
 /// Test names shown to the model at most, per status.
 const SHOWN_TESTS: usize = 200;
 
@@ -47,14 +50,21 @@ pub(crate) struct Inputs<'a> {
 
 /// Runs the tests and the commands that criteria name on the commit itself: untracked files are set aside, and
 /// what the run changed in tracked files is put back.
-pub(crate) async fn observe(desk: &Desk<'_>, card: &StoryCard, commit: &str) -> Result<Observation, AgentError> {
+pub(crate) async fn observe(
+    desk: &Desk<'_>,
+    card: &StoryCard,
+    commit: &str,
+) -> Result<Observation, AgentError> {
     Ok(desk.journal.step("tests", commit, judge_commit(desk, card)).await?)
 }
 
 async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {
     let untracked = desk.repo.set_untracked_aside()?;
     if !untracked.is_empty() {
-        desk.step(AGENT, format!("Set {} untracked files aside: the commit alone is judged", untracked.len()));
+        desk.step(
+            AGENT,
+            format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
+        );
     }
     let observation = run_all(desk, card).await;
     let reset: Vec<String> =
@@ -70,10 +80,10 @@ async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Obser
 async fn run_all(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {
     let mut observation = Observation { tests: None, output: String::new(), commands: vec![], reset: vec![] };
     if let Some(tests) = ProjectTests::of(desk) {
-        desk.step(AGENT, format!("Running tests: {} ...", tests.request.command));
+        desk.step(AGENT, format!("Running tests: {} ...", tests.command()));
         let run = tests.observe().await?;
         desk.step(AGENT, format!("Tests: {}", run.summary()));
-        observation.output = desk.journal.clean(&tests.output()?);
+        observation.output = desk.journal.clean(&tests.output(&run, OUTPUT_LIMIT));
         observation.tests = Some(run);
     }
     for script in card.criteria().filter_map(command_of) {
@@ -178,20 +188,28 @@ impl Judge for Bench<'_> {
     type Artifact = GateReport;
     const SCHEMA: &'static str = "gate-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<GateReport, Vec<String>>, AgentError>> {
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<GateReport, Vec<String>>, AgentError>> {
         Box::pin(async move {
-            let claimed = submission.get("gate_decision").and_then(|d| serde_json::from_value(d.clone()).ok());
-            let filled = [("day", json!(self.desk.terms.day)), ("agent", json!(AGENT)), ("gate_decision", json!("HOLD"))];
+            let claimed =
+                submission.get("gate_decision").and_then(|d| serde_json::from_value(d.clone()).ok());
+            let filled = [
+                ("day", json!(self.desk.terms.day)),
+                ("agent", json!(AGENT)),
+                ("gate_decision", json!("HOLD")),
+            ];
             let report: GateReport = match fill(submission, filled) {
                 Ok(report) => report,
                 Err(problems) => return Ok(Err(problems)),
             };
             let files = self.cited_files(&report).await?;
             let adjudicated = self.adjudicate(&report, &files);
-            let unjudged = !adjudicated.problems.is_empty();
-            if unjudged || (!adjudicated.unresolved.is_empty() && !self.asked_again) {
-                self.asked_again = true;
-                return Ok(Err([adjudicated.problems, adjudicated.unresolved].concat()));
+            let unresolved = !adjudicated.unresolved.is_empty() && !self.asked_again;
+            if unresolved || !adjudicated.malformed.is_empty() {
+                self.asked_again |= unresolved;
+                return Ok(Err(adjudicated.problems()));
             }
             Ok(Ok(self.decide(report, adjudicated, claimed)))
         })
@@ -206,7 +224,7 @@ impl Bench<'_> {
             .iter()
             .flat_map(|r| &r.cites)
             .filter(|cite| cite.kind == CiteKind::File)
-            .map(|cite| crate::evidence::cites::path_of(&cite.reference).to_owned());
+            .map(|cite| Place::parse(&cite.reference).path);
         super::commit_files(self.desk, &self.inputs.handoff.commit, paths).await
     }
 
@@ -214,40 +232,48 @@ impl Bench<'_> {
         let observation = self.inputs.observation;
         let commands: Vec<_> = observation.commands.iter().map(|r| (r.command.clone(), r.exit)).collect();
         let read = |path: &str| files.get(path).cloned().flatten();
-        let observed = Observed {
+        let evidence = Evidence::new(Observed {
             run: observation.tests.as_ref(),
             output: &observation.output,
-            read: &read,
+            show: &read,
             ci: self.inputs.ci,
             commands: &commands,
-        };
+        });
         let out_of_scope: Vec<String> = self.desk.plan.out_of_scope().map(str::to_owned).collect();
-        evidence::adjudicate(&report.criteria_results, &super::criteria(self.inputs.card), &out_of_scope, &observed)
+        gate::adjudicate(
+            &report.criteria_results,
+            &super::criteria(self.inputs.card),
+            &out_of_scope,
+            &evidence,
+        )
     }
 
     fn decide(&self, report: GateReport, adjudicated: Adjudicated, claimed: Option<Decision>) -> GateReport {
+        let (blockers, deferred) = (adjudicated.blockers(), adjudicated.deferred());
         let results = adjudicated.results;
-        let run_holds = evidence::run_verdict(
-            self.inputs.observation.tests.as_ref(),
-            self.inputs.production_changed,
-            self.inputs.ci,
-        );
+        let run_holds = self.run_holds();
         let computed = decision::gate(&results, run_holds.is_some());
-        let gate_decision = decision::worse(computed, claimed.map(|c: Decision| if c == Decision::Advisory { Decision::Ship } else { c }));
+        let gate_decision = decision::worse(
+            computed,
+            claimed.map(|c: Decision| if c == Decision::Advisory { Decision::Ship } else { c }),
+        );
         if claimed.is_some_and(|claimed| claimed != gate_decision) {
-            self.desk.step(AGENT, format!("The model claimed {}, the evidence says {gate_decision}", claimed.map_or("", Decision::name)));
+            self.desk.step(
+                AGENT,
+                format!(
+                    "The model claimed {}, the evidence says {gate_decision}",
+                    claimed.map_or("", Decision::name)
+                ),
+            );
         }
-        let describe = |wanted: CriterionResult| {
-            results.iter().filter(|r| r.result == wanted).map(|r| format!("{} — {}", r.criterion, r.evidence)).collect()
-        };
         let hold_reason = if gate_decision == Decision::Hold {
-            evidence::hold_reason(&results, run_holds.as_deref(), &report.hold_reason)
+            gate::hold_reason(&results, run_holds.as_deref(), &report.hold_reason)
         } else {
             String::new()
         };
         GateReport {
-            blockers: describe(CriterionResult::Fail),
-            deferred: describe(CriterionResult::Partial),
+            blockers: run_holds.into_iter().chain(blockers).collect(),
+            deferred,
             criteria_results: results,
             gate_decision,
             hold_reason,
@@ -256,12 +282,24 @@ impl Bench<'_> {
     }
 }
 
+impl Bench<'_> {
+    /// Why what was observed alone forbids shipping.
+    fn run_holds(&self) -> Option<String> {
+        let run = gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.production_changed);
+        run.or_else(|| match self.inputs.ci {
+            CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
+            CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
+            CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
+        })
+    }
+}
+
 /// The report of a round that GATE did not get to judge.
 pub(crate) fn unjudged(day: u32, card: &StoryCard, reason: &str) -> GateReport {
     let evidence = format!("not judged: {reason}");
     let criteria_results = card
         .criteria()
-        .map(|criterion| crate::domain::artifact::CriterionVerdict {
+        .map(|criterion| CriterionVerdict {
             criterion: criterion.to_owned(),
             result: CriterionResult::Fail,
             evidence: evidence.clone(),

@@ -88,7 +88,8 @@ impl Desk<'_> {
             values: &'a T,
         }
         let name = format!("prompts/{}.{part}.md.j2", agent.name().to_lowercase());
-        self.templates.render(&name, &Shared { terms: self.terms, plan: self.plan, context: &self.context, values })
+        self.templates
+            .render(&name, &Shared { terms: self.terms, plan: self.plan, context: &self.context, values })
     }
 
     /// A visible step of `agent`.
@@ -113,7 +114,8 @@ pub(crate) async fn commit_files(
     let paths: BTreeSet<String> = paths.into_iter().collect();
     let files = desk.journal.step("commit-files", &(commit, &paths), async {
         let read = |path: &String| {
-            let text = desk.repo.show(commit, path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let text =
+                desk.repo.show(commit, path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             anyhow::Ok((path.clone(), text.map(|text| desk.journal.clean(&text))))
         };
         paths.iter().map(read).collect::<anyhow::Result<BTreeMap<_, _>>>()

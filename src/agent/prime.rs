@@ -38,7 +38,10 @@ impl Judge for Card<'_> {
     type Artifact = StoryCard;
     const SCHEMA: &'static str = "story-card";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<StoryCard, Vec<String>>, AgentError>> {
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<StoryCard, Vec<String>>, AgentError>> {
         let card = fill(submission, [("day", json!(self.plan.day)), ("agent", json!(AGENT))]).and_then(
             |card: StoryCard| {
                 let problems = against_plan(&card, self.plan);
@@ -53,7 +56,11 @@ impl Judge for Card<'_> {
 /// plan gives none.
 fn against_plan(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
     if card.stories.len() != plan.stories.len() {
-        return vec![format!("stories: the plan has {} for this day, not {}", plan.stories.len(), card.stories.len())];
+        return vec![format!(
+            "stories: the plan has {} for this day, not {}",
+            plan.stories.len(),
+            card.stories.len()
+        )];
     }
     let mut problems = Vec::new();
     for (index, (card, plan)) in card.stories.iter().zip(&plan.stories).enumerate() {
@@ -68,7 +75,9 @@ fn against_plan(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
         if !plan.acceptance_criteria.is_empty() {
             must_equal("acceptance_criteria", &card.acceptance_criteria, &plan.acceptance_criteria);
         } else if card.acceptance_criteria.is_empty() {
-            problems.push(format!("stories[{index}].acceptance_criteria: the plan gives none, so write testable ones"));
+            problems.push(format!(
+                "stories[{index}].acceptance_criteria: the plan gives none, so write testable ones"
+            ));
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -131,7 +140,11 @@ mod tests {
             (&[], &["same", "same"], &["X"], false),
         ] {
             let problems = against_plan(&card(card_criteria, out_of_scope), &plan(plan_criteria));
-            assert_eq!(problems.is_empty(), ok, "{plan_criteria:?} {card_criteria:?} {out_of_scope:?}: {problems:?}");
+            assert_eq!(
+                problems.is_empty(),
+                ok,
+                "{plan_criteria:?} {card_criteria:?} {out_of_scope:?}: {problems:?}"
+            );
         }
     }
 }

@@ -26,11 +26,19 @@ impl Purse {
     ///
     /// The worst case counts a token for every two bytes, all of them at the dearest input rate: real requests
     /// stay below. A model without a known price cannot be reserved for; that it is unknown was said at start.
-    pub(crate) fn reserve(&self, price: Option<Price>, request_bytes: usize, max_output: u32) -> Result<(), AgentError> {
+    pub(crate) fn reserve(
+        &self,
+        price: Option<Price>,
+        request_bytes: usize,
+        max_output: u32,
+    ) -> Result<(), AgentError> {
         let Some(price) = price else { return Ok(()) };
         let dearest = Price { input: price.input.max(price.cache_write), ..price };
-        let worst =
-            dearest.of(Usage { input: request_bytes as u64 / 2, output: u64::from(max_output), ..Usage::default() });
+        let worst = dearest.of(Usage {
+            input: request_bytes as u64 / 2,
+            output: u64::from(max_output),
+            ..Usage::default()
+        });
         let spent = self.bill().cost(|_| true).unwrap_or(0.0);
         if spent + worst > self.cap {
             return Err(AgentError::CostCap(format!(

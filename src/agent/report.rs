@@ -15,7 +15,10 @@ pub(crate) trait Judge: Send {
     /// Schema of the artifact, e.g. `gate-report`.
     const SCHEMA: &'static str;
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<Self::Artifact, Vec<String>>, AgentError>>;
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<Self::Artifact, Vec<String>>, AgentError>>;
 }
 
 /// Ends a loop with an artifact that both its schema and its judge accept.
@@ -35,7 +38,10 @@ impl<J: Judge> Finish for SubmitReport<J> {
         }]
     }
 
-    fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>> {
+    fn answer<'a>(
+        &'a mut self,
+        call: &'a ToolCall,
+    ) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>> {
         Box::pin(async move {
             if let Err(problems) = schema::validate_submission(J::SCHEMA, &call.input) {
                 return Ok(Answer::Invalid(problems));

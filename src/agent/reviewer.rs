@@ -1,6 +1,6 @@
 //! What SENTINEL and CONDUIT share: findings that name real places, and a decision that the binary computes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -9,6 +9,7 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
+use crate::evidence::cites::Place;
 use crate::evidence::findings;
 
 /// A file of the commit as prompts carry it.
@@ -42,25 +43,31 @@ pub(crate) struct Reviewed {
     pub hold_reason: String,
 }
 
-/// Checks a submission against the commit, or says what is wrong with it.
+/// Checks a submission against the commit, or says what is wrong with it. `open` are the ids of the backlog
+/// entries that findings may answer.
 pub(crate) async fn review(
     desk: &Desk<'_>,
     agent: Agent,
     submission: Value,
     commit: &str,
     diff: &Diff,
+    open: &BTreeSet<String>,
 ) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
     let mut submission: Submission = match serde_json::from_value(submission) {
         Ok(submission) => submission,
         Err(error) => return Ok(Err(vec![error.to_string()])),
     };
-    let named = submission.findings.iter().filter_map(findings::place).map(|place| place.file);
-    let files = commit_files(desk, commit, named).await?;
-    let read = |path: &str| files.get(path).cloned().flatten();
-    let problems = findings::settle(agent, &mut submission.findings, &read, diff);
+    let named = submission.findings.iter().flat_map(|f| [f.file.as_deref(), Some(f.evidence.as_str())]);
+    let files = commit_files(desk, commit, named.flatten().map(|text| Place::parse(text).path)).await?;
+    let show = |path: &str| files.get(path).cloned().flatten();
+    let problems = findings::check(agent, &mut submission.findings, show, diff);
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
+    for change in findings::settle(&mut submission.findings, diff) {
+        desk.step(agent, change);
+    }
+    findings::seal(agent, &mut submission.findings, open, show);
     Ok(Ok(decide(desk, agent, submission)))
 }
 
@@ -78,7 +85,9 @@ fn decide(desk: &Desk<'_>, agent: Agent, submission: Submission) -> Reviewed {
     };
     let blockers = list(FindingResult::Fail, submission.blockers);
     let hold_reason = match (decision, submission.hold_reason.trim()) {
-        (Decision::Hold, "") if blockers.is_empty() => format!("{agent} claimed HOLD without a failing finding"),
+        (Decision::Hold, "") if blockers.is_empty() => {
+            format!("{agent} claimed HOLD without a failing finding")
+        }
         (Decision::Hold, "") => blockers.join("; "),
         (Decision::Hold, said) => said.to_owned(),
         _ => String::new(),
@@ -90,7 +99,9 @@ fn decide(desk: &Desk<'_>, agent: Agent, submission: Submission) -> Reviewed {
 /// `check: evidence (file:line)`.
 fn sentence(finding: &Finding) -> String {
     let place = match (&finding.file, finding.line) {
-        (Some(file), Some(line)) if !finding.evidence.contains(&format!("{file}:{line}")) => format!(" ({file}:{line})"),
+        (Some(file), Some(line)) if !finding.evidence.contains(&format!("{file}:{line}")) => {
+            format!(" ({file}:{line})")
+        }
         (Some(file), None) if !finding.evidence.contains(file) => format!(" ({file})"),
         _ => String::new(),
     };

@@ -23,7 +23,10 @@ pub(crate) struct Inputs<'a> {
 }
 
 /// Runs SCRIBE; the paths are the documents that it wrote, also where it did not come to its report.
-pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> (Result<ScribeReport, AgentError>, Vec<String>) {
+pub(crate) async fn run(
+    desk: &Desk<'_>,
+    inputs: &Inputs<'_>,
+) -> (Result<ScribeReport, AgentError>, Vec<String>) {
     let door = match Door::scribe(&desk.root, desk.terms) {
         Ok(door) => door,
         Err(error) => return (Err(error.into()), vec![]),
@@ -70,7 +73,10 @@ impl Judge for Docs {
     type Artifact = ScribeReport;
     const SCHEMA: &'static str = "scribe-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<ScribeReport, Vec<String>>, AgentError>> {
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<ScribeReport, Vec<String>>, AgentError>> {
         let report = fill(submission, [("day", json!(self.day)), ("agent", json!(AGENT))]);
         Box::pin(async { Ok(report) })
     }

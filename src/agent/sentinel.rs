@@ -26,7 +26,8 @@ pub(crate) struct Inputs<'a> {
 
 /// Runs SENTINEL.
 pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<SentinelReport, AgentError> {
-    let touched = inputs.diff.files.iter().filter(|f| f.change != Change::Deleted && !f.binary).map(|f| f.path.clone());
+    let touched =
+        inputs.diff.files.iter().filter(|f| f.change != Change::Deleted && !f.binary).map(|f| f.path.clone());
     let files = reviewer::shown(desk, &inputs.handoff.commit, touched.take(40), 24 * 1024).await?;
     let values = json!({
         "card": yaml(inputs.card)?,
@@ -60,10 +61,14 @@ impl Judge for Findings<'_> {
     type Artifact = SentinelReport;
     const SCHEMA: &'static str = "sentinel-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Result<Result<SentinelReport, Vec<String>>, AgentError>> {
+    fn judge(
+        &mut self,
+        submission: Value,
+    ) -> BoxFuture<'_, Result<Result<SentinelReport, Vec<String>>, AgentError>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff).await?;
+            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open).await?;
             Ok(reviewed.map(|r| SentinelReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

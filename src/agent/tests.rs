@@ -1,6 +1,6 @@
 //! The project's own tests, as agents have them run.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 
 use super::Desk;
 use crate::domain::observation::TestRun;
-use crate::evidence::tests::{TestRequest, run};
+use crate::domain::terms::Terms;
+use crate::evidence::run_tests::{TestRequest, complete_output, run};
 use crate::sandbox::Sandbox;
 use crate::tool::Tests;
 
@@ -19,17 +20,32 @@ pub(crate) struct ProjectTests {
 }
 
 impl ProjectTests {
-    /// `None` where the project has no test command, by the user's word.
-    pub(crate) fn of(desk: &Desk<'_>) -> Option<Arc<Self>> {
-        let command = desk.terms.test_command.clone()?;
+    /// `None` where the project has no test command, by the user's word. A build command runs before the tests;
+    /// where it fails they do not run.
+    pub(crate) fn new(root: &Path, terms: &Terms, sandbox: Arc<dyn Sandbox>) -> Option<Arc<Self>> {
+        let test = terms.test_command.as_ref()?;
+        let command = match &terms.build_command {
+            Some(build) => format!("{{ {build}\n}} && {{ {test}\n}}"),
+            None => test.clone(),
+        };
         let request = TestRequest {
             command,
-            build: desk.terms.build_command.clone(),
-            root: desk.root.clone(),
-            spool: spool(desk),
-            timeout: Duration::from_millis(desk.terms.test_timeout_ms),
+            root: root.to_path_buf(),
+            spool: root.join(format!(".pace/.run/day-{}/output.txt", terms.day)),
+            timeout: Duration::from_millis(terms.test_timeout_ms),
+            env: vec![],
         };
-        Some(Arc::new(Self { request, sandbox: desk.sandbox.clone() }))
+        Some(Arc::new(Self { request, sandbox }))
+    }
+
+    /// The tests of a run's desk.
+    pub(crate) fn of(desk: &Desk<'_>) -> Option<Arc<Self>> {
+        Self::new(&desk.root, desk.terms, desk.sandbox.clone())
+    }
+
+    /// The complete output of the run before, at most `limit` bytes of it.
+    pub(crate) fn output(&self, run: &TestRun, limit: usize) -> String {
+        super::tail(&complete_output(&self.request.spool, &run.run), limit)
     }
 
     /// One run, observed.
@@ -46,8 +62,4 @@ impl Tests for ProjectTests {
     fn command(&self) -> &str {
         &self.request.command
     }
-}
-
-fn spool(desk: &Desk<'_>) -> PathBuf {
-    desk.root.join(format!(".pace/.run/day-{}/output.txt", desk.terms.day))
 }

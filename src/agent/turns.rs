@@ -36,7 +36,10 @@ pub(crate) trait Finish: Send {
     fn specs(&self) -> Vec<ToolSpec>;
 
     /// Answers a call of one of them.
-    fn answer<'a>(&'a mut self, call: &'a ToolCall) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>>;
+    fn answer<'a>(
+        &'a mut self,
+        call: &'a ToolCall,
+    ) -> BoxFuture<'a, Result<Answer<Self::Output>, AgentError>>;
 }
 
 /// Answer to a final tool.
@@ -54,9 +57,15 @@ pub(crate) enum Answer<T> {
 /// How a loop ended.
 #[derive(Debug)]
 pub(crate) enum End<T> {
-    Done { output: T, calls: u32 },
+    Done {
+        output: T,
+        calls: u32,
+    },
     /// No final tool within the allowed calls, or after the one reminder; the stop reason in words.
-    Stopped { reason: String, calls: u32 },
+    Stopped {
+        reason: String,
+        calls: u32,
+    },
 }
 
 /// The recorded result of a tool.
@@ -87,12 +96,18 @@ pub(crate) async fn run<F: Finish>(
         let reply = ask(desk, task.model, &request).await?;
         request.messages.push(Message::Assistant(reply.raw.clone()));
         if reply.stop == Stop::Refusal {
-            return Ok(End::Stopped { reason: format!("the model refused: {}", first_line(&reply.text)), calls });
+            return Ok(End::Stopped {
+                reason: format!("the model refused: {}", first_line(&reply.text)),
+                calls,
+            });
         }
         let (tool_calls, written) = final_calls(&reply, &finals);
         if tool_calls.is_empty() {
             if reminded {
-                return Ok(End::Stopped { reason: "the model ended its turn without a final tool".into(), calls });
+                return Ok(End::Stopped {
+                    reason: "the model ended its turn without a final tool".into(),
+                    calls,
+                });
             }
             reminded = true;
             request.messages.push(Message::User(reminder(&reply, &finals)));
@@ -114,7 +129,10 @@ pub(crate) async fn run<F: Finish>(
                 }
                 Answer::Invalid(problems) => {
                     repairs += 1;
-                    desk.step(task.agent, format!("Output does not validate, asking again: {}", problems.join("; ")));
+                    desk.step(
+                        task.agent,
+                        format!("Output does not validate, asking again: {}", problems.join("; ")),
+                    );
                     results.push(result(call, repair(&call.name, &problems), true));
                 }
             }
@@ -123,8 +141,12 @@ pub(crate) async fn run<F: Finish>(
             let text = results.into_iter().map(|r| r.content).collect::<Vec<_>>().join("\n");
             request.messages.push(Message::User(text));
         } else {
-            if task.max_calls > 5 && calls + 3 == task.max_calls && let Some(last) = results.last_mut() {
-                last.content.push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
+            if task.max_calls > 5
+                && calls + 3 == task.max_calls
+                && let Some(last) = results.last_mut()
+            {
+                last.content
+                    .push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
             }
             request.messages.push(Message::ToolResults(results));
         }
@@ -151,8 +173,8 @@ fn final_calls(reply: &Reply, finals: &[ToolSpec]) -> (Vec<ToolCall>, bool) {
         return (reply.calls.clone(), false);
     }
     let [only] = finals else { return (Vec::new(), false) };
-    let call = fenced_yaml(&reply.text)
-        .map(|input| ToolCall { id: String::new(), name: only.name.clone(), input });
+    let call =
+        fenced_yaml(&reply.text).map(|input| ToolCall { id: String::new(), name: only.name.clone(), input });
     (call.into_iter().collect(), true)
 }
 
@@ -170,7 +192,12 @@ fn fenced_yaml(text: &str) -> Option<Value> {
     found
 }
 
-async fn use_tool(desk: &Desk<'_>, agent: Agent, tools: &ToolBox, call: &ToolCall) -> Result<Outcome, AgentError> {
+async fn use_tool(
+    desk: &Desk<'_>,
+    agent: Agent,
+    tools: &ToolBox,
+    call: &ToolCall,
+) -> Result<Outcome, AgentError> {
     let checked = tools.get(&call.name, &call.input);
     if let Ok(tool) = &checked
         && let Some(step) = tool.step(&call.input)

@@ -31,7 +31,9 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
         Ok(site) => {
             lines.push(Line::good("repository", site.root.display().to_string()));
             match read_plan(&settings, &site.root, &|_, _| ()) {
-                Ok((path, plan)) => lines.push(Line::good("plan", format!("{path}: {} days", plan.days.len()))),
+                Ok((path, plan)) => {
+                    lines.push(Line::good("plan", format!("{path}: {} days", plan.days.len())))
+                }
                 Err(error) => {
                     plan_failed = true;
                     lines.push(Line::bad("plan", error.to_string()));
@@ -50,7 +52,8 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
 }
 
 fn settings_lines(settings: &Settings) -> Vec<Line> {
-    let mut lines: Vec<_> = settings.spend_problems().into_iter().map(|p| Line::bad("credentials", p)).collect();
+    let mut lines: Vec<_> =
+        settings.spend_problems().into_iter().map(|p| Line::bad("credentials", p)).collect();
     if lines.is_empty() {
         lines.push(Line::good("credentials", format!("{} at {}", settings.llm.model, settings.llm.base_url)));
     }

@@ -21,11 +21,16 @@ const PROJECT: [&str; 5] =
 pub(crate) async fn demo(invocation: &Invocation) -> Exit {
     let user_templates = invocation.variable("PACE_TEMPLATES_DIR");
     let templates = Templates::new(user_templates.as_deref().map(Path::new)).map_err(Error::Abort)?;
-    let dir = tempfile::Builder::new().prefix("pace-demo-").tempdir().map_err(|e| Error::Abort(e.into()))?.keep();
+    let dir =
+        tempfile::Builder::new().prefix("pace-demo-").tempdir().map_err(|e| Error::Abort(e.into()))?.keep();
     let project = dir.join("project");
     lay_out(&templates, &dir, &project).map_err(Error::Abort)?;
 
-    let inside = Invocation { environment: environment(invocation, &dir), dir: project.clone(), started: invocation.started };
+    let inside = Invocation {
+        environment: environment(invocation, &dir),
+        dir: project.clone(),
+        started: invocation.started,
+    };
     let settings = Settings::from_env(inside.environment.iter().cloned(), &project).map_err(Error::Config)?;
     let terminal = inside.terminal(settings.ci.log_style, Redactor::default());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });

@@ -34,7 +34,8 @@ type Exit = Result<u8, Error>;
 pub(crate) fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
     let started = Instant::now();
     let outcome = cli::parse(arguments).map_err(Error::config).and_then(|verb| {
-        let dir = std::env::current_dir().map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
+        let dir = std::env::current_dir()
+            .map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
         dispatch(verb, Invocation { environment, dir, started })
     });
     outcome.unwrap_or_else(|error| {
@@ -68,7 +69,9 @@ fn schema(name: Option<&str>) -> Exit {
         None => print(&format!("{}\n", names().join("\n"))),
         Some(name) => match crate::schema::get(name) {
             Some(text) => print(text),
-            None => Err(Error::config(format!("there is no schema «{name}»; there are: {}", names().join(", ")))),
+            None => {
+                Err(Error::config(format!("there is no schema «{name}»; there are: {}", names().join(", "))))
+            }
         },
     }
 }
@@ -93,7 +96,8 @@ fn block_on(verb: impl Future<Output = Exit>) -> Exit {
 
 async fn signal() -> u8 {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
@@ -106,6 +110,12 @@ async fn signal() -> u8 {
 impl Invocation {
     fn settings(&self) -> Result<Settings, Error> {
         Settings::from_env(self.environment.iter().cloned(), &self.dir).map_err(Error::Config)
+    }
+
+    /// A variable that a verb reads before there are settings.
+    fn variable(&self, name: &str) -> Option<String> {
+        let found = self.environment.iter().find(|(n, v)| n == name && !v.is_empty());
+        found.map(|(_, value)| value.to_string_lossy().into_owned())
     }
 
     /// The terminal that shows a run, without secrets.

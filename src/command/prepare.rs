@@ -14,10 +14,9 @@ use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
 use crate::domain::terms::{Rated, Terms};
 use crate::error::Error;
-use crate::evidence::{runner, tests};
+use crate::evidence::runner;
 use crate::llm::prices::Prices;
-use crate::repo::git::GitRepo;
-use crate::repo::{Branch, PushRules, Repository};
+use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
 use crate::sandbox::Sandbox;
 use crate::sandbox::open::Open;
 use crate::settings::{CommandChoice, DayChoice, PlatformKind, Provider, Push, SandboxMode, Settings};
@@ -45,21 +44,36 @@ impl Site {
     pub(crate) fn open(settings: &Settings, dir: &Path) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
         let http = crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("{e:#}")))?;
-        let options = crate::repo::git::Options {
-            rules: settings.git.branch.clone(),
-            identity: settings.git.identity.clone(),
-            push: push_rules(settings),
-            http: http.clone(),
-            runtime: tokio::runtime::Handle::current(),
-        };
-        let repo = Arc::new(GitRepo::open(&root, options)?);
+        let repo = Arc::new(open_repo(settings, &root, &http)?);
         let sandbox = Arc::new(Open::new(settings.child_env.clone()));
         let store = Store::new(root.clone());
         Ok(Self { root, repo, sandbox, http, store })
     }
 }
 
-/// Whether and with what pushes go out (SPEC: `PACE_PUSH`).
+fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+    let mut options = Options {
+        rules: settings.git.branch.clone(),
+        identity: settings.git.identity.clone(),
+        push: push_rules(settings),
+        remote: None,
+        kept: vec![],
+        http: http.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let repo = GitRepo::open(root, options.clone())?;
+    let at_home = !settings.ci.present && settings.platform.kind == PlatformKind::Local;
+    match repo.remote_url() {
+        Some(url) if settings.git.push == Push::Auto && at_home && url.contains("://") => {
+            options.push.never =
+                Some(format!("outside CI pace does not push to {url} unless PACE_PUSH=true"));
+            Ok(GitRepo::open(root, options)?)
+        }
+        _ => Ok(repo),
+    }
+}
+
+/// Whether and with what pushes go out.
 fn push_rules(settings: &Settings) -> PushRules {
     let platform = &settings.platform;
     let user = match platform.kind {
@@ -71,16 +85,16 @@ fn push_rules(settings: &Settings) -> PushRules {
         .clone()
         .zip(platform.server_url.clone())
         .map(|(token, server)| (user.to_owned(), token, server));
-    let (never, only_paths) = match settings.git.push {
-        Push::Never => (Some("PACE_PUSH=false".to_owned()), false),
-        Push::Always => (None, false),
-        Push::Auto => (None, !settings.ci.present && platform.kind == PlatformKind::Local),
-    };
-    PushRules { never, only_paths, credential }
+    let never = (settings.git.push == Push::Never).then(|| "PACE_PUSH=false".to_owned());
+    PushRules { never, credential }
 }
 
 /// Settles everything that a run of the day starts from.
-pub(crate) async fn prepare(settings: &Settings, site: &Site, events: &dyn Events) -> Result<Prepared, Error> {
+pub(crate) async fn prepare(
+    settings: &Settings,
+    site: &Site,
+    events: &dyn Events,
+) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
     let mut problems = settings.spend_problems();
     if settings.day.is_none() {
@@ -132,7 +146,9 @@ pub(crate) fn read_plan(
 fn which_day(settings: &Settings, plan: &Plan) -> Result<u32, Error> {
     let day = match settings.day {
         Some(DayChoice::Number(0)) => {
-            return Err(Error::config("DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1"));
+            return Err(Error::config(
+                "DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1",
+            ));
         }
         Some(DayChoice::Number(day)) => day,
         Some(DayChoice::Auto) | None => {
@@ -189,11 +205,19 @@ fn terms(
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(Terms {
         day,
-        sprint: settings.sprint.clone().or_else(|| plan.sprint.name.clone()).unwrap_or_else(|| branch.name.clone()),
+        sprint: settings
+            .sprint
+            .clone()
+            .or_else(|| plan.sprint.name.clone())
+            .unwrap_or_else(|| branch.name.clone()),
         retry: settings.retry,
         dry_run: settings.dry_run,
         product_name: settings.product.name.clone().unwrap_or_else(|| folder_name(&site.root)),
-        product_description: settings.product.description.clone().unwrap_or_else(|| first_paragraph(&site.root)),
+        product_description: settings
+            .product
+            .description
+            .clone()
+            .unwrap_or_else(|| first_paragraph(&site.root)),
         source_dirs: settings.source_dirs.clone(),
         docs_dir: settings.docs_dir.clone(),
         plan_path: plan_path.to_owned(),
@@ -218,7 +242,7 @@ fn prices(settings: &Settings) -> Result<Prices, Error> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::config(format!("PACE_PRICES: {name} cannot be read: {e}")))?;
-    Prices::with_override(&name, &text).map_err(Error::Config)
+    Prices::with_override(path, &text).map_err(Error::Config)
 }
 
 /// An unknown model is refused under an explicit cap and told under the default one; it is never free.
@@ -233,7 +257,10 @@ fn check_prices(settings: &Settings, models: &[&Rated], notice: &dyn Fn(Level, S
         if settings.money.cap_explicit {
             return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
         }
-        notice(Level::Warning, format!("{problem}; until then its cost is shown as unknown and no cap holds it"));
+        notice(
+            Level::Warning,
+            format!("{problem}; until then its cost is shown as unknown and no cap holds it"),
+        );
     }
     Ok(())
 }
@@ -248,7 +275,9 @@ pub(crate) fn test_command(
         CommandChoice::None => Ok(None),
         CommandChoice::Run(command) => Ok(Some(command.clone())),
         CommandChoice::Detect => {
-            let detected = runner::detect(root).ok_or_else(|| {
+            let files = root_files(root);
+            let read = |name: &str| std::fs::read_to_string(root.join(name)).ok();
+            let detected = runner::detect(&files, read).ok_or_else(|| {
                 Error::config(
                     "PACE_TEST_COMMAND is not set and no known test runner was found at the repository root: set it, \
                      e.g. PACE_TEST_COMMAND='make test', or to none if the project has no tests",
@@ -258,6 +287,17 @@ pub(crate) fn test_command(
             Ok(Some(detected.command))
         }
     }
+}
+
+/// Paths of the work tree that may tell its runner: two levels deep, ignored files left out.
+fn root_files(root: &Path) -> Vec<String> {
+    let walk = ignore::WalkBuilder::new(root).hidden(false).max_depth(Some(3)).build();
+    let files =
+        walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
+    files
+        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/")))
+        .filter(|path| !path.starts_with(".git/"))
+        .collect()
 }
 
 async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
@@ -297,7 +337,7 @@ async fn baseline(
         return Ok(Some(known));
     }
     let run = tests.observe().await.map_err(Error::Abort)?;
-    if tests::is_missing_runner(&run.run) {
+    if runner::is_missing_runner(&run.run) {
         return Err(Error::config(format!(
             "the test command `{}` cannot start ({}): install the runner before pace, or set PACE_TEST_COMMAND\n{}",
             run.run.command,

@@ -38,7 +38,8 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);
-    let parts = Parts { site: &site, model: &model, journal: &journal, templates: &templates, events: &terminal };
+    let parts =
+        Parts { site: &site, model: &model, journal: &journal, templates: &templates, events: &terminal };
     let ended = run_day(&parts, &start).await;
     let (code, error) = match &ended {
         Ok(ended) => (code_of(ended, start.terms.advisory_exit_code), None),
@@ -50,7 +51,11 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
             Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
         })?;
     }
-    let text = format!("Replayed {}: every artifact is the recorded one, byte for byte. They are in {}", path.display(), root.display());
+    let text = format!(
+        "Replayed {}: every artifact is the recorded one, byte for byte. They are in {}",
+        path.display(),
+        root.display()
+    );
     terminal.emit(Event::Notice { level: Level::Info, text });
     Ok(code)
 }
@@ -75,8 +80,10 @@ fn newest(path: &Path) -> anyhow::Result<PathBuf> {
 fn start_of(path: &Path) -> anyhow::Result<Start> {
     let records = journal::read(path)?;
     let first = records.first().filter(|record| record.kind == "start");
-    let value = first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
-    serde_json::from_value(value).with_context(|| format!("{}: recorded by another version of pace", path.display()))
+    let value =
+        first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
+    serde_json::from_value(value)
+        .with_context(|| format!("{}: recorded by another version of pace", path.display()))
 }
 
 /// A folder beside the journal with the files that the recorded run started from.

@@ -10,7 +10,7 @@ use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
 use crate::exit::{self, Outcome};
 use crate::journal::{END, Journal};
-use crate::llm::{self, Model};
+use crate::llm::{Model, client::connect};
 use crate::platform::local::Local;
 use crate::prompt::Templates;
 use crate::secret::Redactor;
@@ -30,7 +30,8 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
         terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }
     if settings.paused {
-        terminal.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
+        terminal
+            .emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
         return Ok(exit::SKIPPED);
     }
     run_in(&settings, invocation, &terminal, redactor).await
@@ -49,11 +50,12 @@ pub(crate) async fn run_in(
         Prepared::Go(start) => *start,
         Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
     };
-    let model = llm::connect(&settings.llm, site.http.clone()).map_err(|e| Error::config(format!("{e:#}")))?;
+    let model = connect(&settings.llm, site.http.clone()).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
     let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
-    let parts = Parts { site: &site, model: model.as_ref(), journal: &journal, templates: &templates, events };
+    let parts =
+        Parts { site: &site, model: model.as_ref(), journal: &journal, templates: &templates, events };
     let ended = run_day(&parts, &start).await;
     let code = match &ended {
         Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
@@ -75,7 +77,8 @@ pub(crate) struct Parts<'a> {
 
 /// Puts the day together and runs it.
 pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, Error> {
-    let plan = start.plan.days.get(&start.terms.day).ok_or_else(|| Error::plan("the day is not in the plan"))?;
+    let plan =
+        start.plan.days.get(&start.terms.day).ok_or_else(|| Error::plan("the day is not in the plan"))?;
     let desk = Desk {
         root: parts.site.root.clone(),
         terms: &start.terms,
@@ -114,7 +117,8 @@ fn context(store: &Store) -> Result<Vec<ContextDoc>, Error> {
 }
 
 pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    Templates::new(settings.templates_dir.as_deref()).map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
+    Templates::new(settings.templates_dir.as_deref())
+        .map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

@@ -69,7 +69,8 @@ impl Day<'_> {
             generated_at: now.clone(),
         };
         self.keep(&cycle)?;
-        let sentinel = verdict.reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
+        let sentinel =
+            verdict.reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
         let conduit = verdict.reports.conduit.iter().flat_map(|r| &r.findings).map(|f| (Agent::Conduit, f));
         self.keep_backlog(&sentinel.chain(conduit).collect::<Vec<_>>())?;
         let path = &self.desk.terms.plan_path;

@@ -97,11 +97,17 @@ impl Day<'_> {
         }
     }
 
-    async fn gate(&self, round: &Inputs<'_>, diff: &Diff, reports: &mut Reports) -> Result<Option<Hold>, AgentError> {
+    async fn gate(
+        &self,
+        round: &Inputs<'_>,
+        diff: &Diff,
+        reports: &mut Reports,
+    ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
         let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
-        let ci: CiState = self.desk.journal.step("ci", &handoff.commit, self.ci.state(&handoff.commit)).await?;
+        let ci: CiState =
+            self.desk.journal.step("ci", &handoff.commit, self.ci.state(&handoff.commit)).await?;
         let inputs = gate::Inputs {
             card: round.card,
             handoff,
@@ -131,8 +137,12 @@ impl Day<'_> {
         let inputs = sentinel::Inputs { card: round.card, handoff, gate, diff, backlog: &backlog };
         let report = sentinel::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
-        self.finished(Agent::Sentinel, Some(report.sentinel_decision), format!("{} findings", report.findings.len()));
-        let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
+        self.finished(
+            Agent::Sentinel,
+            Some(report.sentinel_decision),
+            format!("{} findings", report.findings.len()),
+        );
+        let cause = findings::cause(&report.findings, |path| self.forge_may_write(path));
         let hold = held(Agent::Sentinel, report.sentinel_decision, cause, &report.hold_reason);
         reports.sentinel = Some(report);
         Ok(hold)
@@ -150,8 +160,12 @@ impl Day<'_> {
         let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
         let report = conduit::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
-        self.finished(Agent::Conduit, Some(report.conduit_decision), format!("{} findings", report.findings.len()));
-        let cause = findings::cause(&report.findings, &|path| self.forge_may_write(path));
+        self.finished(
+            Agent::Conduit,
+            Some(report.conduit_decision),
+            format!("{} findings", report.findings.len()),
+        );
+        let cause = findings::cause(&report.findings, |path| self.forge_may_write(path));
         let hold = held(Agent::Conduit, report.conduit_decision, cause, &report.hold_reason);
         reports.conduit = Some(report);
         Ok(hold)
@@ -177,7 +191,12 @@ impl Day<'_> {
     }
 
     /// Writes the gate report of a round that GATE did not get to judge.
-    pub(super) fn hold_gate(&self, card: &StoryCard, hold: &Hold, reports: &mut Reports) -> anyhow::Result<()> {
+    pub(super) fn hold_gate(
+        &self,
+        card: &StoryCard,
+        hold: &Hold,
+        reports: &mut Reports,
+    ) -> anyhow::Result<()> {
         let report = gate::unjudged(self.desk.terms.day, card, &hold.reason);
         self.keep(&report)?;
         reports.gate = Some(report);
@@ -194,7 +213,8 @@ impl Day<'_> {
 
     fn open_backlog(&self, agent: Option<Agent>) -> anyhow::Result<Vec<Entry>> {
         let open = |entry: &Entry| {
-            entry.status == crate::domain::backlog::Status::Open && agent.is_none_or(|agent| entry.agent == agent)
+            entry.status == crate::domain::backlog::Status::Open
+                && agent.is_none_or(|agent| entry.agent == agent)
         };
         Ok(self.store.backlog()?.into_iter().filter(open).collect())
     }

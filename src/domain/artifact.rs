@@ -45,9 +45,7 @@ pub(crate) struct StoryCardStory {
 impl StoryCard {
     /// All criteria of the card, in order.
     pub(crate) fn criteria(&self) -> impl Iterator<Item = &str> {
-        self.stories
-            .iter()
-            .flat_map(|s| s.acceptance_criteria.iter().map(String::as_str))
+        self.stories.iter().flat_map(|s| s.acceptance_criteria.iter().map(String::as_str))
     }
 }
 

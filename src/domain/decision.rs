@@ -43,11 +43,7 @@ impl fmt::Display for Decision {
 /// observed test run alone forbids shipping. No criterion at all is a HOLD: nothing was judged.
 pub(crate) fn gate(results: &[CriterionVerdict], run_holds: bool) -> Decision {
     let failed = results.iter().any(|r| r.result == CriterionResult::Fail);
-    if run_holds || failed || results.is_empty() {
-        Decision::Hold
-    } else {
-        Decision::Ship
-    }
+    if run_holds || failed || results.is_empty() { Decision::Hold } else { Decision::Ship }
 }
 
 /// SENTINEL and CONDUIT: any FAIL holds, any ADVISORY is one, else `SHIP`.
@@ -81,23 +77,11 @@ mod tests {
     use FindingResult as F;
 
     fn criterion(result: C) -> CriterionVerdict {
-        CriterionVerdict {
-            criterion: "c".into(),
-            result,
-            evidence: "e".into(),
-            cites: vec![],
-        }
+        CriterionVerdict { criterion: "c".into(), result, evidence: "e".into(), cites: vec![] }
     }
 
     fn finding(result: F) -> Finding {
-        Finding {
-            check: "c".into(),
-            result,
-            evidence: "e".into(),
-            file: None,
-            line: None,
-            fingerprint: None,
-        }
+        Finding { check: "c".into(), result, evidence: "e".into(), file: None, line: None, fingerprint: None }
     }
 
     #[test]
@@ -119,11 +103,7 @@ mod tests {
         ];
         for (results, run_holds, expected) in table {
             let verdicts: Vec<_> = results.iter().copied().map(criterion).collect();
-            assert_eq!(
-                gate(&verdicts, *run_holds),
-                *expected,
-                "{results:?} run_holds={run_holds}"
-            );
+            assert_eq!(gate(&verdicts, *run_holds), *expected, "{results:?} run_holds={run_holds}");
         }
     }
 

@@ -49,8 +49,6 @@ impl Diff {
 impl FileDiff {
     /// Whether the change added `line` (1-based) of the new file.
     pub(crate) fn adds_line(&self, line: u32) -> bool {
-        self.added
-            .iter()
-            .any(|&(start, end)| (start..end).contains(&line))
+        self.added.iter().any(|&(start, end)| (start..end).contains(&line))
     }
 }

@@ -17,12 +17,7 @@ pub(crate) enum Level {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     /// A day starts. `attempt` counts from 1.
-    DayStarted {
-        day: u32,
-        theme: String,
-        attempt: u32,
-        branch: String,
-    },
+    DayStarted { day: u32, theme: String, attempt: u32, branch: String },
     /// Something worth a line that belongs to no agent.
     Notice { level: Level, text: String },
     /// An agent begins. `round` counts from 1; above 1 after a HOLD.
@@ -30,17 +25,9 @@ pub(crate) enum Event {
     /// A visible step of an agent, e.g. `Writing src/user.py ...`.
     Step { agent: Agent, text: String },
     /// A model call came back; the figures are totals of the run so far.
-    Called {
-        agent: Agent,
-        usage: Usage,
-        cost: Option<f64>,
-    },
+    Called { agent: Agent, usage: Usage, cost: Option<f64> },
     /// An agent is done; `decision` for the three reviewers.
-    AgentFinished {
-        agent: Agent,
-        decision: Option<Decision>,
-        summary: String,
-    },
+    AgentFinished { agent: Agent, decision: Option<Decision>, summary: String },
     /// A reviewer held the round.
     Held { hold: Hold, retries_left: u32 },
     /// The day has its decision.

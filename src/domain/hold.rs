@@ -30,11 +30,7 @@ impl Hold {
     /// `<AGENT> HOLD: …`, cut to 120 characters, as `attempts.yaml` keeps it.
     pub(crate) fn short(&self) -> String {
         let line = self.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        if line.chars().count() <= 120 {
-            line
-        } else {
-            line.chars().take(119).chain(['…']).collect()
-        }
+        if line.chars().count() <= 120 { line } else { line.chars().take(119).chain(['…']).collect() }
     }
 }
 

@@ -36,14 +36,8 @@ pub(crate) enum Agent {
 
 impl Agent {
     /// All six, in working order.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Prime,
-        Self::Forge,
-        Self::Gate,
-        Self::Sentinel,
-        Self::Conduit,
-        Self::Scribe,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Prime, Self::Forge, Self::Gate, Self::Sentinel, Self::Conduit, Self::Scribe];
 
     /// The name as it stands in artifacts, prompts and terminal lines.
     pub(crate) const fn name(self) -> &'static str {

@@ -81,12 +81,7 @@ impl Bill {
             spend.calls += 1;
             spend.cost = spend.cost.zip(cost).map(|(a, b)| a + b);
         } else {
-            self.spends.push(Spend {
-                agent,
-                usage,
-                calls: 1,
-                cost,
-            });
+            self.spends.push(Spend { agent, usage, calls: 1, cost });
         }
     }
 
@@ -117,22 +112,8 @@ mod tests {
     #[test]
     fn an_unknown_price_makes_the_sum_unknown() {
         let mut bill = Bill::default();
-        bill.book(
-            Agent::Prime,
-            Usage {
-                input: 10,
-                ..Usage::default()
-            },
-            Some(0.5),
-        );
-        bill.book(
-            Agent::Forge,
-            Usage {
-                output: 1,
-                ..Usage::default()
-            },
-            None,
-        );
+        bill.book(Agent::Prime, Usage { input: 10, ..Usage::default() }, Some(0.5));
+        bill.book(Agent::Forge, Usage { output: 1, ..Usage::default() }, None);
         assert_eq!(bill.cost(|_| true), None);
         assert_eq!(bill.cost(|a| a == Agent::Prime), Some(0.5));
         assert_eq!(bill.usage().total(), 11);
@@ -140,18 +121,9 @@ mod tests {
 
     #[test]
     fn price_counts_every_kind_of_token() {
-        let price = Price {
-            input: 3.0,
-            cache_write: 3.75,
-            cache_read: 0.3,
-            output: 15.0,
-        };
-        let usage = Usage {
-            input: 1_000_000,
-            cache_write: 1_000_000,
-            cache_read: 1_000_000,
-            output: 1_000_000,
-        };
+        let price = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0 };
+        let usage =
+            Usage { input: 1_000_000, cache_write: 1_000_000, cache_read: 1_000_000, output: 1_000_000 };
         assert!((price.of(usage) - 22.05).abs() < 1e-9);
     }
 }

@@ -48,12 +48,7 @@ impl Output {
         } else if shown >= self.total_bytes {
             format!("{}{}", self.head, self.tail)
         } else {
-            format!(
-                "{}\n… {} bytes left out …\n{}",
-                self.head,
-                self.total_bytes - shown,
-                self.tail
-            )
+            format!("{}\n… {} bytes left out …\n{}", self.head, self.total_bytes - shown, self.tail)
         }
     }
 }
@@ -102,10 +97,7 @@ impl TestRun {
 
     /// Names of the tests that came to `status`.
     pub(crate) fn names(&self, status: TestStatus) -> impl Iterator<Item = &str> {
-        self.cases
-            .iter()
-            .filter(move |c| c.status == status)
-            .map(|c| c.name.as_str())
+        self.cases.iter().filter(move |c| c.status == status).map(|c| c.name.as_str())
     }
 
     /// One line: `exit code 0, 4 tests collected, 4 passed`.
@@ -116,11 +108,9 @@ impl TestRun {
             return line;
         }
         line.push_str(&format!(", {} tests collected", self.cases.len()));
-        for (status, word) in [
-            (TestStatus::Passed, "passed"),
-            (TestStatus::Failed, "failed"),
-            (TestStatus::Skipped, "skipped"),
-        ] {
+        for (status, word) in
+            [(TestStatus::Passed, "passed"), (TestStatus::Failed, "failed"), (TestStatus::Skipped, "skipped")]
+        {
             let n = self.count(status);
             if n > 0 {
                 line.push_str(&format!(", {n} {word}"));

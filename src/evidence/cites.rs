@@ -55,16 +55,9 @@ impl fmt::Display for Lack {
                 write!(f, "test not found in output: {name}")
             }
             Self::NotFound { name, similar } => {
-                write!(
-                    f,
-                    "test not found in output: {name} (observed: {})",
-                    similar.join(", ")
-                )
+                write!(f, "test not found in output: {name} (observed: {})", similar.join(", "))
             }
-            Self::NotPassed {
-                name,
-                status: TestStatus::Skipped,
-            } => write!(f, "test {name} was skipped"),
+            Self::NotPassed { name, status: TestStatus::Skipped } => write!(f, "test {name} was skipped"),
             Self::NotPassed { name, .. } => write!(f, "test {name} failed"),
             Self::Unseen(why) => f.write_str(why),
         }
@@ -82,11 +75,7 @@ impl<'a> Evidence<'a> {
             output.push_str(&fold(line));
             output.push('\n');
         }
-        Self {
-            observed,
-            names: Names::new(cases),
-            output,
-        }
+        Self { observed, names: Names::new(cases), output }
     }
 
     /// What is lacking for a PASS of `verdict`; empty where at least one piece of evidence is given and all of it was
@@ -106,12 +95,7 @@ impl<'a> Evidence<'a> {
             }
             return lacks;
         }
-        lacks.extend(
-            verdict
-                .cites
-                .iter()
-                .filter_map(|cite| self.cite(cite, &verdict.criterion).err()),
-        );
+        lacks.extend(verdict.cites.iter().filter_map(|cite| self.cite(cite, &verdict.criterion).err()));
         let production_alone = verdict.cites.iter().all(|cite| {
             cite.kind == CiteKind::File
                 && kind_of(&Place::parse(&cite.reference).path) == FileKind::Production
@@ -126,37 +110,18 @@ impl<'a> Evidence<'a> {
 
     /// Whether the verdict names a test that was observed to fail, in a cite or in its evidence.
     pub(crate) fn names_failed_test(&self, verdict: &CriterionVerdict) -> bool {
-        let failed = |text: &str| {
-            matches!(
-                self.names.look_up(text),
-                Lookup::One {
-                    status: TestStatus::Failed,
-                    ..
-                }
-            )
-        };
-        verdict
-            .cites
-            .iter()
-            .any(|c| c.kind == CiteKind::Test && failed(&c.reference))
+        let failed =
+            |text: &str| matches!(self.names.look_up(text), Lookup::One { status: TestStatus::Failed, .. });
+        verdict.cites.iter().any(|c| c.kind == CiteKind::Test && failed(&c.reference))
             || claims::test_like(&verdict.evidence).any(failed)
     }
 
     /// The command that the criterion asks for, as the binary saw it end.
     fn command_of_criterion(&self, criterion: &str) -> Option<(String, Exit)> {
         let command = command_of(criterion)?;
-        let own = self
-            .observed
-            .commands
-            .iter()
-            .find(|(c, _)| *c == command)
-            .map(|(_, exit)| *exit);
-        let exit = own.or_else(|| {
-            self.observed
-                .run
-                .filter(|r| r.run.command == command)
-                .map(|r| r.run.exit)
-        })?;
+        let own = self.observed.commands.iter().find(|(c, _)| *c == command).map(|(_, exit)| *exit);
+        let exit =
+            own.or_else(|| self.observed.run.filter(|r| r.run.command == command).map(|r| r.run.exit))?;
         Some((command, exit))
     }
 
@@ -177,20 +142,11 @@ impl<'a> Evidence<'a> {
     /// A test that passed in this run.
     pub(super) fn test(&self, name: &str) -> Result<(), Lack> {
         match self.names.look_up(name) {
-            Lookup::One {
-                status: TestStatus::Passed,
-                ..
-            } => Ok(()),
-            Lookup::One { name, status } => Err(Lack::NotPassed {
-                name: name.to_owned(),
-                status,
-            }),
+            Lookup::One { status: TestStatus::Passed, .. } => Ok(()),
+            Lookup::One { name, status } => Err(Lack::NotPassed { name: name.to_owned(), status }),
             Lookup::Ambiguous(all) => {
                 let some = all.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-                Err(Lack::Unseen(format!(
-                    "{name} names {} tests ({some}); give the whole name",
-                    all.len()
-                )))
+                Err(Lack::Unseen(format!("{name} names {} tests ({some}); give the whole name", all.len())))
             }
             Lookup::Missing => Err(Lack::NotFound {
                 name: fold(&strip_ansi(name)),
@@ -202,20 +158,14 @@ impl<'a> Evidence<'a> {
     /// Every line of `reference` stands in the output and does not speak of a test that did not pass.
     fn output_lines(&self, reference: &str) -> Result<(), Lack> {
         let plain = strip_ansi(reference);
-        let wanted: Vec<String> = lines(&plain)
-            .into_iter()
-            .map(bare)
-            .filter(|l| !l.is_empty())
-            .collect();
+        let wanted: Vec<String> = lines(&plain).into_iter().map(bare).filter(|l| !l.is_empty()).collect();
         if wanted.is_empty() {
             return Err(Lack::Unseen("an output cite without text".into()));
         }
         for line in &wanted {
             let significant = line.chars().filter(|c| c.is_alphanumeric()).count();
             if significant < 8 && !COUNT.is_match(line) {
-                return Err(Lack::Unseen(format!(
-                    "output cite too short to show anything: {line}"
-                )));
+                return Err(Lack::Unseen(format!("output cite too short to show anything: {line}")));
             }
             if BANNER.is_match(line) {
                 return Err(Lack::Unseen(format!("the line shows no behaviour: {line}")));
@@ -270,17 +220,13 @@ impl<'a> Evidence<'a> {
         let place = Place::parse(reference);
         let outside = place.path.starts_with('/') || place.path.split('/').any(|p| p == "..");
         let Some(text) = (!outside).then(|| (self.observed.show)(&place.path)).flatten() else {
-            return Err(Lack::Unseen(format!(
-                "file not found in the commit: {}",
-                place.path
-            )));
+            return Err(Lack::Unseen(format!("file not found in the commit: {}", place.path)));
         };
         let count = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
         match place.line {
-            Some(line) if line == 0 || line > count => Err(Lack::Unseen(format!(
-                "{} has {count} lines, not line {line}",
-                place.path
-            ))),
+            Some(line) if line == 0 || line > count => {
+                Err(Lack::Unseen(format!("{} has {count} lines, not line {line}", place.path)))
+            }
             _ => Ok(()),
         }
     }
@@ -288,16 +234,12 @@ impl<'a> Evidence<'a> {
     /// A job that was read and is green.
     fn ci_job(&self, reference: &str) -> Result<(), Lack> {
         let unseen = |why: String| Err(Lack::Unseen(why));
-        let wanted = JOB_STATUS
-            .replace(&fold(reference).to_lowercase(), "")
-            .trim()
-            .to_owned();
+        let wanted = JOB_STATUS.replace(&fold(reference).to_lowercase(), "").trim().to_owned();
         match self.observed.ci {
             CiState::Green { jobs } if jobs.iter().any(|j| fold(j).to_lowercase() == wanted) => Ok(()),
-            CiState::Green { jobs } => unseen(format!(
-                "CI job not among those that were read ({}): {reference}",
-                jobs.join(", ")
-            )),
+            CiState::Green { jobs } => {
+                unseen(format!("CI job not among those that were read ({}): {reference}", jobs.join(", ")))
+            }
             CiState::None => unseen(format!("no CI run on the commit was read: {reference}")),
             CiState::Red { job, .. } => unseen(format!("CI is red ({job}): {reference}")),
             CiState::Timeout { .. } => unseen(format!("CI did not end in time: {reference}")),
@@ -310,22 +252,14 @@ impl<'a> Evidence<'a> {
     /// The command that the criterion itself asks for, run by the binary.
     fn command(&self, reference: &str, criterion: &str) -> Result<(), Lack> {
         let Some((command, exit)) = self.command_of_criterion(criterion) else {
-            return Err(Lack::Unseen(format!(
-                "the criterion names no command that was run: {reference}"
-            )));
+            return Err(Lack::Unseen(format!("the criterion names no command that was run: {reference}")));
         };
         let named = command_of(reference).unwrap_or_else(|| unquoted(reference));
         if named != command {
-            return Err(Lack::Unseen(format!(
-                "`{named}` is not the criterion's command `{command}`"
-            )));
+            return Err(Lack::Unseen(format!("`{named}` is not the criterion's command `{command}`")));
         }
         // A failed command is reported for the criterion as a whole.
-        if exit.ok() {
-            Ok(())
-        } else {
-            Err(Lack::Unseen(format!("`{command}`: {exit}")))
-        }
+        if exit.ok() { Ok(()) } else { Err(Lack::Unseen(format!("`{command}`: {exit}"))) }
     }
 }
 
@@ -333,14 +267,11 @@ impl<'a> Evidence<'a> {
 /// `pytest -q exits 0` where the first word is a known tool. `None` for every other criterion.
 pub(crate) fn command_of(criterion: &str) -> Option<String> {
     let text = fold(criterion);
-    let command = COMMAND
-        .captures(&text)
-        .map(|c| c[1].trim().to_owned())
-        .or_else(|| {
-            let command = BARE_COMMAND.captures(&text)?[1].to_owned();
-            let first = command.split(' ').next().unwrap_or_default();
-            (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
-        })?;
+    let command = COMMAND.captures(&text).map(|c| c[1].trim().to_owned()).or_else(|| {
+        let command = BARE_COMMAND.captures(&text)?[1].to_owned();
+        let first = command.split(' ').next().unwrap_or_default();
+        (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
+    })?;
     (!command.is_empty() && !command.contains('`')).then_some(command)
 }
 
@@ -356,20 +287,12 @@ impl Place {
     pub(crate) fn parse(text: &str) -> Self {
         let text = unquoted(text);
         let text = text.split([' ', '—', '–', ',', ';']).next().unwrap_or_default();
-        let text = text
-            .trim_end_matches([':', '.', '`', ')'])
-            .trim_start_matches(['`', '(']);
+        let text = text.trim_end_matches([':', '.', '`', ')']).trim_start_matches(['`', '(']);
         let text = text.strip_prefix("./").unwrap_or(text);
         PLACE.captures(text).map_or_else(
-            || Self {
-                path: text.to_owned(),
-                line: None,
-            },
+            || Self { path: text.to_owned(), line: None },
             // A number too large for a line is no line of any file.
-            |c| Self {
-                path: c[1].to_owned(),
-                line: Some(c[2].parse().unwrap_or(0)),
-            },
+            |c| Self { path: c[1].to_owned(), line: Some(c[2].parse().unwrap_or(0)) },
         )
     }
 }
@@ -465,17 +388,11 @@ static JOB_STATUS: LazyLock<Regex> = LazyLock::new(|| {
 fn bare(line: &str) -> String {
     let line = fold(line);
     let line = line.trim_matches(|c| matches!(c, '=' | '─' | '-' | '`' | '"' | ' '));
-    line.trim_end_matches(['…'])
-        .trim_end_matches("...")
-        .trim()
-        .to_owned()
+    line.trim_end_matches(['…']).trim_end_matches("...").trim().to_owned()
 }
 
 fn unquoted(text: &str) -> String {
-    fold(text)
-        .trim_matches(|c| matches!(c, '`' | '"' | '\''))
-        .trim()
-        .to_owned()
+    fold(text).trim_matches(|c| matches!(c, '`' | '"' | '\'')).trim().to_owned()
 }
 
 #[cfg(test)]

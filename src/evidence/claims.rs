@@ -50,10 +50,7 @@ pub(super) fn lacking(evidence: &str, observed: &Evidence<'_>) -> Vec<Lack> {
 
 /// Words of `text` that can only be names of tests.
 pub(super) fn test_like(text: &str) -> impl Iterator<Item = &str> {
-    TEST_LIKE
-        .find_iter(text)
-        .map(|m| m.as_str())
-        .filter(|word| !FILE.is_match(word))
+    TEST_LIKE.find_iter(text).map(|m| m.as_str()).filter(|word| !FILE.is_match(word))
 }
 
 /// Identifiers in the manner of Python, Go, Rust and Java; parameters may hold blanks.
@@ -85,22 +82,13 @@ fn titles(text: &str, observed: &Evidence<'_>, lacks: &mut Vec<Lack>) -> bool {
         if name.contains(' ') && name.chars().count() >= 8 && lower.contains(&name) {
             match case.status {
                 TestStatus::Passed => shown |= !says_contrary(&lower, &name),
-                status => lacks.push(Lack::NotPassed {
-                    name: case.name.clone(),
-                    status,
-                }),
+                status => lacks.push(Lack::NotPassed { name: case.name.clone(), status }),
             }
         }
     }
     if !shown && lacks.is_empty() {
         // A line as the runner wrote it.
-        shown = matches!(
-            observed.names.look_up(text),
-            Lookup::One {
-                status: TestStatus::Passed,
-                ..
-            }
-        );
+        shown = matches!(observed.names.look_up(text), Lookup::One { status: TestStatus::Passed, .. });
     }
     shown
 }
@@ -124,9 +112,7 @@ fn count_holds(count: u64, word: &str, observed: &Evidence<'_>) -> bool {
     let of = |status| run.count(status) as u64;
     let all = run.cases.len() as u64;
     let said = |forms: &[&str]| {
-        forms
-            .iter()
-            .any(|form| observed.output_says(&form.replace('#', &count.to_string())))
+        forms.iter().any(|form| observed.output_says(&form.replace('#', &count.to_string())))
     };
     match word {
         "collected" => count == all || said(&["collected # items", "collected # item"]),

@@ -76,13 +76,8 @@ const CODE: &[&str] = &[
 ];
 
 /// Names that are code by extension but configure tools.
-const CONFIGURATION: &[&str] = &[
-    "setup.py",
-    "noxfile.py",
-    "build.rs",
-    "build.gradle.kts",
-    "settings.gradle.kts",
-];
+const CONFIGURATION: &[&str] =
+    &["setup.py", "noxfile.py", "build.rs", "build.gradle.kts", "settings.gradle.kts"];
 
 static TEST_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -105,9 +100,8 @@ static GENERATED: LazyLock<Regex> = LazyLock::new(|| {
 fn is_test(path: &str) -> bool {
     let mut parts = path.split('/').collect::<Vec<_>>();
     let name = parts.pop().unwrap_or_default();
-    let in_test_folder = parts
-        .iter()
-        .any(|p| TEST_FOLDERS.contains(p) || p.ends_with(".Tests") || p.ends_with(".Test"));
+    let in_test_folder =
+        parts.iter().any(|p| TEST_FOLDERS.contains(p) || p.ends_with(".Tests") || p.ends_with(".Test"));
     in_test_folder || TEST_NAME.is_match(name)
 }
 

@@ -30,9 +30,7 @@ pub(crate) fn check(
         let check = &finding.check;
         let Some(file) = &finding.file else {
             if agent == Agent::Sentinel {
-                problems.push(format!(
-                    "finding \"{check}\": name the file and the line of the commit"
-                ));
+                problems.push(format!("finding \"{check}\": name the file and the line of the commit"));
             }
             continue;
         };
@@ -48,9 +46,7 @@ pub(crate) fn check(
                 problems.push(format!("finding \"{check}\": name the line in {file}"));
             }
             Some(line) if line == 0 || line > count => {
-                problems.push(format!(
-                    "finding \"{check}\": {file} has {count} lines, not line {line}"
-                ));
+                problems.push(format!("finding \"{check}\": {file} has {count} lines, not line {line}"));
             }
             _ => {}
         }
@@ -61,11 +57,8 @@ pub(crate) fn check(
 /// A flaw in a file that the day diff does not touch was there before: its FAIL becomes ADVISORY. Returns what was
 /// changed, for the log.
 pub(crate) fn settle(findings: &mut [Finding], diff: &Diff) -> Vec<String> {
-    let touched = |file: &str| {
-        diff.files
-            .iter()
-            .any(|f| f.path == file || f.old_path.as_deref() == Some(file))
-    };
+    let touched =
+        |file: &str| diff.files.iter().any(|f| f.path == file || f.old_path.as_deref() == Some(file));
     let mut changed = Vec::new();
     for finding in findings.iter_mut().filter(|f| f.result == FindingResult::Fail) {
         if let Some(file) = finding.file.as_deref().filter(|f| !touched(f)) {
@@ -81,17 +74,10 @@ pub(crate) fn settle(findings: &mut [Finding], diff: &Diff) -> Vec<String> {
 
 /// Who can mend the FAILs: FORGE, unless all of them are in files that it may not write.
 pub(crate) fn cause(findings: &[Finding], writable: impl Fn(&str) -> bool) -> Cause {
-    let mut failed = findings
-        .iter()
-        .filter(|f| f.result == FindingResult::Fail)
-        .peekable();
+    let mut failed = findings.iter().filter(|f| f.result == FindingResult::Fail).peekable();
     let some = failed.peek().is_some();
     let outside = failed.all(|f| f.file.as_deref().is_some_and(|file| !writable(file)));
-    if some && outside {
-        Cause::Outside
-    } else {
-        Cause::Code
-    }
+    if some && outside { Cause::Outside } else { Cause::Code }
 }
 
 /// Gives every finding that does not pass its fingerprint. A fingerprint that the model gave is kept only where it
@@ -109,9 +95,7 @@ pub(crate) fn seal(
         finding.fingerprint = (finding.result != FindingResult::Pass).then(|| {
             let file = finding.file.as_deref().unwrap_or_default();
             let text = show(file).unwrap_or_default();
-            let line = finding
-                .line
-                .and_then(|n| text.lines().nth((n as usize).checked_sub(1)?));
+            let line = finding.line.and_then(|n| text.lines().nth((n as usize).checked_sub(1)?));
             fingerprint(agent, &finding.check, file, line.unwrap_or_default())
         });
     }
@@ -120,9 +104,7 @@ pub(crate) fn seal(
 /// 12 hexadecimal digits of the SHA-256 of agent, check, file and the flagged line's text; case, white space and
 /// punctuation of the check and blanks around the line do not matter.
 pub(crate) fn fingerprint(agent: Agent, check: &str, file: &str, line: &str) -> String {
-    let words = check
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty());
+    let words = check.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     let check = words.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     let digest = Sha256::digest([agent.name(), &check, file, line.trim()].join("\0"));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
@@ -188,22 +170,14 @@ mod tests {
             patch: String::new(),
             binary: false,
         };
-        Diff {
-            files: paths.iter().map(file).collect(),
-        }
+        Diff { files: paths.iter().map(file).collect() }
     }
 
     #[test]
     fn places_are_checked_and_filled_in() {
         type Row<'a> = (Agent, Finding, Option<&'a str>, Option<u32>, Option<&'a str>);
         let table: Vec<Row<'_>> = vec![
-            (
-                Agent::Sentinel,
-                finding(Pass, "scan found nothing", None, None),
-                None,
-                None,
-                None,
-            ),
+            (Agent::Sentinel, finding(Pass, "scan found nothing", None, None), None, None, None),
             (
                 Agent::Sentinel,
                 finding(Fail, "x", Some("src/pay.py"), Some(2)),
@@ -274,20 +248,8 @@ mod tests {
                 Some(1),
                 Some("not in the commit"),
             ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/gone.py"), None),
-                Some("src/gone.py"),
-                None,
-                None,
-            ),
-            (
-                Agent::Conduit,
-                finding(Advisory, "no CI files", None, None),
-                None,
-                None,
-                None,
-            ),
+            (Agent::Sentinel, finding(Fail, "x", Some("src/gone.py"), None), Some("src/gone.py"), None, None),
+            (Agent::Conduit, finding(Advisory, "no CI files", None, None), None, None, None),
             (
                 Agent::Conduit,
                 finding(Advisory, ".github/workflows/ci.yml uses a branch", None, None),
@@ -306,17 +268,12 @@ mod tests {
         for (agent, given, file, line, problem) in table {
             let mut findings = [given.clone()];
             let problems = check(agent, &mut findings, show, &diff(&["src/gone.py"]));
-            assert_eq!(
-                (findings[0].file.as_deref(), findings[0].line),
-                (file, line),
-                "{given:?}"
-            );
+            assert_eq!((findings[0].file.as_deref(), findings[0].line), (file, line), "{given:?}");
             match problem {
                 None => assert!(problems.is_empty(), "{given:?}: {problems:?}"),
-                Some(part) => assert!(
-                    problems.len() == 1 && problems[0].contains(part),
-                    "{given:?}: {problems:?}"
-                ),
+                Some(part) => {
+                    assert!(problems.len() == 1 && problems[0].contains(part), "{given:?}: {problems:?}")
+                }
             }
         }
     }
@@ -343,14 +300,8 @@ mod tests {
             cause(&list, |path| path.starts_with("src/"))
         };
         assert_eq!(of(&[(Fail, Some("ci.yml"))]), Cause::Outside);
-        assert_eq!(
-            of(&[(Fail, Some("ci.yml")), (Advisory, Some("src/a.py"))]),
-            Cause::Outside
-        );
-        assert_eq!(
-            of(&[(Fail, Some("ci.yml")), (Fail, Some("src/a.py"))]),
-            Cause::Code
-        );
+        assert_eq!(of(&[(Fail, Some("ci.yml")), (Advisory, Some("src/a.py"))]), Cause::Outside);
+        assert_eq!(of(&[(Fail, Some("ci.yml")), (Fail, Some("src/a.py"))]), Cause::Code);
         assert_eq!(of(&[(Fail, None)]), Cause::Code);
         assert_eq!(of(&[]), Cause::Code);
     }
@@ -360,17 +311,11 @@ mod tests {
         let of = |check, file, line| fingerprint(Agent::Sentinel, check, file, line);
         let print = of("HTTP timeout", "src/pay.py", "requests.get(url)");
         assert_eq!(print.len(), 12);
-        assert_eq!(
-            print,
-            of("http  timeout.", "src/pay.py", "    requests.get(url)  ")
-        );
+        assert_eq!(print, of("http  timeout.", "src/pay.py", "    requests.get(url)  "));
         assert_ne!(print, of("HTTP timeout", "src/other.py", "requests.get(url)"));
         assert_ne!(print, of("HTTP timeout", "src/pay.py", "requests.get(other)"));
         assert_ne!(print, of("TLS", "src/pay.py", "requests.get(url)"));
-        assert_ne!(
-            print,
-            fingerprint(Agent::Conduit, "HTTP timeout", "src/pay.py", "requests.get(url)")
-        );
+        assert_ne!(print, fingerprint(Agent::Conduit, "HTTP timeout", "src/pay.py", "requests.get(url)"));
 
         let mut findings = [
             finding(Fail, "x", Some("src/pay.py"), Some(2)),
@@ -380,12 +325,7 @@ mod tests {
         findings[0].fingerprint = Some("invented".into());
         findings[1].fingerprint = Some("open-entry".into());
         findings[2].fingerprint = Some("invented".into());
-        seal(
-            Agent::Sentinel,
-            &mut findings,
-            &BTreeSet::from(["open-entry".to_owned()]),
-            show,
-        );
+        seal(Agent::Sentinel, &mut findings, &BTreeSet::from(["open-entry".to_owned()]), show);
         assert_eq!(findings[0].fingerprint.as_deref(), Some(print.as_str()));
         assert_eq!(findings[1].fingerprint.as_deref(), Some("open-entry"));
         assert_eq!(findings[2].fingerprint, None);

@@ -54,22 +54,14 @@ pub(crate) fn adjudicate(
     let mut adjudicated = Adjudicated::default();
     let known: BTreeSet<String> = criteria.iter().map(|c| fold(c)).collect();
     for verdict in submitted.iter().filter(|v| !known.contains(&fold(&v.criterion))) {
-        adjudicated.malformed.push(format!(
-            "criterion not on the story card: \"{}\"",
-            verdict.criterion
-        ));
+        adjudicated.malformed.push(format!("criterion not on the story card: \"{}\"", verdict.criterion));
     }
     for (i, criterion) in criteria.iter().enumerate() {
         let number = i + 1;
-        let judged: Vec<_> = submitted
-            .iter()
-            .filter(|v| fold(&v.criterion) == fold(criterion))
-            .collect();
+        let judged: Vec<_> = submitted.iter().filter(|v| fold(&v.criterion) == fold(criterion)).collect();
         let result = match judged[..] {
             [] => {
-                adjudicated
-                    .malformed
-                    .push(format!("criterion {number} is not judged: \"{criterion}\""));
+                adjudicated.malformed.push(format!("criterion {number} is not judged: \"{criterion}\""));
                 failed(criterion, no_evidence(number, "GATE did not judge it"))
             }
             [verdict] => {
@@ -79,9 +71,9 @@ pub(crate) fn adjudicate(
             }
             _ => {
                 let times = judged.len();
-                adjudicated.malformed.push(format!(
-                    "criterion {number} is judged {times} times: \"{criterion}\""
-                ));
+                adjudicated
+                    .malformed
+                    .push(format!("criterion {number} is judged {times} times: \"{criterion}\""));
                 failed(criterion, no_evidence(number, "GATE judged it more than once"))
             }
         };
@@ -97,10 +89,7 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
     let command = &run.run.command;
     let failing = names(run.names(TestStatus::Failed));
     match run.run.exit {
-        Exit::TimedOut => Some(format!(
-            "timed out: `{command}` did not end in time{}",
-            after(&failing)
-        )),
+        Exit::TimedOut => Some(format!("timed out: `{command}` did not end in time{}", after(&failing))),
         Exit::Code(0) => {
             let nothing =
                 run.count(TestStatus::Passed) == 0 && passed_by_summary(&run.run.output.text()) == 0;
@@ -121,20 +110,11 @@ pub(crate) fn hold_reason(results: &[CriterionVerdict], run: Option<&str>, advic
     if let Some(run) = run {
         parts.push(format!("{}.", run.trim_end_matches('.')));
     }
-    let failed: Vec<_> = (results.iter().enumerate())
-        .filter(|(_, r)| r.result == CriterionResult::Fail)
-        .collect();
+    let failed: Vec<_> =
+        (results.iter().enumerate()).filter(|(_, r)| r.result == CriterionResult::Fail).collect();
     if !failed.is_empty() {
-        let verb = if results.len() == 1 {
-            "criterion"
-        } else {
-            "criteria"
-        };
-        parts.push(format!(
-            "{} of {} acceptance {verb} failed.",
-            failed.len(),
-            results.len()
-        ));
+        let verb = if results.len() == 1 { "criterion" } else { "criteria" };
+        parts.push(format!("{} of {} acceptance {verb} failed.", failed.len(), results.len()));
     }
     for (i, result) in failed.iter().take(SHOWN) {
         let why = reason(&result.evidence, i + 1);
@@ -146,11 +126,7 @@ pub(crate) fn hold_reason(results: &[CriterionVerdict], run: Option<&str>, advic
         ));
     }
     if failed.len() > SHOWN {
-        let rest: Vec<String> = failed
-            .iter()
-            .skip(SHOWN)
-            .map(|(i, _)| (i + 1).to_string())
-            .collect();
+        let rest: Vec<String> = failed.iter().skip(SHOWN).map(|(i, _)| (i + 1).to_string()).collect();
         parts.push(format!("Also failed: criteria {}.", rest.join(", ")));
     }
     let advice = fold(advice);
@@ -173,10 +149,7 @@ fn judge(
     plan_out_of_scope: &[String],
     evidence: &Evidence<'_>,
 ) -> (CriterionVerdict, Option<String>) {
-    let kept = CriterionVerdict {
-        criterion: criterion.to_owned(),
-        ..verdict.clone()
-    };
+    let kept = CriterionVerdict { criterion: criterion.to_owned(), ..verdict.clone() };
     match verdict.result {
         CriterionResult::Fail => (kept, None),
         CriterionResult::Pass => {
@@ -208,35 +181,21 @@ fn unjustified(
         return Some("a criterion whose test fails is never PARTIAL".into());
     }
     let said = words(&verdict.evidence);
-    let repeated: Vec<_> = plan_out_of_scope
-        .iter()
-        .filter(|entry| contains(&said, &words(entry)))
-        .collect();
+    let repeated: Vec<_> = plan_out_of_scope.iter().filter(|entry| contains(&said, &words(entry))).collect();
     if repeated.is_empty() {
         return Some(
             "PARTIAL needs evidence that repeats an out_of_scope entry of the plan word for word".into(),
         );
     }
-    let of_criterion: BTreeSet<String> = words(&verdict.criterion)
-        .into_iter()
-        .filter(|w| tells(w))
-        .collect();
-    let related = repeated
-        .iter()
-        .any(|entry| words(entry).iter().any(|w| of_criterion.contains(w)));
-    (!related).then(|| {
-        format!(
-            "the out_of_scope entry \"{}\" has nothing to do with the criterion",
-            repeated[0]
-        )
-    })
+    let of_criterion: BTreeSet<String> = words(&verdict.criterion).into_iter().filter(|w| tells(w)).collect();
+    let related = repeated.iter().any(|entry| words(entry).iter().any(|w| of_criterion.contains(w)));
+    (!related)
+        .then(|| format!("the out_of_scope entry \"{}\" has nothing to do with the criterion", repeated[0]))
 }
 
 /// Lower-case words, so that quotes, dashes and white space do not matter.
 fn words(text: &str) -> Vec<String> {
-    let split = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty());
+    let split = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     split.map(str::to_lowercase).collect()
 }
 
@@ -262,10 +221,9 @@ fn failure(number: usize, lacks: &[Lack]) -> String {
         _ => None,
     });
     let broken = lacks.iter().find_map(|lack| match lack {
-        Lack::NotPassed {
-            status: TestStatus::Failed,
-            ..
-        } => Some(format!("criterion {number} failed — {lack}")),
+        Lack::NotPassed { status: TestStatus::Failed, .. } => {
+            Some(format!("criterion {number} failed — {lack}"))
+        }
         _ => None,
     });
     let first = lacks.first().map(ToString::to_string).unwrap_or_default();
@@ -288,16 +246,8 @@ fn failed(criterion: &str, evidence: String) -> CriterionVerdict {
 /// The verdict as FAIL; what the model had said stays readable behind the reason.
 fn with(verdict: CriterionVerdict, reason: String) -> CriterionVerdict {
     let said = fold(&verdict.evidence);
-    let evidence = if said.is_empty() {
-        reason
-    } else {
-        format!("{reason} (GATE had said: {said})")
-    };
-    CriterionVerdict {
-        result: CriterionResult::Fail,
-        evidence,
-        ..verdict
-    }
+    let evidence = if said.is_empty() { reason } else { format!("{reason} (GATE had said: {said})") };
+    CriterionVerdict { result: CriterionResult::Fail, evidence, ..verdict }
 }
 
 /// The evidence of a FAIL as the end of a sentence.
@@ -306,10 +256,7 @@ fn reason(evidence: &str, number: usize) -> String {
     if let Some(name) = text.strip_prefix(NOT_FOUND) {
         return format!("test {name} not found in test output");
     }
-    fold(
-        text.strip_prefix(&format!("criterion {number} failed — "))
-            .unwrap_or(text),
-    )
+    fold(text.strip_prefix(&format!("criterion {number} failed — ")).unwrap_or(text))
 }
 
 /// What FORGE must do, by what is most urgent.
@@ -341,11 +288,7 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn after(failing: &str) -> String {
-    if failing.is_empty() {
-        String::new()
-    } else {
-        format!(": {failing} failed")
-    }
+    if failing.is_empty() { String::new() } else { format!(": {failing} failed") }
 }
 
 #[cfg(test)]

@@ -14,10 +14,7 @@ pub(crate) mod run_tests;
 pub(crate) mod runner;
 
 /// Compiles a pattern that stands in the source.
-#[expect(
-    clippy::expect_used,
-    reason = "the patterns are constants, and the tests use every one of them"
-)]
+#[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]
 fn pattern(source: &str) -> regex::Regex {
     regex::Regex::new(source).expect("a constant pattern")
 }

@@ -40,12 +40,7 @@ pub(crate) struct Names<'a> {
 impl<'a> Names<'a> {
     /// Indexes `cases`, whose names are unique.
     pub(crate) fn new(cases: &'a [TestCase]) -> Self {
-        let mut names = Self {
-            cases,
-            whole: HashMap::new(),
-            last: HashMap::new(),
-            segments: Vec::new(),
-        };
+        let mut names = Self { cases, whole: HashMap::new(), last: HashMap::new(), segments: Vec::new() };
         for (i, case) in cases.iter().enumerate() {
             let key = key(&case.name);
             let segments = segments(&key);
@@ -87,27 +82,17 @@ impl<'a> Names<'a> {
             return Vec::new();
         };
         if let Some(same) = self.last.get(last) {
-            return same
-                .iter()
-                .take(3)
-                .map(|&i| self.cases[i].name.as_str())
-                .collect();
+            return same.iter().take(3).map(|&i| self.cases[i].name.as_str()).collect();
         }
         let words: BTreeSet<&str> = words(last).collect();
         let mut scored: Vec<(usize, usize)> = (self.segments.iter().enumerate())
             .filter_map(|(i, s)| {
-                let shared = s
-                    .last()
-                    .map_or(0, |s| self::words(s).filter(|w| words.contains(w)).count());
+                let shared = s.last().map_or(0, |s| self::words(s).filter(|w| words.contains(w)).count());
                 (shared > 0).then_some((shared, i))
             })
             .collect();
         scored.sort_by_key(|&(shared, i)| (std::cmp::Reverse(shared), i));
-        scored
-            .into_iter()
-            .take(3)
-            .map(|(_, i)| self.cases[i].name.as_str())
-            .collect()
+        scored.into_iter().take(3).map(|(_, i)| self.cases[i].name.as_str()).collect()
     }
 
     /// The tests themselves.
@@ -130,11 +115,7 @@ impl<'a> Names<'a> {
         let Some(found) = self.last.get(last) else {
             return Lookup::Missing;
         };
-        let found: Vec<usize> = found
-            .iter()
-            .copied()
-            .filter(|&i| self.ends_with(i, &wanted))
-            .collect();
+        let found: Vec<usize> = found.iter().copied().filter(|&i| self.ends_with(i, &wanted)).collect();
         self.together(&found)
     }
 
@@ -164,10 +145,7 @@ impl<'a> Names<'a> {
             TestStatus::Failed => 2,
         });
         let case = &self.cases[worst.unwrap_or(first)];
-        Lookup::One {
-            name: &case.name,
-            status: case.status,
-        }
+        Lookup::One { name: &case.name, status: case.status }
     }
 }
 
@@ -196,9 +174,7 @@ static CONTRARY: LazyLock<Regex> = LazyLock::new(|| {
 /// Folded, lower-case, without ANSI and quotes around it.
 fn key(text: &str) -> String {
     let text = fold(&strip_ansi(text)).to_lowercase();
-    text.trim_matches(|c: char| matches!(c, '`' | '"' | '\'' | '“' | '”'))
-        .trim()
-        .to_owned()
+    text.trim_matches(|c: char| matches!(c, '`' | '"' | '\'' | '“' | '”')).trim().to_owned()
 }
 
 /// `key` without status words; `None` where it says that the test did not pass.
@@ -217,12 +193,8 @@ fn segments(key: &str) -> Vec<String> {
         Some(at) if key.ends_with(']') && at > 0 => key.split_at(at),
         _ => (key, ""),
     };
-    let mut parts: Vec<String> = SEPARATOR
-        .split(head)
-        .map(str::trim)
-        .filter(|s| !s.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut parts: Vec<String> =
+        SEPARATOR.split(head).map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect();
     if let Some(last) = parts.last_mut() {
         last.push_str(parameters);
     }
@@ -243,8 +215,7 @@ fn without_parameters(key: &str) -> Option<&str> {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|w| w.len() > 3 && *w != "test")
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 3 && *w != "test")
 }
 
 #[cfg(test)]
@@ -271,10 +242,7 @@ mod tests {
             ("alpha/src/lib.rs - add (line 3)", Passed),
             ("POST /users returns 201", Passed),
         ]
-        .map(|(name, status)| TestCase {
-            name: name.into(),
-            status,
-        })
+        .map(|(name, status)| TestCase { name: name.into(), status })
         .to_vec()
     }
 
@@ -283,61 +251,31 @@ mod tests {
         let cases = cases();
         let names = Names::new(&cases);
         for (text, expected) in [
-            (
-                "tests/test_user.py::test_create",
-                "tests/test_user.py::test_create",
-            ),
-            (
-                "`tests/test_user.py::test_create` PASSED",
-                "tests/test_user.py::test_create",
-            ),
+            ("tests/test_user.py::test_create", "tests/test_user.py::test_create"),
+            ("`tests/test_user.py::test_create` PASSED", "tests/test_user.py::test_create"),
             (
                 "\u{1b}[32mtests/test_user.py::test_create PASSED\u{1b}[0m [ 28%]",
                 "tests/test_user.py::test_create",
             ),
-            (
-                "TESTS/TEST_USER.PY::TEST_CREATE",
-                "tests/test_user.py::test_create",
-            ),
+            ("TESTS/TEST_USER.PY::TEST_CREATE", "tests/test_user.py::test_create"),
             ("test_create", "tests/test_user.py::test_create"),
             ("test_create()", "tests/test_user.py::test_create"),
-            (
-                "test_user.py::test_create passed",
-                "tests/test_user.py::test_create",
-            ),
-            (
-                "[gw0] [ 28%] PASSED tests/test_user.py::test_create",
-                "tests/test_user.py::test_create",
-            ),
-            (
-                "TestLogin::test_logout",
-                "tests/test_user.py::TestLogin::test_logout",
-            ),
-            (
-                "TestLogin.test_logout",
-                "tests/test_user.py::TestLogin::test_logout",
-            ),
+            ("test_user.py::test_create passed", "tests/test_user.py::test_create"),
+            ("[gw0] [ 28%] PASSED tests/test_user.py::test_create", "tests/test_user.py::test_create"),
+            ("TestLogin::test_logout", "tests/test_user.py::TestLogin::test_logout"),
+            ("TestLogin.test_logout", "tests/test_user.py::TestLogin::test_logout"),
             ("test_ids[x::y-2]", "tests/test_user.py::test_ids[x::y-2]"),
             ("test_ids", "tests/test_user.py::test_ids[x::y-2]"),
             ("✓ creates a session (3 ms)", "User > login > creates a session"),
-            (
-                "User › login › creates a session",
-                "User > login > creates a session",
-            ),
+            ("User › login › creates a session", "User > login > creates a session"),
             ("login > creates a session", "User > login > creates a session"),
             ("marks the job failed", "marks the job failed"),
             ("test tests::deep::adds ... ok", "tests::deep::adds"),
             ("deep::adds", "tests::deep::adds"),
-            (
-                "--- PASS: TestTable/one_case (0.00s)",
-                "example.com/shop/user.TestTable/one_case",
-            ),
+            ("--- PASS: TestTable/one_case (0.00s)", "example.com/shop/user.TestTable/one_case"),
             ("UserTest#creates", "com.acme.UserTest.creates"),
             ("UserTest::creates", "com.acme.UserTest.creates"),
-            (
-                "alpha/src/lib.rs - add (line 3)",
-                "alpha/src/lib.rs - add (line 3)",
-            ),
+            ("alpha/src/lib.rs - add (line 3)", "alpha/src/lib.rs - add (line 3)"),
             ("ok 4 - POST /users returns 201", "POST /users returns 201"),
         ] {
             match names.look_up(text) {
@@ -377,15 +315,8 @@ mod tests {
             assert_eq!(names.look_up(text), Lookup::Missing, "{text}");
         }
         assert!(matches!(names.look_up("test_add"), Lookup::Ambiguous(all) if all.len() == 2));
-        for (text, wanted) in [
-            ("test_rows", Failed),
-            ("test_rows[2]", Failed),
-            ("test_later", Skipped),
-        ] {
-            assert!(
-                matches!(names.look_up(text), Lookup::One { status, .. } if status == wanted),
-                "{text}"
-            );
+        for (text, wanted) in [("test_rows", Failed), ("test_rows[2]", Failed), ("test_later", Skipped)] {
+            assert!(matches!(names.look_up(text), Lookup::One { status, .. } if status == wanted), "{text}");
         }
     }
 
@@ -393,14 +324,8 @@ mod tests {
     fn similar_names_help_to_mend_a_cite() {
         let cases = cases();
         let names = Names::new(&cases);
-        assert_eq!(
-            names.similar("tests/test_admin.py::test_create"),
-            ["tests/test_user.py::test_create"]
-        );
-        assert_eq!(
-            names.similar("test_create_user"),
-            ["tests/test_user.py::test_create"]
-        );
+        assert_eq!(names.similar("tests/test_admin.py::test_create"), ["tests/test_user.py::test_create"]);
+        assert_eq!(names.similar("test_create_user"), ["tests/test_user.py::test_create"]);
         assert!(names.similar("nothing at all").is_empty());
     }
 }

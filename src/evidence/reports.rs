@@ -12,17 +12,11 @@ use std::time::SystemTime;
 /// asks for nothing.
 pub(crate) fn report_env(command: &str, folder: &Path, env: &[(String, String)]) -> Vec<(String, String)> {
     let mut asked = Vec::new();
-    let Some(folder) = folder
-        .to_str()
-        .filter(|f| f.starts_with('/') && !f.contains(['\'', '\n']))
-    else {
+    let Some(folder) = folder.to_str().filter(|f| f.starts_with('/') && !f.contains(['\'', '\n'])) else {
         return asked;
     };
     if ["pytest", "py.test"].iter().any(|c| command.contains(c)) && !command.contains("no:junitxml") {
-        let own = env
-            .iter()
-            .find(|(name, _)| name == "PYTEST_ADDOPTS")
-            .map_or("", |(_, value)| value);
+        let own = env.iter().find(|(name, _)| name == "PYTEST_ADDOPTS").map_or("", |(_, value)| value);
         // xunit1 is the flavour that tells a test's file. Options of the command itself come later and win.
         let options = format!("--junitxml='{folder}/pytest.xml' -o junit_family=xunit1 {own}");
         asked.push(("PYTEST_ADDOPTS".into(), options.trim_end().to_owned()));
@@ -43,9 +37,7 @@ pub(crate) struct Before {
 impl Before {
     /// Notes the report files below `root` and in `folder`.
     pub(crate) fn note(root: &Path, folder: &Path) -> Self {
-        Self {
-            files: candidates(root, folder).into_iter().collect(),
-        }
+        Self { files: candidates(root, folder).into_iter().collect() }
     }
 
     /// Name and content of the report files that were written since, sorted by path; at most 64 MiB in all.
@@ -61,11 +53,7 @@ impl Before {
             }
             if let Ok(content) = fs::read(&path) {
                 budget -= stamp.bytes;
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned();
+                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
                 reports.push((name, String::from_utf8_lossy(&content).into_owned()));
             }
         }
@@ -80,10 +68,7 @@ pub(crate) fn clear_stale(command: &str, root: &Path) {
         return;
     }
     for (path, _) in candidates(root, root) {
-        let named = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n.starts_with("TEST-"));
+        let named = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("TEST-"));
         if named && path.components().any(|c| c.as_os_str() == "test-results") {
             // What cannot be removed is recognised as old by its time.
             let _ = fs::remove_file(&path);
@@ -104,14 +89,8 @@ const MOST_FOLDERS: usize = 20_000;
 const DEEPEST: usize = 8;
 
 /// Folders that hold nothing but reports.
-const REPORT_FOLDERS: &[&str] = &[
-    "surefire-reports",
-    "failsafe-reports",
-    "test-results",
-    "TestResults",
-    "test-reports",
-    "nextest",
-];
+const REPORT_FOLDERS: &[&str] =
+    &["surefire-reports", "failsafe-reports", "test-results", "TestResults", "test-reports", "nextest"];
 /// Folders in which no runner leaves a report, and which are large.
 const PASSED_OVER: &[&str] = &[
     ".git",
@@ -135,14 +114,8 @@ const PASSED_OVER: &[&str] = &[
     "test-classes",
 ];
 /// Reports outside such folders, at the root.
-const ROOT_FILES: &[&str] = &[
-    "junit.xml",
-    "report.xml",
-    "test-report.xml",
-    "test-results.xml",
-    "results.xml",
-    "test-results.tap",
-];
+const ROOT_FILES: &[&str] =
+    &["junit.xml", "report.xml", "test-report.xml", "test-results.xml", "results.xml", "test-results.tap"];
 
 fn candidates(root: &Path, folder: &Path) -> Vec<(PathBuf, Stamp)> {
     let mut found = Vec::new();
@@ -179,10 +152,7 @@ fn is_report(name: &str, at_root: bool, among_reports: bool) -> bool {
 }
 
 fn stamp(meta: &Metadata) -> Stamp {
-    Stamp {
-        modified: meta.modified().ok(),
-        bytes: meta.len(),
-    }
+    Stamp { modified: meta.modified().ok(), bytes: meta.len() }
 }
 
 #[cfg(test)]
@@ -196,10 +166,7 @@ mod tests {
         let of = |command: &str| report_env(command, Path::new("/run/reports"), &env);
         let asked = of("pytest -q");
         assert_eq!(asked[0].0, "PYTEST_ADDOPTS");
-        assert_eq!(
-            asked[0].1,
-            "--junitxml='/run/reports/pytest.xml' -o junit_family=xunit1 -x"
-        );
+        assert_eq!(asked[0].1, "--junitxml='/run/reports/pytest.xml' -o junit_family=xunit1 -x");
         assert!(of("cargo test").is_empty());
         assert!(of("npm test").is_empty());
         assert!(of("pytest -p no:junitxml").is_empty());
@@ -215,8 +182,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, text).unwrap();
             let file = fs::File::options().write(true).open(&path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age))
-                .unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         };
         write("tree/target/surefire-reports/TEST-old.xml", "old", 1000);
         write("tree/target/surefire-reports/TEST-again.xml", "same", 1000);

@@ -87,10 +87,7 @@ fn read_capped(path: &Path, most: u64) -> std::io::Result<String> {
     file.take(most / 2).read_to_end(&mut tail)?;
     // Lines that were cut could read as something they are not.
     let head_end = head.iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
-    let tail_start = tail
-        .iter()
-        .position(|&b| b == b'\n')
-        .map_or(tail.len(), |n| n + 1);
+    let tail_start = tail.iter().position(|&b| b == b'\n').map_or(tail.len(), |n| n + 1);
     let left_out = total - head_end as u64 - (tail.len() - tail_start) as u64;
     Ok(format!(
         "{}… {left_out} bytes left out …\n{}",
@@ -121,11 +118,7 @@ mod tests {
                     let path = options.split('\'').nth(1).unwrap();
                     fs::write(path, report)?;
                 }
-                let output = Output {
-                    head: "cut".into(),
-                    tail: String::new(),
-                    total_bytes: 3,
-                };
+                let output = Output { head: "cut".into(), tail: String::new(), total_bytes: 3 };
                 Ok(CommandRun {
                     command: command.script.clone(),
                     exit: Exit::Code(0),
@@ -173,10 +166,7 @@ mod tests {
         let lines: String = (0..100).map(|i| format!("line {i:03}\n")).collect();
         fs::write(&path, &lines).unwrap();
         let read = read_capped(&path, 100).unwrap();
-        assert!(
-            read.starts_with("line 000\n") && read.ends_with("line 099\n"),
-            "{read}"
-        );
+        assert!(read.starts_with("line 000\n") && read.ends_with("line 099\n"), "{read}");
         assert_eq!(
             read,
             "line 000\nline 001\nline 002\nline 003\nline 004\n… 810 bytes left out …\nline 095\nline 096\nline 097\nline 098\nline 099\n"

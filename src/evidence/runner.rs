@@ -25,12 +25,8 @@ pub(crate) struct Detected {
 /// other runner is marked: many repositories of other languages keep one for their tooling.
 pub(crate) fn detect(files: &[String], read: impl Fn(&str) -> Option<String>) -> Option<Detected> {
     let at_root = |name: &str| files.iter().any(|f| f == name);
-    let found = |command: &str, because: &str| {
-        Some(Detected {
-            command: command.into(),
-            because: because.into(),
-        })
-    };
+    let found =
+        |command: &str, because: &str| Some(Detected { command: command.into(), because: because.into() });
     if let Some(because) = pytest_mark(files, &read) {
         return found(PYTEST, because);
     }
@@ -44,43 +40,18 @@ pub(crate) fn detect(files: &[String], read: impl Fn(&str) -> Option<String>) ->
         return found("npm test", "package.json");
     }
     if at_root("pom.xml") {
-        return found(
-            if at_root("mvnw") {
-                "./mvnw -q test"
-            } else {
-                "mvn -q test"
-            },
-            "pom.xml",
-        );
+        return found(if at_root("mvnw") { "./mvnw -q test" } else { "mvn -q test" }, "pom.xml");
     }
-    let gradle = [
-        "build.gradle",
-        "build.gradle.kts",
-        "settings.gradle",
-        "settings.gradle.kts",
-    ];
+    let gradle = ["build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"];
     if let Some(mark) = gradle.into_iter().find(|f| at_root(f)) {
-        return found(
-            if at_root("gradlew") {
-                "./gradlew test"
-            } else {
-                "gradle test"
-            },
-            mark,
-        );
+        return found(if at_root("gradlew") { "./gradlew test" } else { "gradle test" }, mark);
     }
     let dotnet = |extension: &str| files.iter().find(|f| !f.contains('/') && f.ends_with(extension));
-    if let Some(mark) = [".sln", ".slnx", ".csproj", ".fsproj", ".vbproj"]
-        .into_iter()
-        .find_map(dotnet)
-    {
+    if let Some(mark) = [".sln", ".slnx", ".csproj", ".fsproj", ".vbproj"].into_iter().find_map(dotnet) {
         return found("dotnet test -v minimal", mark);
     }
     let manifests = ["pyproject.toml", "setup.cfg", "setup.py", "requirements.txt"];
-    manifests
-        .into_iter()
-        .find(|f| at_root(f))
-        .and_then(|mark| found(PYTEST, mark))
+    manifests.into_iter().find(|f| at_root(f)).and_then(|mark| found(PYTEST, mark))
 }
 
 /// Whether the command could not start a test runner at all, as opposed to tests that failed. Such a run is a
@@ -114,9 +85,7 @@ fn pytest_mark<'a>(files: &'a [String], read: &impl Fn(&str) -> Option<String>) 
         path => is_python_test(path),
     };
     let first = files.iter().filter(|f| !f.contains('/')).find(decides);
-    first
-        .or_else(|| files.iter().find(|f| is_python_test(f)))
-        .map(String::as_str)
+    first.or_else(|| files.iter().find(|f| is_python_test(f))).map(String::as_str)
 }
 
 /// Python tests where pytest finds them without being told: at the root, or below `tests` or `test`.
@@ -131,11 +100,7 @@ fn has_test_script(package: &str) -> bool {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(package) else {
         return false;
     };
-    let script = package
-        .pointer("/scripts/test")
-        .and_then(|s| s.as_str())
-        .unwrap_or_default()
-        .trim();
+    let script = package.pointer("/scripts/test").and_then(|s| s.as_str()).unwrap_or_default().trim();
     !script.is_empty() && !script.contains("no test specified")
 }
 
@@ -146,12 +111,8 @@ mod tests {
 
     fn detected(files: &[(&str, &str)]) -> Option<(String, String)> {
         let names: Vec<String> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let read = |path: &str| {
-            files
-                .iter()
-                .find(|(name, _)| *name == path)
-                .map(|(_, text)| (*text).to_owned())
-        };
+        let read =
+            |path: &str| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned());
         detect(&names, read).map(|d| (d.command, d.because))
     }
 
@@ -163,67 +124,31 @@ mod tests {
             (&[], None),
             (&[("README.md", "")], None),
             (&[("pytest.ini", "")], Some((PYTEST, "pytest.ini"))),
-            (
-                &[("pyproject.toml", "[tool.pytest.ini_options]")],
-                Some((PYTEST, "pyproject.toml")),
-            ),
+            (&[("pyproject.toml", "[tool.pytest.ini_options]")], Some((PYTEST, "pyproject.toml"))),
             (&[("setup.cfg", "[tool:pytest]")], Some((PYTEST, "setup.cfg"))),
             (&[("tox.ini", "[pytest]\n")], Some((PYTEST, "tox.ini"))),
             (&[("conftest.py", "")], Some((PYTEST, "conftest.py"))),
             (&[("tests/test_a.py", "")], Some((PYTEST, "tests/test_a.py"))),
-            (
-                &[("tests/unit/test_a.py", "")],
-                Some((PYTEST, "tests/unit/test_a.py")),
-            ),
+            (&[("tests/unit/test_a.py", "")], Some((PYTEST, "tests/unit/test_a.py"))),
             (&[("tests/helper.py", "")], None),
             (&[("src/test_a.py", "")], None),
-            (
-                &[("test_a.py", ""), ("Cargo.toml", "")],
-                Some((PYTEST, "test_a.py")),
-            ),
-            (
-                &[("pyproject.toml", "[project]")],
-                Some((PYTEST, "pyproject.toml")),
-            ),
-            (
-                &[("pyproject.toml", "[tool.ruff]"), ("Cargo.toml", "")],
-                Some(("cargo test", "Cargo.toml")),
-            ),
-            (
-                &[("Cargo.toml", ""), ("package.json", script)],
-                Some(("cargo test", "Cargo.toml")),
-            ),
+            (&[("test_a.py", ""), ("Cargo.toml", "")], Some((PYTEST, "test_a.py"))),
+            (&[("pyproject.toml", "[project]")], Some((PYTEST, "pyproject.toml"))),
+            (&[("pyproject.toml", "[tool.ruff]"), ("Cargo.toml", "")], Some(("cargo test", "Cargo.toml"))),
+            (&[("Cargo.toml", ""), ("package.json", script)], Some(("cargo test", "Cargo.toml"))),
             (&[("sub/Cargo.toml", "")], None),
-            (
-                &[("go.mod", ""), ("package.json", script)],
-                Some(("go test ./... -v", "go.mod")),
-            ),
+            (&[("go.mod", ""), ("package.json", script)], Some(("go test ./... -v", "go.mod"))),
             (&[("package.json", script)], Some(("npm test", "package.json"))),
             (&[("package.json", placeholder)], None),
             (&[("package.json", "{}")], None),
             (&[("package.json", "not json")], None),
-            (
-                &[("package.json", placeholder), ("pom.xml", "")],
-                Some(("mvn -q test", "pom.xml")),
-            ),
-            (
-                &[("pom.xml", ""), ("mvnw", "")],
-                Some(("./mvnw -q test", "pom.xml")),
-            ),
+            (&[("package.json", placeholder), ("pom.xml", "")], Some(("mvn -q test", "pom.xml"))),
+            (&[("pom.xml", ""), ("mvnw", "")], Some(("./mvnw -q test", "pom.xml"))),
             (&[("build.gradle", "")], Some(("gradle test", "build.gradle"))),
-            (
-                &[("build.gradle.kts", ""), ("gradlew", "")],
-                Some(("./gradlew test", "build.gradle.kts")),
-            ),
-            (
-                &[("pom.xml", ""), ("build.gradle", "")],
-                Some(("mvn -q test", "pom.xml")),
-            ),
+            (&[("build.gradle.kts", ""), ("gradlew", "")], Some(("./gradlew test", "build.gradle.kts"))),
+            (&[("pom.xml", ""), ("build.gradle", "")], Some(("mvn -q test", "pom.xml"))),
             (&[("Shop.sln", "")], Some(("dotnet test -v minimal", "Shop.sln"))),
-            (
-                &[("Shop.csproj", "")],
-                Some(("dotnet test -v minimal", "Shop.csproj")),
-            ),
+            (&[("Shop.csproj", "")], Some(("dotnet test -v minimal", "Shop.csproj"))),
             (&[("src/Shop.csproj", "")], None),
         ];
         for (files, expected) in table {
@@ -249,11 +174,7 @@ mod tests {
             let run = CommandRun {
                 command: "pytest".into(),
                 exit: Exit::Code(code),
-                output: Output {
-                    head: output.into(),
-                    total_bytes: output.len() as u64,
-                    ..Output::default()
-                },
+                output: Output { head: output.into(), total_bytes: output.len() as u64, ..Output::default() },
                 duration_ms: 1,
             };
             assert_eq!(is_missing_runner(&run), missing, "{code} {output}");

@@ -53,10 +53,7 @@ struct Tool<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Turn<'a> {
-    User {
-        role: &'static str,
-        content: Vec<Block<'a>>,
-    },
+    User { role: &'static str, content: Vec<Block<'a>> },
     Assistant(&'a Value),
 }
 
@@ -88,10 +85,7 @@ const EPHEMERAL: CacheControl = CacheControl { kind: "ephemeral" };
 
 impl<'a> Block<'a> {
     const fn text(text: &'a str) -> Self {
-        Self::Text {
-            text,
-            cache_control: None,
-        }
+        Self::Text { text, cache_control: None }
     }
 
     fn tool_result(result: &'a ToolResult) -> Self {
@@ -140,14 +134,7 @@ impl<'a> Body<'a> {
             Turn::Assistant(_) => None,
         });
         users.take(2).for_each(Block::cache);
-        Self {
-            model: &request.model,
-            max_tokens: request.max_tokens,
-            stream: true,
-            tools,
-            system,
-            messages,
-        }
+        Self { model: &request.model, max_tokens: request.max_tokens, stream: true, tools, system, messages }
     }
 }
 
@@ -177,10 +164,7 @@ fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
         match turns.last_mut() {
             Some(Turn::User { content, .. }) => content.extend(blocks),
             _ if blocks.is_empty() => {}
-            _ => turns.push(Turn::User {
-                role: "user",
-                content: blocks,
-            }),
+            _ => turns.push(Turn::User { role: "user", content: blocks }),
         }
     }
     turns

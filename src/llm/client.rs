@@ -64,10 +64,7 @@ pub(crate) fn connect(llm: &Llm, client: reqwest::Client) -> anyhow::Result<Box<
 fn recording(path: &Path) -> anyhow::Result<Recorded> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     if !matches!(extension, "yaml" | "yml") {
-        bail!(
-            "{}: a recording to play is a script ending in .yaml or .yml",
-            path.display()
-        );
+        bail!("{}: a recording to play is a script ending in .yaml or .yml", path.display());
     }
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: the recording cannot be read", path.display()))?;
@@ -91,28 +88,16 @@ impl Live {
         let key = llm.api_key.as_ref();
         let (protocol, endpoint): (Box<dyn Protocol>, _) = match llm.provider {
             Provider::Anthropic => (Box::new(Anthropic), anthropic_endpoint(&base, key)?),
-            Provider::OpenAi => (
-                Box::new(OpenAi::for_host(base.host_str())),
-                openai_endpoint(&base, key)?,
-            ),
+            Provider::OpenAi => (Box::new(OpenAi::for_host(base.host_str())), openai_endpoint(&base, key)?),
             Provider::Replay => bail!("a recording is no live model"),
         };
-        Ok(Self {
-            http,
-            endpoint,
-            protocol,
-            key: llm.api_key.clone(),
-            patience,
-        })
+        Ok(Self { http, endpoint, protocol, key: llm.api_key.clone(), patience })
     }
 
     async fn call(&self, request: &Request) -> Result<Reply, ModelError> {
         let mut tries = Tries::new(self.patience);
         let mut body = self.body(request)?;
-        let clock = Clock {
-            idle: self.patience.idle,
-            stream: self.patience.stream,
-        };
+        let clock = Clock { idle: self.patience.idle, stream: self.patience.stream };
         loop {
             let answer = self.protocol.answer(request.messages.len());
             let failure = match exchange(&self.http, &self.endpoint, clock, body.clone(), answer).await {
@@ -124,10 +109,7 @@ impl Live {
             };
             match failure {
                 Failure::Final(ModelError::Rejected { message, .. }) if self.protocol.learn(&message) => {
-                    tracing::debug!(
-                        "the endpoint wants another form of request: {}",
-                        self.clean(&message)
-                    );
+                    tracing::debug!("the endpoint wants another form of request: {}", self.clean(&message));
                     body = self.body(request)?;
                 }
                 Failure::Final(error) => return Err(self.cleaned(error)),
@@ -185,13 +167,7 @@ struct Tries {
 
 impl Tries {
     fn new(patience: Patience) -> Self {
-        Self {
-            patience,
-            started: Instant::now(),
-            failed: 0,
-            broken: 0,
-            spent: Usage::default(),
-        }
+        Self { patience, started: Instant::now(), failed: 0, broken: 0, spent: Usage::default() }
     }
 
     /// How long to wait before the next attempt: full jitter over an exponential bound, at least what the server asks.
@@ -199,17 +175,12 @@ impl Tries {
     /// # Errors
     /// Patience is over.
     fn next_wait(&mut self, failure: Transient) -> Result<Duration, ModelError> {
-        let bound = self
-            .patience
-            .first_wait
-            .saturating_mul(1 << self.failed.min(16))
-            .min(self.patience.longest_wait);
+        let bound =
+            self.patience.first_wait.saturating_mul(1 << self.failed.min(16)).min(self.patience.longest_wait);
         self.failed += 1;
         self.spent += failure.spent;
         self.broken += u32::from(failure.begun || failure.garbled);
-        let wait = bound
-            .mul_f64(fastrand::f64())
-            .max(failure.wait.unwrap_or_default());
+        let wait = bound.mul_f64(fastrand::f64()).max(failure.wait.unwrap_or_default());
         let over = self.started.elapsed().saturating_add(wait) > self.patience.total;
         if over || self.broken >= self.patience.broken {
             return Err(self.give_up(failure));
@@ -230,11 +201,7 @@ impl Tries {
         if let Some(wait) = failure.wait.filter(|wait| *wait > self.patience.total) {
             last = format!("{last} (it asks to wait {} s)", wait.as_secs());
         }
-        ModelError::Unreachable {
-            seconds: self.started.elapsed().as_secs(),
-            attempts: self.failed,
-            last,
-        }
+        ModelError::Unreachable { seconds: self.started.elapsed().as_secs(), attempts: self.failed, last }
     }
 }
 
@@ -266,11 +233,7 @@ fn anthropic_endpoint(base: &Url, key: Option<&Secret>) -> anyhow::Result<Endpoi
 /// Appends `…/chat/completions`, unless the base already ends in it.
 fn openai_endpoint(base: &Url, key: Option<&Secret>) -> anyhow::Result<Endpoint> {
     let path = base.path().trim_end_matches('/');
-    let tail = if path.ends_with("/chat/completions") {
-        ""
-    } else {
-        "/chat/completions"
-    };
+    let tail = if path.ends_with("/chat/completions") { "" } else { "/chat/completions" };
     let mut headers = HeaderMap::new();
     if let Some(key) = key {
         let value = credential(&format!("Bearer {}", key.expose()))?;
@@ -300,11 +263,7 @@ mod tests {
     #[test]
     fn urls_are_completed_and_queries_kept() {
         for (base, anthropic, openai) in [
-            (
-                "https://a.example",
-                "https://a.example/v1/messages",
-                "https://a.example/chat/completions",
-            ),
+            ("https://a.example", "https://a.example/v1/messages", "https://a.example/chat/completions"),
             (
                 "https://a.example/v1/",
                 "https://a.example/v1/messages",
@@ -315,11 +274,7 @@ mod tests {
                 "http://h:1/proxy/v1/messages?api-version=3",
                 "http://h:1/proxy/v1/chat/completions?api-version=3",
             ),
-            (
-                "http://h/v1/messages",
-                "http://h/v1/messages",
-                "http://h/v1/messages/chat/completions",
-            ),
+            ("http://h/v1/messages", "http://h/v1/messages", "http://h/v1/messages/chat/completions"),
             (
                 "http://h/x/chat/completions",
                 "http://h/x/chat/completions/v1/messages",
@@ -335,13 +290,7 @@ mod tests {
     #[test]
     fn a_bad_base_url_or_key_is_told_without_its_value() {
         for bad in ["localhost:11434", "ftp://x/v1", "", "/v1"] {
-            assert!(
-                base_url(bad)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("the model's base URL"),
-                "{bad}"
-            );
+            assert!(base_url(bad).unwrap_err().to_string().contains("the model's base URL"), "{bad}");
         }
         let error = credential("sk-secret\nx").unwrap_err().to_string();
         assert!(!error.contains("sk-secret"), "{error}");
@@ -359,28 +308,15 @@ mod tests {
                 base_url: script.display().to_string(),
                 api_key: None,
             };
-            connect(&llm, reqwest_client())
-                .map(drop)
-                .map_err(|error| error.to_string())
+            connect(&llm, reqwest_client()).map(drop).map_err(|error| error.to_string())
         };
-        assert!(
-            connected()
-                .unwrap_err()
-                .ends_with("day.yaml: the recording cannot be read")
-        );
+        assert!(connected().unwrap_err().ends_with("day.yaml: the recording cannot be read"));
         std::fs::write(&script, "replies: []").unwrap();
-        assert!(
-            connected()
-                .unwrap_err()
-                .ends_with("day.yaml: line 1, column 1: `replies` is empty")
-        );
+        assert!(connected().unwrap_err().ends_with("day.yaml: line 1, column 1: `replies` is empty"));
         std::fs::write(&script, "replies: [{agent: GATE, text: x}]").unwrap();
         assert_eq!(connected(), Ok(()));
         let journal = recording(Path::new("x/journal.jsonl")).err().unwrap().to_string();
-        assert_eq!(
-            journal,
-            "x/journal.jsonl: a recording to play is a script ending in .yaml or .yml"
-        );
+        assert_eq!(journal, "x/journal.jsonl: a recording to play is a script ending in .yaml or .yml");
     }
 
     fn reqwest_client() -> reqwest::Client {
@@ -401,10 +337,7 @@ mod tests {
         }
         waits.dedup();
         assert!(waits.len() > 1, "no jitter");
-        let asked = Transient {
-            wait: Some(Duration::from_secs(90)),
-            ..Transient::default()
-        };
+        let asked = Transient { wait: Some(Duration::from_secs(90)), ..Transient::default() };
         assert!(tries.next_wait(asked).unwrap() >= Duration::from_secs(90));
     }
 

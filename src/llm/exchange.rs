@@ -48,10 +48,7 @@ pub(crate) async fn exchange(
         .post(endpoint.url.clone())
         .headers(endpoint.headers.clone())
         .header(CONTENT_TYPE, "application/json")
-        .header(
-            ACCEPT,
-            HeaderValue::from_static("text/event-stream, application/json"),
-        )
+        .header(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"))
         // Compression would hold events back.
         .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .body(body)
@@ -63,16 +60,9 @@ pub(crate) async fn exchange(
     if !response.status().is_success() {
         return Err(refusal(response, clock.idle).await);
     }
-    Reading {
-        until: Instant::now() + clock.stream,
-        clock,
-        sent,
-        answer,
-        start: Vec::new(),
-        events: 0,
-    }
-    .read(response)
-    .await
+    Reading { until: Instant::now() + clock.stream, clock, sent, answer, start: Vec::new(), events: 0 }
+        .read(response)
+        .await
 }
 
 async fn refusal(mut response: Response, idle: Duration) -> Failure {
@@ -86,12 +76,7 @@ async fn refusal(mut response: Response, idle: Duration) -> Failure {
         }
     }
     body.truncate(MAX_ERROR_BYTES);
-    failure::of_status(
-        status,
-        &headers,
-        &String::from_utf8_lossy(&body),
-        Timestamp::now(),
-    )
+    failure::of_status(status, &headers, &String::from_utf8_lossy(&body), Timestamp::now())
 }
 
 fn silence(idle: Duration) -> String {
@@ -120,11 +105,7 @@ fn cause(error: reqwest::Error) -> String {
         deepest = source;
     }
     let (outer, inner) = (error.to_string(), deepest.to_string());
-    if outer == inner {
-        outer
-    } else {
-        format!("{outer}: {inner}")
-    }
+    if outer == inner { outer } else { format!("{outer}: {inner}") }
 }
 
 /// How a body of status 200 reads, told by its first byte: content types are often wrong.
@@ -154,8 +135,7 @@ impl Reading {
                 // What had to come has come: a torn-down connection after the last word is no loss.
                 Err(fault) => return self.end_torn(form, fault),
             };
-            self.start
-                .extend(chunk.iter().take(200usize.saturating_sub(self.start.len())));
+            self.start.extend(chunk.iter().take(200usize.saturating_sub(self.start.len())));
             if form.is_none() {
                 form = form_of(&chunk);
             }
@@ -188,14 +168,10 @@ impl Reading {
         match timeout_at(until, response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk.map(Into::into)),
             Ok(Err(error)) => Err(Fault::cut(format!("the reply broke off ({})", cause(error)))),
-            Err(_) if Instant::now() >= self.until => Err(Fault::cut(format!(
-                "the reply took longer than {} s",
-                self.clock.stream.as_secs_f32()
-            ))),
-            Err(_) => Err(Fault::cut(format!(
-                "the reply broke off ({})",
-                silence(self.clock.idle)
-            ))),
+            Err(_) if Instant::now() >= self.until => {
+                Err(Fault::cut(format!("the reply took longer than {} s", self.clock.stream.as_secs_f32())))
+            }
+            Err(_) => Err(Fault::cut(format!("the reply broke off ({})", silence(self.clock.idle)))),
         }
     }
 
@@ -265,9 +241,7 @@ impl Reading {
 
     fn finish(self) -> Result<Reply, Failure> {
         let (sent, tally) = (self.sent, *self.answer.tally());
-        self.answer
-            .finish(sent)
-            .map_err(|fault| of_fault(fault, &tally, sent))
+        self.answer.finish(sent).map_err(|fault| of_fault(fault, &tally, sent))
     }
 
     fn fail(&self, fault: Fault) -> Failure {
@@ -294,9 +268,7 @@ fn of_fault(fault: Fault, tally: &Tally, sent: usize) -> Failure {
 }
 
 fn no_event(start: &[u8]) -> Fault {
-    let begun = [&b":"[..], b"event", b"data", b"id", b"retry"]
-        .iter()
-        .any(|field| start.starts_with(field));
+    let begun = [&b":"[..], b"event", b"data", b"id", b"retry"].iter().any(|field| start.starts_with(field));
     if begun {
         return Fault::cut("the reply broke off before its first event");
     }
@@ -305,10 +277,7 @@ fn no_event(start: &[u8]) -> Fault {
 }
 
 fn oversized() -> Failure {
-    Failure::Final(ModelError::Malformed(format!(
-        "the reply exceeds {} MiB",
-        MAX_REPLY_BYTES >> 20
-    )))
+    Failure::Final(ModelError::Malformed(format!("the reply exceeds {} MiB", MAX_REPLY_BYTES >> 20)))
 }
 
 /// `None` while nothing but blanks has come.

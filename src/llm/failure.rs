@@ -34,10 +34,7 @@ pub(crate) struct Transient {
 
 impl Failure {
     pub(crate) fn transient(why: impl Into<String>) -> Self {
-        Self::Transient(Transient {
-            why: why.into(),
-            ..Transient::default()
-        })
+        Self::Transient(Transient { why: why.into(), ..Transient::default() })
     }
 }
 
@@ -46,23 +43,18 @@ pub(crate) fn of_status(status: u16, headers: &HeaderMap, body: &str, now: Times
     let mut said = Said::of_body(body);
     match status {
         300..=399 => {
-            let target = headers
-                .get("location")
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or("an unnamed place");
+            let target = headers.get("location").and_then(|v| v.to_str().ok()).unwrap_or("an unnamed place");
             said.message = format!("it redirects to {target}; redirects are not followed with a credential");
         }
         404 if said.unexplained() => {
-            said.message
-                .push_str(" (is the base URL right? it usually ends in /v1)");
+            said.message.push_str(" (is the base URL right? it usually ends in /v1)");
         }
         _ => {}
     }
     match classify(status, said) {
-        Failure::Transient(transient) => Failure::Transient(Transient {
-            wait: retry_after(headers, now),
-            ..transient
-        }),
+        Failure::Transient(transient) => {
+            Failure::Transient(Transient { wait: retry_after(headers, now), ..transient })
+        }
         last => last,
     }
 }
@@ -125,11 +117,7 @@ impl Said {
     }
 
     fn bare(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            kinds: Vec::new(),
-            structured: false,
-        }
+        Self { message: message.into(), kinds: Vec::new(), structured: false }
     }
 
     /// Shapes in use: `{error: {message, type, code}}`, `[{error}]`, `{error: "…"}`, `{message}`, `{detail}`,
@@ -147,11 +135,7 @@ impl Said {
             .iter()
             .filter_map(|key| error.get(key)?.as_str().map(str::to_lowercase))
             .collect();
-        Self {
-            message: excerpt(&message, 400),
-            kinds,
-            structured: true,
-        }
+        Self { message: excerpt(&message, 400), kinds, structured: true }
     }
 
     fn unexplained(&self) -> bool {
@@ -221,11 +205,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if let Some(seconds) = number("retry-after") {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = |name: &str| {
-        jiff::fmt::rfc2822::parse(text(name)?)
-            .ok()
-            .map(|zoned| zoned.timestamp())
-    };
+    let date = |name: &str| jiff::fmt::rfc2822::parse(text(name)?).ok().map(|zoned| zoned.timestamp());
     let since = date("date").unwrap_or(now);
     Duration::try_from(date("retry-after")?.duration_since(since)).ok()
 }
@@ -233,10 +213,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// `text` on one line without control characters, at most `limit` characters.
 pub(crate) fn excerpt(text: &str, limit: usize) -> String {
     let mut line = String::new();
-    for word in text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|w| !w.is_empty())
-    {
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -260,10 +237,7 @@ pub(crate) fn page_title(text: &str) -> Option<String> {
         let end = lower[start..].find("</title>")?;
         Some(excerpt(&text[start..start + end], 120)).filter(|t| !t.is_empty())
     });
-    Some(title.map_or_else(
-        || "an HTML page".to_owned(),
-        |t| format!("an HTML page titled “{t}”"),
-    ))
+    Some(title.map_or_else(|| "an HTML page".to_owned(), |t| format!("an HTML page titled “{t}”")))
 }
 
 #[cfg(test)]
@@ -273,10 +247,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v)))
-            .collect()
+        pairs.iter().map(|(k, v)| (HeaderName::from_static(k), HeaderValue::from_static(v))).collect()
     }
 
     #[test]
@@ -286,10 +257,7 @@ mod tests {
             (vec![("retry-after", "7")], Some(7_000)),
             (vec![("retry-after", "0.5")], Some(500)),
             (vec![("retry-after-ms", "250"), ("retry-after", "7")], Some(250)),
-            (
-                vec![("retry-after", "Thu, 01 Jan 2026 00:01:00 GMT")],
-                Some(60_000),
-            ),
+            (vec![("retry-after", "Thu, 01 Jan 2026 00:01:00 GMT")], Some(60_000)),
             (
                 vec![
                     ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
@@ -319,15 +287,9 @@ mod tests {
             Failure::Final(_) => "other",
         };
         for (statuses, expected) in [
-            (
-                vec![400, 402, 404, 405, 410, 415, 422, 301, 307, 501, 505],
-                "rejected",
-            ),
+            (vec![400, 402, 404, 405, 410, 415, 422, 301, 307, 501, 505], "rejected"),
             (vec![401, 403], "credential"),
-            (
-                vec![408, 409, 425, 429, 500, 502, 503, 504, 520, 524, 529],
-                "transient",
-            ),
+            (vec![408, 409, 425, 429, 500, 502, 503, 504, 520, 524, 529], "transient"),
             (vec![413], "overflow"),
         ] {
             for status in statuses {

@@ -125,11 +125,7 @@ pub(crate) enum ModelError {
     ContextOverflow(String),
     /// Transient failures outlasted the bounded retries.
     #[error("the model could not be reached within {seconds} s ({attempts} attempts): {last}")]
-    Unreachable {
-        seconds: u64,
-        attempts: u32,
-        last: String,
-    },
+    Unreachable { seconds: u64, attempts: u32, last: String },
     /// The provider answered, but not in its own protocol.
     #[error("the model's answer is unusable: {0}")]
     Malformed(String),

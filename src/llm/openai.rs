@@ -146,11 +146,7 @@ enum Turn<'a> {
 
 impl<'a> Turn<'a> {
     const fn said(role: &'static str, content: Cow<'a, str>) -> Self {
-        Self::Said {
-            role,
-            content,
-            tool_call_id: None,
-        }
+        Self::Said { role, content, tool_call_id: None }
     }
 }
 
@@ -164,11 +160,7 @@ fn messages(request: &Request) -> Vec<Turn<'_>> {
         match message {
             Message::User(text) => match turns.last_mut() {
                 // Chat templates of local models insist on alternation.
-                Some(Turn::Said {
-                    role: "user",
-                    content,
-                    ..
-                }) => {
+                Some(Turn::Said { role: "user", content, .. }) => {
                     let content = content.to_mut();
                     content.push_str("\n\n");
                     content.push_str(text);

@@ -69,11 +69,7 @@ impl Prices {
                 }
             }
         }
-        if problems.is_empty() {
-            Ok(prices)
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(prices) } else { Err(problems) }
     }
 
     /// The price of a model: under its own name, else without a provider's prefix, else with another release date of
@@ -141,9 +137,7 @@ fn read_row(row: &Value) -> Result<Price, Vec<String>> {
     let mut problems = Vec::new();
     for key in fields.keys() {
         if !["input", "output", "cache_read", "cache_write"].contains(&key.as_str()) {
-            problems.push(format!(
-                "unknown field `{key}`; known are input, output, cache_read, cache_write"
-            ));
+            problems.push(format!("unknown field `{key}`; known are input, output, cache_read, cache_write"));
         }
     }
     let mut field = |key: &str, default: Option<f64>| {
@@ -163,22 +157,16 @@ fn read_row(row: &Value) -> Result<Price, Vec<String>> {
         cache_read: field("cache_read", Some(input)),
         output: field("output", None),
     };
-    if problems.is_empty() {
-        Ok(price)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(price) } else { Err(problems) }
 }
 
 fn check(key: &str, value: &Value) -> Result<f64, String> {
     match value.as_f64() {
-        Some(price) if price > 0.0 && price < PER_TOKEN => Err(format!(
-            "`{key}: {value}` looks like a price per token; give US dollars per million tokens"
-        )),
+        Some(price) if price > 0.0 && price < PER_TOKEN => {
+            Err(format!("`{key}: {value}` looks like a price per token; give US dollars per million tokens"))
+        }
         Some(price) if (0.0..=ABSURD).contains(&price) => Ok(price),
-        _ => Err(format!(
-            "`{key}: {value}` is no price; give US dollars per million tokens, 0 to {ABSURD}"
-        )),
+        _ => Err(format!("`{key}: {value}` is no price; give US dollars per million tokens, 0 to {ABSURD}")),
     }
 }
 
@@ -190,22 +178,12 @@ mod tests {
     fn the_embedded_list_is_small_dated_and_free_of_free_models() {
         let prices = Prices::embedded();
         assert!(include_str!("prices.json").len() < 60_000);
-        assert!(
-            prices.dated().parse::<jiff::civil::Date>().is_ok(),
-            "{:?}",
-            prices.dated()
-        );
-        assert!(
-            include_str!("prices.json").contains("LiteLLM 1."),
-            "names its source"
-        );
+        assert!(prices.dated().parse::<jiff::civil::Date>().is_ok(), "{:?}", prices.dated());
+        assert!(include_str!("prices.json").contains("LiteLLM 1."), "names its source");
         assert!(prices.models.len() > 80, "{}", prices.models.len());
         for (model, price) in &prices.models {
             assert!(price.input > 0.0 && price.output > 0.0, "{model}");
-            assert!(
-                price.cache_read > 0.0 && price.cache_read <= price.input,
-                "{model}"
-            );
+            assert!(price.cache_read > 0.0 && price.cache_read <= price.input, "{model}");
             assert!(price.cache_write >= price.input, "{model}");
         }
     }
@@ -213,12 +191,7 @@ mod tests {
     #[test]
     fn the_default_model_is_priced() {
         let price = Prices::embedded().price("claude-sonnet-4-6").unwrap();
-        let expected = Price {
-            input: 3.0,
-            cache_write: 3.75,
-            cache_read: 0.3,
-            output: 15.0,
-        };
+        let expected = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0 };
         assert_eq!(price, expected);
     }
 
@@ -227,10 +200,7 @@ mod tests {
         let prices = Prices::embedded();
         for (name, known_as) in [
             ("anthropic/claude-sonnet-4-6", Some("claude-sonnet-4-6")),
-            (
-                "openrouter/anthropic/claude-sonnet-4-6",
-                Some("claude-sonnet-4-6"),
-            ),
+            ("openrouter/anthropic/claude-sonnet-4-6", Some("claude-sonnet-4-6")),
             ("claude-sonnet-4-6-20260217", Some("claude-sonnet-4-6")),
             ("claude-sonnet-4-6@20260217", Some("claude-sonnet-4-6")),
             ("claude-sonnet-4-6-latest", Some("claude-sonnet-4-6")),
@@ -267,10 +237,7 @@ mod tests {
                        "llama3.2": {"input": 0, "output": 0}}"#;
         let prices = Prices::with_override(Path::new("p.json"), text).unwrap();
         let price = prices.price("claude-sonnet-4-6").unwrap();
-        assert_eq!(
-            (price.input, price.cache_write, price.cache_read, price.output),
-            (2.0, 2.5, 0.2, 8.0)
-        );
+        assert_eq!((price.input, price.cache_write, price.cache_read, price.output), (2.0, 2.5, 0.2, 8.0));
         assert_eq!(prices.price("llama3.2").unwrap().output, 0.0);
         assert!(prices.price("gpt-4.1").is_some());
     }

@@ -26,9 +26,7 @@ impl Recorded {
         for (agent, reply) in replies {
             by_agent.entry(agent).or_default().push_back(reply);
         }
-        Self {
-            replies: Mutex::new(by_agent),
-        }
+        Self { replies: Mutex::new(by_agent) }
     }
 
     /// A script in YAML: `model` (optional) and `replies`, each with `agent` and any of `text`, `calls` (`name`,
@@ -66,14 +64,8 @@ impl Recorded {
 
     fn next(&self, agent: Agent) -> Result<Reply, ModelError> {
         // A panic elsewhere cannot leave the queues half-changed.
-        let mut replies = self
-            .replies
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        replies
-            .get_mut(&agent)
-            .and_then(VecDeque::pop_front)
-            .ok_or(ModelError::RecordingEnded(agent))
+        let mut replies = self.replies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        replies.get_mut(&agent).and_then(VecDeque::pop_front).ok_or(ModelError::RecordingEnded(agent))
     }
 }
 
@@ -151,11 +143,7 @@ impl Scripted {
                 input: call.input,
             })
             .collect();
-        let natural = if calls.is_empty() {
-            Stop::EndTurn
-        } else {
-            Stop::ToolUse
-        };
+        let natural = if calls.is_empty() { Stop::EndTurn } else { Stop::ToolUse };
         Reply {
             raw: assistant_turn(&self.text, &calls),
             text: self.text,
@@ -211,10 +199,7 @@ replies:
         let second = ask(&model, Agent::Prime).unwrap();
         assert_eq!(second.calls[0].input, json!({}));
         assert_eq!(second.calls[1].input, json!("{\"a\": "));
-        assert_eq!(
-            second.raw["content"][1]["input"],
-            json!({"INVALID_JSON": "{\"a\": "})
-        );
+        assert_eq!(second.raw["content"][1]["input"], json!({"INVALID_JSON": "{\"a\": "}));
         assert_eq!(ask(&model, Agent::Gate).unwrap().stop, Stop::Refusal);
         let error = ask(&model, Agent::Gate).unwrap_err();
         assert_eq!(error.to_string(), "the recording has no further reply of GATE");

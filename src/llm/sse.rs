@@ -115,21 +115,14 @@ mod tests {
     use super::*;
 
     fn event(name: &str, data: &str) -> Event {
-        Event {
-            name: name.into(),
-            data: data.into(),
-        }
+        Event { name: name.into(), data: data.into() }
     }
 
     #[test]
     fn every_way_to_cut_the_bytes_gives_the_same_events() {
         let stream = "\u{feff}: hello\r\nevent: a\r\ndata: {\"t\":\"Grüße 🦀\"}\r\n\r\n\rdata:one\ndata: two\n\
                       id: 7\nretry: 10\nnonsense\n\nevent: without data\n\ndata\n\n";
-        let expected = vec![
-            event("a", "{\"t\":\"Grüße 🦀\"}"),
-            event("", "one\ntwo"),
-            event("", ""),
-        ];
+        let expected = vec![event("a", "{\"t\":\"Grüße 🦀\"}"), event("", "one\ntwo"), event("", "")];
         for size in 1..=stream.len() {
             let mut decoder = Decoder::default();
             let mut events = Vec::new();

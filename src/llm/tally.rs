@@ -26,11 +26,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Takes the numbers that `usage` has under these names; what it lacks stays as it was.
     pub(crate) fn read(slot: &mut Option<u64>, usage: &Value, pointer: &str) {
-        if let Some(count) = usage
-            .pointer(pointer)
-            .and_then(Value::as_u64)
-            .filter(|c| *c < ABSURD)
-        {
+        if let Some(count) = usage.pointer(pointer).and_then(Value::as_u64).filter(|c| *c < ABSURD) {
             *slot = Some(count);
         }
     }
@@ -60,20 +56,12 @@ impl Tally {
     }
 
     fn counts_input(&self) -> bool {
-        [self.input, self.cache_write, self.cache_read]
-            .iter()
-            .flatten()
-            .sum::<u64>()
-            > 0
+        [self.input, self.cache_write, self.cache_read].iter().flatten().sum::<u64>() > 0
     }
 
     fn usage(&self, sent: usize, output: u64) -> Usage {
         if !self.counts_input() {
-            return Usage {
-                input: estimate(sent as u64),
-                output,
-                ..Usage::default()
-            };
+            return Usage { input: estimate(sent as u64), output, ..Usage::default() };
         }
         Usage {
             input: self.input.unwrap_or(0),
@@ -94,29 +82,16 @@ mod tests {
 
     #[test]
     fn what_is_not_counted_is_estimated_and_never_free() {
-        let uncounted = Tally {
-            received: 10,
-            ..Tally::default()
-        };
+        let uncounted = Tally { received: 10, ..Tally::default() };
         let usage = uncounted.complete(100);
         assert_eq!((usage.input, usage.output), (34, 4));
-        let zeros = Tally {
-            input: Some(0),
-            output: Some(0),
-            received: 10,
-            ..Tally::default()
-        };
+        let zeros = Tally { input: Some(0), output: Some(0), received: 10, ..Tally::default() };
         assert_eq!(zeros.complete(100), usage);
     }
 
     #[test]
     fn a_cached_prompt_is_a_count_and_an_empty_reply_has_no_output() {
-        let tally = Tally {
-            input: Some(0),
-            cache_read: Some(50),
-            output: Some(0),
-            ..Tally::default()
-        };
+        let tally = Tally { input: Some(0), cache_read: Some(50), output: Some(0), ..Tally::default() };
         let usage = tally.complete(100);
         assert_eq!((usage.input, usage.cache_read, usage.output), (0, 50, 0));
     }
@@ -124,12 +99,7 @@ mod tests {
     #[test]
     fn a_broken_reply_costs_what_arrived_and_nothing_before_it_began() {
         assert_eq!(Tally::default().broken(100), Usage::default());
-        let tally = Tally {
-            input: Some(7),
-            output: Some(1),
-            received: 30,
-            ..Tally::default()
-        };
+        let tally = Tally { input: Some(7), output: Some(1), received: 30, ..Tally::default() };
         let usage = tally.broken(100);
         assert_eq!((usage.input, usage.output), (7, 10));
     }

@@ -21,14 +21,10 @@ pub(crate) fn parse_input(text: &str) -> Value {
 pub(crate) fn returnable_input(input: &Value) -> Value {
     match input {
         Value::Object(_) => input.clone(),
-        Value::String(text) => Value::Object(Map::from_iter([(
-            INVALID.to_owned(),
-            Value::String(text.clone()),
-        )])),
-        other => Value::Object(Map::from_iter([(
-            INVALID.to_owned(),
-            Value::String(other.to_string()),
-        )])),
+        Value::String(text) => {
+            Value::Object(Map::from_iter([(INVALID.to_owned(), Value::String(text.clone()))]))
+        }
+        other => Value::Object(Map::from_iter([(INVALID.to_owned(), Value::String(other.to_string()))])),
     }
 }
 
@@ -38,12 +34,7 @@ pub(crate) fn returnable_name(name: &str) -> Cow<'_, str> {
     if name.len() <= 64 && name.chars().all(allowed) {
         return Cow::Borrowed(name);
     }
-    Cow::Owned(
-        name.chars()
-            .take(64)
-            .map(|c| if allowed(c) { c } else { '_' })
-            .collect(),
-    )
+    Cow::Owned(name.chars().take(64).map(|c| if allowed(c) { c } else { '_' }).collect())
 }
 
 /// An id for a call that came without one: nine letters and digits, the strictest form in use (Mistral).
@@ -76,10 +67,7 @@ mod tests {
     #[test]
     fn names_go_back_in_the_allowed_letters() {
         assert_eq!(returnable_name("read_file"), "read_file");
-        assert_eq!(
-            returnable_name("functions.read file<|x|>"),
-            "functions_read_file__x__"
-        );
+        assert_eq!(returnable_name("functions.read file<|x|>"), "functions_read_file__x__");
         assert_eq!(returnable_name(&"ü".repeat(70)), "_".repeat(64));
         assert_eq!(made_up_id(3, 12), "p00030012");
     }

@@ -61,10 +61,6 @@ impl Fault {
 
 /// Parses the data of an event; the error shows how it begins.
 pub(crate) fn parse_event(data: &str) -> Result<Value, Fault> {
-    serde_json::from_str(data).map_err(|_| {
-        Fault::garbled(format!(
-            "an event is not JSON: {}",
-            super::failure::excerpt(data, 80)
-        ))
-    })
+    serde_json::from_str(data)
+        .map_err(|_| Fault::garbled(format!("an event is not JSON: {}", super::failure::excerpt(data, 80))))
 }

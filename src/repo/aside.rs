@@ -21,10 +21,7 @@ pub(super) fn set(repo: &Repository, root: &Path, kept: &[String]) -> anyhow::Re
         };
         below(".pace") || kept.iter().any(|folder| below(folder))
     };
-    let moved: BTreeSet<String> = status::untracked(repo)?
-        .into_iter()
-        .filter(|path| !stays(path))
-        .collect();
+    let moved: BTreeSet<String> = status::untracked(repo)?.into_iter().filter(|path| !stays(path)).collect();
     if moved.is_empty() {
         return Ok(moved);
     }
@@ -80,10 +77,7 @@ fn shift(from: &Path, to: &Path, path: &str) -> anyhow::Result<()> {
         fs::create_dir_all(parent)?;
     }
     if is_folder(&target) && !is_folder(&from.join(path)) {
-        bail!(
-            "a folder stands at {}; move it away and run again",
-            target.display()
-        );
+        bail!("a folder stands at {}; move it away and run again", target.display());
     }
     Ok(fs::rename(from.join(path), &target)?)
 }
@@ -102,11 +96,7 @@ fn no_links(top: &Path, path: &Path) -> anyhow::Result<()> {
 
 /// Removes the folders that the move left empty.
 fn prune(root: &Path, path: &Path) {
-    for parent in path
-        .ancestors()
-        .skip(1)
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
+    for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
         if fs::remove_dir(root.join(parent)).is_err() {
             break;
         }

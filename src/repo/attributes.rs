@@ -83,10 +83,7 @@ impl Pointer {
         let text = std::str::from_utf8(content.get(..content.len().min(1024))?).ok()?;
         text.strip_prefix("version https://git-lfs.github.com/spec/")?;
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-        Some(Self {
-            sha256: field("oid sha256:")?.to_owned(),
-            size: field("size ")?.parse().ok()?,
-        })
+        Some(Self { sha256: field("oid sha256:")?.to_owned(), size: field("size ")?.parse().ok()? })
     }
 }
 
@@ -111,13 +108,7 @@ mod tests {
     #[test]
     fn pointers_are_told_from_other_files() {
         let good = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab12\nsize 7\n";
-        assert_eq!(
-            Pointer::parse(good),
-            Some(Pointer {
-                sha256: "ab12".into(),
-                size: 7
-            })
-        );
+        assert_eq!(Pointer::parse(good), Some(Pointer { sha256: "ab12".into(), size: 7 }));
         for bad in [
             &b""[..],
             b"oid sha256:ab\nsize 7\n",

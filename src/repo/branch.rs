@@ -15,10 +15,7 @@ const DAY_FILES: &str = ".pace/day-";
 pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     let repo = super::handle::open(&inner.root)?;
     if repo.state() != RepositoryState::Clean {
-        return unusable(format!(
-            "a {} is in progress; finish or abort it",
-            activity(repo.state())
-        ));
+        return unusable(format!("a {} is in progress; finish or abort it", activity(repo.state())));
     }
     if repo.head().is_err() {
         return unusable("the checked-out branch has no commit yet; make a first commit".into());
@@ -29,13 +26,7 @@ pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     aside::restore(&inner.root)?;
     refuse_changes(&repo)?;
 
-    let mut run = Run {
-        inner,
-        repo: &repo,
-        names,
-        head,
-        actions: Vec::new(),
-    };
+    let mut run = Run { inner, repo: &repo, names, head, actions: Vec::new() };
     let (there, problem) = fetch::look(inner, &repo, &run.names)?;
     run.actions.extend(problem);
     let commit = run.settle_commit(there)?;
@@ -66,16 +57,8 @@ impl Head {
     fn of(repo: &Repository) -> anyhow::Result<Self> {
         let head = repo.head()?;
         let commit = head.peel_to_commit().context("HEAD is no commit")?;
-        let branch = if head.is_branch() {
-            Some(head.shorthand()?.to_owned())
-        } else {
-            None
-        };
-        Ok(Self {
-            branch,
-            commit: commit.id(),
-            parents: commit.parent_ids().collect(),
-        })
+        let branch = if head.is_branch() { Some(head.shorthand()?.to_owned()) } else { None };
+        Ok(Self { branch, commit: commit.id(), parents: commit.parent_ids().collect() })
     }
 }
 
@@ -119,11 +102,7 @@ impl Run<'_> {
         };
         let on_base = self.names.start.as_deref() == Some(self.names.base.as_str());
         let at_start = self.head.branch.is_none() || self.head.branch == self.names.start;
-        if on_base && at_start {
-            self.merge_base_branch(tip)
-        } else {
-            Ok(tip)
-        }
+        if on_base && at_start { self.merge_base_branch(tip) } else { Ok(tip) }
     }
 
     /// A person's branch and the remote's: the newer one; a person decides where they diverged.
@@ -133,8 +112,7 @@ impl Run<'_> {
         match self.order(here, there)? {
             Order::First => Ok(here),
             Order::Second => {
-                self.actions
-                    .push(format!("fast-forwarded {target} to the remote's"));
+                self.actions.push(format!("fast-forwarded {target} to the remote's"));
                 Ok(there)
             }
             Order::Diverged => unusable(format!(
@@ -181,8 +159,7 @@ impl Run<'_> {
                 self.repo
                     .reference(&kept, here, true, "left by an earlier run")
                     .context("keeping a branch")?;
-                self.actions
-                    .push(format!("kept the earlier local {} as {kept}", self.names.target));
+                self.actions.push(format!("kept the earlier local {} as {kept}", self.names.target));
                 Ok(tip)
             }
         }
@@ -201,12 +178,7 @@ impl Run<'_> {
             Ok(Order::Diverged) => {}
             Err(error) => return Err(error),
         }
-        let merged = checkout::merge(
-            self.repo,
-            &self.inner.options.identity,
-            (&target, tip),
-            (&base, new),
-        )?;
+        let merged = checkout::merge(self.repo, &self.inner.options.identity, (&target, tip), (&base, new))?;
         self.actions.push(format!("merged {base}"));
         Ok(merged)
     }
@@ -234,23 +206,15 @@ impl Run<'_> {
 
 fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {
     let changed = status::changed(repo)?.into_iter();
-    let files: Vec<_> = changed
-        .filter(|c| c.tracked && !c.path.starts_with(DAY_FILES))
-        .map(|c| c.path)
-        .collect();
+    let files: Vec<_> =
+        changed.filter(|c| c.tracked && !c.path.starts_with(DAY_FILES)).map(|c| c.path).collect();
     if files.is_empty() {
         return Ok(());
     }
     let more = files.len().saturating_sub(20);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let files = files[..files.len().min(20)].join(", ");
-    unusable(format!(
-        "tracked files are modified: {files}{more}; commit, stash or restore them"
-    ))
+    unusable(format!("tracked files are modified: {files}{more}; commit, stash or restore them"))
 }
 
 fn activity(state: RepositoryState) -> &'static str {

@@ -16,21 +16,13 @@ use super::{Identity, RepoError, history};
 /// # Errors
 /// [`RepoError::Unusable`] naming the files that stand in the way, or that a filter would have to write.
 pub(super) fn switch(repo: &Repository, root: &Path, branch: &str, commit: Oid) -> Result<(), RepoError> {
-    let tree = repo
-        .find_commit(commit)
-        .and_then(|commit| commit.tree())
-        .context("reading the new commit")?;
+    let tree = repo.find_commit(commit).and_then(|commit| commit.tree()).context("reading the new commit")?;
     refuse_filtered(repo, root, branch, &tree)?;
     let blocking = RefCell::new(Vec::new());
     let mut options = CheckoutBuilder::new();
-    options
-        .safe()
-        .overwrite_ignored(false)
-        .notify_on(CheckoutNotificationType::CONFLICT);
+    options.safe().overwrite_ignored(false).notify_on(CheckoutNotificationType::CONFLICT);
     options.notify(|_, path, _, _, _| {
-        blocking
-            .borrow_mut()
-            .extend(path.map(|path| path.display().to_string()));
+        blocking.borrow_mut().extend(path.map(|path| path.display().to_string()));
         true
     });
     let result = repo.checkout_tree(tree.as_object(), Some(&mut options));
@@ -45,9 +37,7 @@ pub(super) fn switch(repo: &Repository, root: &Path, branch: &str, commit: Oid) 
         result => result.with_context(|| format!("checking out {branch}"))?,
     }
     let name = format!("refs/heads/{branch}");
-    let point = repo
-        .reference(&name, commit, true, "checkout by pace")
-        .and_then(|_| repo.set_head(&name));
+    let point = repo.reference(&name, commit, true, "checkout by pace").and_then(|_| repo.set_head(&name));
     point.map_err(|error| {
         RepoError::Unusable(format!(
             "the branch {branch} cannot be checked out: {}; set PACE_BRANCH to another name",
@@ -76,9 +66,7 @@ pub(super) fn merge(
     let theirs = repo.find_commit(new).context("merging")?;
     let mut options = MergeOptions::new();
     options.find_renames(true);
-    let mut index = repo
-        .merge_commits(&ours, &theirs, Some(&options))
-        .context("merging")?;
+    let mut index = repo.merge_commits(&ours, &theirs, Some(&options)).context("merging")?;
     if index.has_conflicts() {
         let mut files: Vec<_> = index
             .conflicts()
@@ -89,27 +77,14 @@ pub(super) fn merge(
             .collect();
         files.sort();
         files.dedup();
-        return Err(RepoError::Conflict {
-            base: base.to_owned(),
-            branch: branch.to_owned(),
-            files,
-        });
+        return Err(RepoError::Conflict { base: base.to_owned(), branch: branch.to_owned(), files });
     }
     let mut write = || -> Result<Oid, git2::Error> {
         let tree = repo.find_tree(index.write_tree_to(repo)?)?;
         let who = Signature::now(&identity.name, &identity.email)?;
-        repo.commit(
-            None,
-            &who,
-            &who,
-            &format!("Merge {base} into {branch}\n"),
-            &tree,
-            &[&ours, &theirs],
-        )
+        repo.commit(None, &who, &who, &format!("Merge {base} into {branch}\n"), &tree, &[&ours, &theirs])
     };
-    write()
-        .context("writing the merge commit")
-        .map_err(RepoError::Other)
+    write().context("writing the merge commit").map_err(RepoError::Other)
 }
 
 /// A filtered file that differs between HEAD and `tree` would have to be written by its filter.
@@ -120,16 +95,9 @@ fn refuse_filtered(repo: &Repository, root: &Path, branch: &str, tree: &Tree<'_>
         let diff = repo.diff_tree_to_tree(Some(&head), Some(tree), None)?;
         let mut files = Vec::new();
         for delta in diff.deltas() {
-            let path = delta
-                .new_file()
-                .path_bytes()
-                .or(delta.old_file().path_bytes())
-                .unwrap_or_default();
+            let path = delta.new_file().path_bytes().or(delta.old_file().path_bytes()).unwrap_or_default();
             let path = String::from_utf8_lossy(path).into_owned();
-            if attributes::filter(repo, &path)
-                .or_else(|| there.filter(&path))
-                .is_some()
-            {
+            if attributes::filter(repo, &path).or_else(|| there.filter(&path)).is_some() {
                 files.push(path);
             }
         }

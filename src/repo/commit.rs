@@ -43,12 +43,8 @@ pub(super) fn commit(
     }
     let added = steps.iter().filter(|(_, step)| matches!(step, Step::Add));
     for (path, _) in added {
-        index
-            .add_path(Path::new(path))
-            .with_context(|| format!("storing {path}"))?;
-        let entry = index
-            .get_path(Path::new(path), 0)
-            .with_context(|| format!("storing {path}"))?;
+        index.add_path(Path::new(path)).with_context(|| format!("storing {path}"))?;
+        let entry = index.get_path(Path::new(path), 0).with_context(|| format!("storing {path}"))?;
         staged.add(&entry)?;
     }
     let new = staged.write_tree_to(repo)?;
@@ -58,14 +54,7 @@ pub(super) fn commit(
     }
     let who = Signature::now(&identity.name, &identity.email).context("the commit identity is not usable")?;
     let message = format!("{}\n", message.trim_end());
-    let id = repo.commit(
-        Some("HEAD"),
-        &who,
-        &who,
-        &message,
-        &repo.find_tree(new)?,
-        &[&head],
-    )?;
+    let id = repo.commit(Some("HEAD"), &who, &who, &message, &repo.find_tree(new)?, &[&head])?;
     Ok(id.to_string())
 }
 
@@ -78,10 +67,7 @@ pub(super) fn reset(repo: &Repository, paths: &[String]) -> anyhow::Result<()> {
     options.force().disable_pathspec_match(true);
     let mut any = false;
     let mut problems = Vec::new();
-    for path in paths
-        .iter()
-        .filter(|path| head.get_path(path.as_ref(), 0).is_some())
-    {
+    for path in paths.iter().filter(|path| head.get_path(path.as_ref(), 0).is_some()) {
         if let Some(filter) = attributes::filter(repo, path) {
             problems.push(format!(
                 "{path}: the filter `{filter}` would have to write it, and pace runs no filter"
@@ -94,8 +80,7 @@ pub(super) fn reset(repo: &Repository, paths: &[String]) -> anyhow::Result<()> {
         bail!("cannot be taken back: {}", problems.join("; "));
     }
     if any {
-        repo.checkout_tree(tree.as_object(), Some(&mut options))
-            .context("taking changes back")?;
+        repo.checkout_tree(tree.as_object(), Some(&mut options)).context("taking changes back")?;
     }
     Ok(())
 }
@@ -122,9 +107,7 @@ fn step(repo: &Repository, root: &Path, head: &Index, path: &str) -> anyhow::Res
         return Ok(Err(problem));
     }
     if let Some(module) = status::submodule_of(repo, path)? {
-        return Ok(Err(format!(
-            "it belongs to the submodule {module}, which is left alone"
-        )));
+        return Ok(Err(format!("it belongs to the submodule {module}, which is left alone")));
     }
     let known = head.get_path(path.as_ref(), 0).is_some();
     match hindrance(root, path) {
@@ -162,9 +145,7 @@ fn committable(meta: &Metadata) -> bool {
 
 /// A path below the root, and neither git's nor pace's running state.
 fn plain(path: &str) -> Result<(), String> {
-    let normal = Path::new(path)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
+    let normal = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     if !normal || path.contains('\0') || path.split('/').any(|part| part.is_empty() || part == ".") {
         return Err("it is not a path of a file below the root of the repository".into());
     }
@@ -182,18 +163,13 @@ enum Hindrance {
 
 fn hindrance(root: &Path, path: &str) -> Option<Hindrance> {
     let parents = Path::new(path).ancestors().skip(1);
-    parents
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .find_map(|parent| {
-            let at = root.join(parent);
-            let name = parent.display().to_string();
-            if at.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
-                Some(Hindrance::Link(name))
-            } else {
-                at.join(".git")
-                    .symlink_metadata()
-                    .is_ok()
-                    .then_some(Hindrance::Repository(name))
-            }
-        })
+    parents.filter(|parent| !parent.as_os_str().is_empty()).find_map(|parent| {
+        let at = root.join(parent);
+        let name = parent.display().to_string();
+        if at.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            Some(Hindrance::Link(name))
+        } else {
+            at.join(".git").symlink_metadata().is_ok().then_some(Hindrance::Repository(name))
+        }
+    })
 }

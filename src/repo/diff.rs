@@ -39,17 +39,12 @@ pub(super) fn of_work_tree(repo: &Repository, except: &BTreeSet<String>) -> anyh
         match full.symlink_metadata() {
             _ if change.path.ends_with('/') => nested.push(nested_repository(&change.path)),
             Ok(meta) if meta.is_file() && meta.len() > FILE_CAP => {
-                let mut entry = git2::IndexEntry {
-                    path: change.path.clone().into_bytes(),
-                    ..blank()
-                };
+                let mut entry = git2::IndexEntry { path: change.path.clone().into_bytes(), ..blank() };
                 entry.id = repo.blob(format!("\0{} bytes", meta.len()).as_bytes())?;
                 index.add(&entry)?;
             }
             Ok(meta) if meta.is_file() || meta.is_symlink() => {
-                index
-                    .add_path(path)
-                    .with_context(|| format!("reading {}", change.path))?;
+                index.add_path(path).with_context(|| format!("reading {}", change.path))?;
             }
             _ => index.remove_path(path)?,
         }
@@ -66,18 +61,12 @@ pub(super) fn of_trees(repo: &Repository, old: &Tree<'_>, new: &Tree<'_>) -> any
     options.include_typechange(true).context_lines(3);
     let mut diff = repo.diff_tree_to_tree(Some(old), Some(new), Some(&mut options))?;
     diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
-    let files = diff
-        .deltas()
-        .map(|delta| file(repo, &delta))
-        .collect::<anyhow::Result<_>>()?;
+    let files = diff.deltas().map(|delta| file(repo, &delta)).collect::<anyhow::Result<_>>()?;
     Ok(Diff { files })
 }
 
 fn file(repo: &Repository, delta: &DiffDelta<'_>) -> anyhow::Result<FileDiff> {
-    let (old, new) = (
-        Side::of(repo, &delta.old_file())?,
-        Side::of(repo, &delta.new_file())?,
-    );
+    let (old, new) = (Side::of(repo, &delta.old_file())?, Side::of(repo, &delta.new_file())?);
     let change = match delta.status() {
         Delta::Added => Change::Added,
         Delta::Deleted => Change::Deleted,
@@ -112,12 +101,7 @@ struct Side {
 impl Side {
     fn of(repo: &Repository, file: &DiffFile<'_>) -> anyhow::Result<Self> {
         let path = String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned();
-        let mut side = Self {
-            path,
-            mode: file.mode().into(),
-            content: Vec::new(),
-            too_large: false,
-        };
+        let mut side = Self { path, mode: file.mode().into(), content: Vec::new(), too_large: false };
         if file.id() == Oid::ZERO_SHA1 {
             side.mode = 0;
         } else if file.mode() == FileMode::Commit {
@@ -158,13 +142,8 @@ fn hunks(file: &mut FileDiff, old: &Side, new: &Side) -> anyhow::Result<()> {
     let mut options = DiffOptions::new();
     options.context_lines(3).force_text(true);
     let none = Path::new("x");
-    let mut patch = Patch::from_buffers(
-        &old.content,
-        Some(none),
-        &new.content,
-        Some(none),
-        Some(&mut options),
-    )?;
+    let mut patch =
+        Patch::from_buffers(&old.content, Some(none), &new.content, Some(none), Some(&mut options))?;
     if patch.num_hunks() == 0 {
         return Ok(());
     }
@@ -189,11 +168,7 @@ fn hunks(file: &mut FileDiff, old: &Side, new: &Side) -> anyhow::Result<()> {
             }
             text.push_str(&String::from_utf8_lossy(line.content()));
         }
-        size += if origin == 'F' {
-            0
-        } else {
-            line.content().len() + 1
-        };
+        size += if origin == 'F' { 0 } else { line.content().len() + 1 };
         true
     })?;
     file.added = added;

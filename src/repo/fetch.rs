@@ -34,20 +34,13 @@ pub(super) fn look(
     if optional {
         return Ok((known(), Some(format!("did not fetch: {problem}"))));
     }
-    Err(RepoError::Other(anyhow::anyhow!(
-        "fetching {} failed: {problem}",
-        names.target
-    )))
+    Err(RepoError::Other(anyhow::anyhow!("fetching {} failed: {problem}", names.target)))
 }
 
 fn fetch(repo: &Repository, url: &str, names: &Names) -> Result<Option<Oid>, git2::Error> {
     let mut remote = repo.remote_anonymous(url)?;
     let mut connection = remote.connect_auth(Direction::Fetch, None, None)?;
-    let heads: Vec<_> = connection
-        .list()?
-        .iter()
-        .map(|head| (head.name().to_owned(), head.oid()))
-        .collect();
+    let heads: Vec<_> = connection.list()?.iter().map(|head| (head.name().to_owned(), head.oid())).collect();
     let tip = |branch: &str| {
         let name = format!("refs/heads/{branch}");
         heads.iter().find(|(head, _)| *head == name).map(|(_, id)| *id)
@@ -63,9 +56,7 @@ fn fetch(repo: &Repository, url: &str, names: &Names) -> Result<Option<Oid>, git
         let specs: Vec<_> = wanted.iter().map(spec).collect();
         let mut options = FetchOptions::new();
         options.download_tags(AutotagOption::None).update_fetchhead(false);
-        connection
-            .remote()
-            .fetch(&specs, Some(&mut options), Some("fetch by pace"))?;
+        connection.remote().fetch(&specs, Some(&mut options), Some("fetch by pace"))?;
     }
     Ok(tip(&names.target))
 }

@@ -70,14 +70,7 @@ impl GitRepo {
         let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
         let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
         let root = root.to_path_buf();
-        Ok(Self {
-            inner: Arc::new(Inner {
-                root,
-                options,
-                remote,
-                is_origin,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin }) })
     }
 
     /// Where fetches and pushes go, without any credential; `None` without a remote.
@@ -93,8 +86,7 @@ impl GitRepo {
     {
         let inner = Arc::clone(&self.inner);
         let task = self.inner.options.runtime.spawn_blocking(move || work(&inner));
-        task.await
-            .map_err(|error| RepoError::Other(anyhow!(error).context("git work was ended")))?
+        task.await.map_err(|error| RepoError::Other(anyhow!(error).context("git work was ended")))?
     }
 }
 

@@ -55,8 +55,7 @@ pub(super) fn open(root: &Path) -> Result<Repository, RepoError> {
         )));
     }
     let config = owned(&repo).context("reading .git/config")?;
-    repo.set_config(&config)
-        .context("setting the owned configuration")?;
+    repo.set_config(&config).context("setting the owned configuration")?;
     Ok(repo)
 }
 
@@ -77,16 +76,10 @@ fn owned(repo: &Repository) -> anyhow::Result<Config> {
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let Ok(name) = entry.name() else { continue };
-        let kept = KEPT
-            .iter()
-            .any(|key| name == *key || (key.ends_with('.') && name.starts_with(key)));
+        let kept = KEPT.iter().any(|key| name == *key || (key.ends_with('.') && name.starts_with(key)));
         if kept {
             // A key without a value means true.
-            let value = if entry.has_value() {
-                entry.value().unwrap_or_default()
-            } else {
-                "true"
-            };
+            let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "true" };
             config.set_str(name, value)?;
         }
     }
@@ -105,17 +98,9 @@ fn switches() -> anyhow::Result<()> {
 /// and turns off the check that the repository belongs to this user: CI containers often run as another user than
 /// the one who checked out, and the check guards against commands in a foreign configuration, none of which is
 /// ever read here.
-#[expect(
-    unsafe_code,
-    reason = "libgit2's process-wide options; called once, before any handle exists"
-)]
+#[expect(unsafe_code, reason = "libgit2's process-wide options; called once, before any handle exists")]
 fn set_switches() -> Result<(), git2::Error> {
-    for level in [
-        ConfigLevel::System,
-        ConfigLevel::Global,
-        ConfigLevel::XDG,
-        ConfigLevel::ProgramData,
-    ] {
+    for level in [ConfigLevel::System, ConfigLevel::Global, ConfigLevel::XDG, ConfigLevel::ProgramData] {
         // SAFETY: run once under a lock, before this process opens a repository.
         unsafe { git2::opts::set_search_path(level, "")? };
     }

@@ -19,11 +19,7 @@ pub(super) const DEEPEN: &str = "this is a shallow clone; check out the whole hi
 pub(super) fn commit<'r>(repo: &'r Repository, sha: &str) -> anyhow::Result<Commit<'r>> {
     let found = Oid::from_str(sha).and_then(|id| repo.find_commit(id));
     found.with_context(|| {
-        let why = if repo.is_shallow() {
-            format!(": {DEEPEN}")
-        } else {
-            String::new()
-        };
+        let why = if repo.is_shallow() { format!(": {DEEPEN}") } else { String::new() };
         format!("commit {sha} is not in this clone{why}")
     })
 }
@@ -69,14 +65,12 @@ pub(super) fn show(repo: &Repository, sha: &str, path: &str) -> anyhow::Result<O
 /// All files and links of `commit`; submodules are left out.
 pub(super) fn paths(repo: &Repository, sha: &str) -> anyhow::Result<Vec<String>> {
     let mut paths = Vec::new();
-    commit(repo, sha)?
-        .tree()?
-        .walk(TreeWalkMode::PreOrder, |folder, entry| {
-            if entry.kind() == Some(ObjectType::Blob) {
-                paths.push(format!("{folder}{}", String::from_utf8_lossy(entry.name_bytes())));
-            }
-            TreeWalkResult::Ok
-        })?;
+    commit(repo, sha)?.tree()?.walk(TreeWalkMode::PreOrder, |folder, entry| {
+        if entry.kind() == Some(ObjectType::Blob) {
+            paths.push(format!("{folder}{}", String::from_utf8_lossy(entry.name_bytes())));
+        }
+        TreeWalkResult::Ok
+    })?;
     Ok(paths)
 }
 
@@ -97,11 +91,7 @@ pub(super) fn day_start<'r>(
     let Some((old, new)) = base_move(repo, rules, from.id(), to.id())? else {
         return Ok(from.tree()?);
     };
-    let trees = (
-        repo.find_commit(old)?.tree()?,
-        from.tree()?,
-        repo.find_commit(new)?.tree()?,
-    );
+    let trees = (repo.find_commit(old)?.tree()?, from.tree()?, repo.find_commit(new)?.tree()?);
     let mut options = MergeOptions::new();
     options.find_renames(true);
     let mut merged = repo.merge_trees(&trees.0, &trees.1, &trees.2, Some(&options))?;
@@ -159,23 +149,14 @@ fn has_merges(repo: &Repository, from: Oid, to: Oid) -> Result<bool, git2::Error
 /// Resolves every conflict to our side; a file that our side deleted stays deleted.
 fn keep_ours(index: &mut Index) -> anyhow::Result<()> {
     let conflicts = index.conflicts()?.collect::<Result<Vec<_>, _>>()?;
-    let sides = conflicts
-        .iter()
-        .flat_map(|c| [&c.ancestor, &c.our, &c.their])
-        .flatten();
-    let paths: BTreeSet<_> = sides
-        .map(|side| String::from_utf8_lossy(&side.path).into_owned())
-        .collect();
+    let sides = conflicts.iter().flat_map(|c| [&c.ancestor, &c.our, &c.their]).flatten();
+    let paths: BTreeSet<_> = sides.map(|side| String::from_utf8_lossy(&side.path).into_owned()).collect();
     for path in paths {
         index.conflict_remove(path.as_ref())?;
     }
     for ours in conflicts.into_iter().filter_map(|conflict| conflict.our) {
         // The stage of a conflict lies in the flags.
-        index.add(&IndexEntry {
-            flags: 0,
-            flags_extended: 0,
-            ..ours
-        })?;
+        index.add(&IndexEntry { flags: 0, flags_extended: 0, ..ours })?;
     }
     Ok(())
 }

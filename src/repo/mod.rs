@@ -1,6 +1,7 @@
 //! The git repository in the domain's words, through libgit2 alone: no `git` program, hook, filter, fsmonitor
 //! or configured command is ever run.
 
+pub(crate) mod absent;
 mod aside;
 mod attributes;
 mod branch;
@@ -107,11 +108,7 @@ pub(crate) enum RepoError {
     Unusable(String),
     /// Exit 3: the base branch's plan edits cannot be merged.
     #[error("merging {base} into {branch} conflicts in {}; resolve it by hand and push", files.join(", "))]
-    Conflict {
-        base: String,
-        branch: String,
-        files: Vec<String>,
-    },
+    Conflict { base: String, branch: String, files: Vec<String> },
     /// Exit 4: the sprint branch could not be pushed.
     #[error("push of {branch} failed: {reason}")]
     Push { branch: String, reason: String },

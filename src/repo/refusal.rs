@@ -71,10 +71,7 @@ mod tests {
 
     #[test]
     fn a_remotes_text_is_tamed() {
-        assert_eq!(
-            plain(" \u{1b}[31mbad s3cret\u{7}\r\n", Some("s3cret")),
-            "[31mbad ***"
-        );
+        assert_eq!(plain(" \u{1b}[31mbad s3cret\u{7}\r\n", Some("s3cret")), "[31mbad ***");
         assert_eq!(plain(&"x".repeat(500), Some("")).len(), 200);
     }
 }

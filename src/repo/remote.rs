@@ -34,20 +34,14 @@ pub(super) struct Credential {
 impl Credential {
     fn new(user: &str, token: &str, scope: Url) -> Self {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{token}"));
-        Self {
-            header: Secret::new(format!("Basic {pair}")),
-            token: Secret::new(token),
-            scope,
-        }
+        Self { header: Secret::new(format!("Basic {pair}")), token: Secret::new(token), scope }
     }
 
     /// Whether the credential may be sent to `url`: same scheme, host and port, at or below the scope's path.
     pub(super) fn covers(&self, url: &Url) -> bool {
         let folder = self.scope.path().trim_end_matches('/');
-        let below = url
-            .path()
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below =
+            url.path().strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.scope.origin() == url.origin() && below
     }
 }
@@ -70,9 +64,7 @@ impl Remote {
     }
 
     fn http(mut url: Url, given: Option<&(String, Secret, String)>) -> Self {
-        let inside = url
-            .password()
-            .map(|password| (decoded(url.username()), decoded(password)));
+        let inside = url.password().map(|password| (decoded(url.username()), decoded(password)));
         // A URL with a host takes both; a URL without one was sorted out before.
         let _ = url.set_username("");
         let _ = url.set_password(None);
@@ -124,15 +116,12 @@ impl Remote {
 
 /// `[user@]host:path`; a path with a slash before the colon is a path.
 fn is_scp_like(text: &str) -> bool {
-    text.split_once(':')
-        .is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'))
+    text.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'))
 }
 
 /// Cuts everything up to an `@` of the authority, which may hold a password.
 fn shown(text: &str) -> String {
-    let (scheme, rest) = text
-        .split_once("://")
-        .map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let end = rest.find('/').unwrap_or(rest.len());
     let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
     let colons = if scheme.is_empty() { "" } else { "://" };
@@ -164,11 +153,7 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Remote {
-        let given = (
-            "u".to_owned(),
-            Secret::new("given"),
-            "https://example.org".to_owned(),
-        );
+        let given = ("u".to_owned(), Secret::new("given"), "https://example.org".to_owned());
         Remote::of(Path::new("/work"), Some(url), Some(&given))
     }
 
@@ -179,17 +164,9 @@ mod tests {
             ("../x.git", "/work/../x.git", true),
             ("./a:b", "/work/./a:b", true),
             ("file:///srv/x.git", "file:///srv/x.git", true),
-            (
-                "https://user:canary@example.org/o/r.git",
-                "https://example.org/o/r.git",
-                true,
-            ),
+            ("https://user:canary@example.org/o/r.git", "https://example.org/o/r.git", true),
             ("git@example.org:o/r.git", "example.org:o/r.git", false),
-            (
-                "ssh://git:canary@example.org/o/r.git",
-                "ssh://example.org/o/r.git",
-                false,
-            ),
+            ("ssh://git:canary@example.org/o/r.git", "ssh://example.org/o/r.git", false),
             ("git://example.org/o/r.git", "git://example.org/o/r.git", false),
         ] {
             let remote = of(url);
@@ -206,11 +183,8 @@ mod tests {
         assert_eq!(token("https://example.org/o/r").as_deref(), Some("given"));
         assert_eq!(token("https://example.org:443/o/r").as_deref(), Some("given"));
         assert_eq!(token("https://ci:own%40@other.net/o/r").as_deref(), Some("own@"));
-        for url in [
-            "http://example.org/o/r",
-            "https://example.org:8443/r",
-            "https://example.org.evil.net/r",
-        ] {
+        for url in ["http://example.org/o/r", "https://example.org:8443/r", "https://example.org.evil.net/r"]
+        {
             assert_eq!(token(url), None, "{url}");
         }
         let scope = Credential::new("u", "t", Url::parse("https://h/group/").unwrap());

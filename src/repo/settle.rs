@@ -23,9 +23,7 @@ pub(super) struct Names {
 pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Result<Names, RepoError> {
     let named = match &rules.ci_ref {
         Some(CiRef::Tag(tag)) => {
-            return refuse(format!(
-                "the run was started on the tag {tag}; start it on a branch"
-            ));
+            return refuse(format!("the run was started on the tag {tag}; start it on a branch"));
         }
         Some(CiRef::Fork(from)) => {
             return refuse(format!(
@@ -36,11 +34,7 @@ pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Resu
         None => None,
     };
     let start = named.or(head);
-    let base = if base.is_empty() {
-        start.unwrap_or("main")
-    } else {
-        base
-    };
+    let base = if base.is_empty() { start.unwrap_or("main") } else { base };
     let target = match (rules.wanted.as_deref(), start) {
         (Some(wanted), _) => wanted,
         (None, Some(start)) if start == base => SPRINT,
@@ -51,13 +45,9 @@ pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Resu
             );
         }
     };
-    let invalid = [target, base]
-        .into_iter()
-        .find(|name| !git2::Branch::name_is_valid(name).unwrap_or(false));
+    let invalid = [target, base].into_iter().find(|name| !git2::Branch::name_is_valid(name).unwrap_or(false));
     if let Some(name) = invalid {
-        return refuse(format!(
-            "`{name}` is not a valid branch name; mend PACE_BRANCH or PACE_BASE_BRANCH"
-        ));
+        return refuse(format!("`{name}` is not a valid branch name; mend PACE_BRANCH or PACE_BASE_BRANCH"));
     }
     if let (Some(head), Some(named), None) = (head, named, &rules.wanted)
         && head != named
@@ -67,11 +57,7 @@ pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Resu
             "CI names the branch {named}, but {head} is checked out; set PACE_BRANCH={head} to work on it"
         ));
     }
-    Ok(Names {
-        start: start.map(str::to_owned),
-        base: base.to_owned(),
-        target: target.to_owned(),
-    })
+    Ok(Names { start: start.map(str::to_owned), base: base.to_owned(), target: target.to_owned() })
 }
 
 /// The base branch, as far as settings or references tell: the settings' word, else the remote's default, else
@@ -86,27 +72,17 @@ pub(super) fn known(repo: &Repository, rules: &BranchRules) -> String {
         let exists = |name: &&str| !tips(repo, name).is_empty();
         ["main", "master"].into_iter().find(exists).map(str::to_owned)
     };
-    rules
-        .base
-        .clone()
-        .or_else(default)
-        .or_else(common)
-        .unwrap_or_default()
+    rules.base.clone().or_else(default).or_else(common).unwrap_or_default()
 }
 
 /// The tips of a branch that this clone knows: the remote's first, then its own.
 pub(super) fn tips(repo: &Repository, branch: &str) -> Vec<Oid> {
-    [remote_tip(repo, branch), local_tip(repo, branch)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [remote_tip(repo, branch), local_tip(repo, branch)].into_iter().flatten().collect()
 }
 
 /// The tip of the branch at the last contact with the remote.
 pub(super) fn remote_tip(repo: &Repository, branch: &str) -> Option<Oid> {
-    let branch = repo
-        .find_branch(&format!("origin/{branch}"), BranchType::Remote)
-        .ok()?;
+    let branch = repo.find_branch(&format!("origin/{branch}"), BranchType::Remote).ok()?;
     branch.get().peel_to_commit().ok().map(|commit| commit.id())
 }
 
@@ -151,11 +127,7 @@ mod tests {
                 ("t", name) => CiRef::Tag(name.into()),
                 (_, name) => CiRef::Fork(name.into()),
             });
-            let rules = BranchRules {
-                wanted: some(wanted),
-                base: None,
-                ci_ref,
-            };
+            let rules = BranchRules { wanted: some(wanted), base: None, ci_ref };
             let settled = names(&rules, some(head).as_deref(), base);
             match (settled, expected) {
                 (Ok(names), Ok(target)) => assert_eq!(names.target, target, "{wanted} {ci} {head}"),

@@ -37,11 +37,7 @@ pub(super) fn changed(repo: &Repository) -> anyhow::Result<Vec<Changed>> {
         .renames_head_to_index(false)
         .renames_index_to_workdir(false);
     let mut changed = Vec::new();
-    for entry in repo
-        .statuses(Some(&mut options))
-        .context("reading the work tree's status")?
-        .iter()
-    {
+    for entry in repo.statuses(Some(&mut options)).context("reading the work tree's status")?.iter() {
         let path = String::from_utf8_lossy(entry.path_bytes()).into_owned();
         let status = entry.status();
         if path.starts_with(RUN_DIR) || status == Status::CURRENT || status.contains(Status::IGNORED) {
@@ -51,10 +47,7 @@ pub(super) fn changed(repo: &Repository) -> anyhow::Result<Vec<Changed>> {
         if looks_changed && attributes::filtered_unchanged(repo, root, &path)? {
             continue;
         }
-        changed.push(Changed {
-            path,
-            tracked: status != Status::WT_NEW,
-        });
+        changed.push(Changed { path, tracked: status != Status::WT_NEW });
     }
     Ok(changed)
 }
@@ -67,10 +60,7 @@ pub(super) fn submodule_of(repo: &Repository, path: &str) -> anyhow::Result<Opti
     while end < path.len() {
         end = path[end..].find('/').map_or(path.len(), |at| end + at);
         let part = &path[..end];
-        if index
-            .get_path(part.as_ref(), 0)
-            .is_some_and(|entry| entry.mode == GITLINK)
-        {
+        if index.get_path(part.as_ref(), 0).is_some_and(|entry| entry.mode == GITLINK) {
             return Ok(Some(part.to_owned()));
         }
         end += 1;

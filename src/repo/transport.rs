@@ -48,12 +48,7 @@ impl Session {
         runtime: tokio::runtime::Handle,
         credential: Option<Credential>,
     ) -> Self {
-        Self {
-            http,
-            runtime,
-            credential,
-            refusal: Arc::default(),
-        }
+        Self { http, runtime, credential, refusal: Arc::default() }
     }
 
     /// Runs libgit2 calls that may connect; the refusal is the reason behind an error of theirs.
@@ -133,9 +128,7 @@ impl Read for Exchange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let runtime = self.session.runtime.clone();
         if self.answer.is_none() {
-            let answer = runtime
-                .block_on(self.send())
-                .map_err(|refusal| self.session.refuse(refusal))?;
+            let answer = runtime.block_on(self.send()).map_err(|refusal| self.session.refuse(refusal))?;
             self.answer = Some(answer);
         }
         loop {
@@ -156,16 +149,10 @@ impl Read for Exchange {
 impl Exchange {
     async fn send(&mut self) -> Result<Response, Refusal> {
         let (kind, mut request) = if self.post {
-            let (length, body) = self
-                .body()
-                .await
-                .map_err(|error| Refusal::Network(error.to_string()))?;
+            let (length, body) = self.body().await.map_err(|error| Refusal::Network(error.to_string()))?;
             let request = self.session.http.post(self.url.clone()).body(body);
             let request = request.header(CONTENT_LENGTH, length);
-            (
-                "result",
-                request.header(CONTENT_TYPE, format!("application/x-{}-request", self.name)),
-            )
+            ("result", request.header(CONTENT_TYPE, format!("application/x-{}-request", self.name)))
         } else {
             ("advertisement", self.session.http.get(self.url.clone()))
         };
@@ -218,9 +205,7 @@ impl Exchange {
         let status = answer.status();
         if status.is_redirection() || answer.url().origin() != self.url.origin() {
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to
-                .and_then(|to| self.url.join(to).ok())
-                .unwrap_or_else(|| answer.url().clone());
+            let to = to.and_then(|to| self.url.join(to).ok()).unwrap_or_else(|| answer.url().clone());
             return Err(Refusal::Access(format!(
                 "{host} redirects to {}{}; give the remote its final URL",
                 to.host_str().unwrap_or("another place"),
@@ -228,10 +213,7 @@ impl Exchange {
             )));
         }
         if status.is_success() {
-            let kind = answer
-                .headers()
-                .get(CONTENT_TYPE)
-                .and_then(|kind| kind.to_str().ok());
+            let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
             if kind.is_some_and(|kind| kind.eq_ignore_ascii_case(expected)) {
                 return Ok(answer);
             }
@@ -242,13 +224,7 @@ impl Exchange {
         }
         let sent = self.authorization().is_some();
         let said = self.said(answer).await;
-        Err(Refusal::of_status(
-            status.as_u16(),
-            host,
-            self.repository(),
-            sent,
-            &said,
-        ))
+        Err(Refusal::of_status(status.as_u16(), host, self.repository(), sent, &said))
     }
 
     /// Path of the repository, without the service's part.
@@ -260,41 +236,21 @@ impl Exchange {
 
     /// The first line that the server said in plain text, if any, without the token.
     async fn said(&self, mut answer: Response) -> String {
-        let kind = answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(|kind| kind.starts_with("text/plain")) {
             return String::new();
         }
-        let chunk = timeout(CHUNK_WAIT, answer.chunk())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .flatten();
-        let text = chunk
-            .map(|chunk| String::from_utf8_lossy(&chunk).into_owned())
-            .unwrap_or_default();
-        let token = self
-            .session
-            .credential
-            .as_ref()
-            .map(|credential| credential.token.expose());
+        let chunk = timeout(CHUNK_WAIT, answer.chunk()).await.ok().and_then(Result::ok).flatten();
+        let text = chunk.map(|chunk| String::from_utf8_lossy(&chunk).into_owned()).unwrap_or_default();
+        let token = self.session.credential.as_ref().map(|credential| credential.token.expose());
         let line = plain(text.lines().next().unwrap_or_default(), token);
-        if line.is_empty() {
-            line
-        } else {
-            format!(": {line}")
-        }
+        if line.is_empty() { line } else { format!(": {line}") }
     }
 }
 
 fn network(url: &Url, error: reqwest::Error) -> Refusal {
     let error = anyhow::Error::new(error.without_url());
-    Refusal::Network(format!(
-        "{} cannot be reached: {error:#}",
-        url.host_str().unwrap_or_default()
-    ))
+    Refusal::Network(format!("{} cannot be reached: {error:#}", url.host_str().unwrap_or_default()))
 }
 
 fn silence(url: &Url, waited: Duration) -> Refusal {

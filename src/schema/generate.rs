@@ -38,10 +38,7 @@ fn artifact_schemas() -> [(&'static str, Value); 9] {
         ("conduit-report", schema_of::<ConduitReport>("conduit-report")),
         ("scribe-report", schema_of::<ScribeReport>("scribe-report")),
         ("cycle", schema_of::<Cycle>("cycle")),
-        (
-            "attempts",
-            list_of::<Attempt>("attempts", "`attempts.yaml`: every run of a day, oldest first."),
-        ),
+        ("attempts", list_of::<Attempt>("attempts", "`attempts.yaml`: every run of a day, oldest first.")),
         (
             "advisory-backlog",
             list_of::<Entry>(
@@ -65,18 +62,12 @@ fn list_of<T: JsonSchema>(name: &str, description: &str) -> Value {
     for head in ["$schema", "$id", "title"] {
         fields.shift_remove(head);
     }
-    headed(
-        name,
-        json!({ "description": description, "type": "array", "items": items }),
-    )
+    headed(name, json!({ "description": description, "type": "array", "items": items }))
 }
 
 fn headed(name: &str, schema: Value) -> Value {
     let mut whole = Map::new();
-    whole.insert(
-        "$schema".into(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
-    );
+    whole.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     whole.insert("$id".into(), json!(name));
     whole.insert("title".into(), json!(name));
     for (key, value) in schema.as_object().unwrap() {
@@ -104,18 +95,7 @@ fn tidy(schema: &mut Value) {
                     fields.shift_remove(key);
                 }
             }
-            lead(
-                fields,
-                &[
-                    "title",
-                    "description",
-                    "type",
-                    "const",
-                    "enum",
-                    "properties",
-                    "required",
-                ],
-            );
+            lead(fields, &["title", "description", "type", "const", "enum", "properties", "required"]);
         }
         _ => {}
     }
@@ -174,11 +154,9 @@ fn flatten_words(fields: &mut Map<String, Value>) {
             if asked.as_ref().is_some_and(|asked| !asked.contains(&word)) {
                 continue;
             }
-            if let (Some(text), Some(word), false) = (
-                option["description"].as_str(),
-                word.as_str(),
-                fields.contains_key("const"),
-            ) {
+            if let (Some(text), Some(word), false) =
+                (option["description"].as_str(), word.as_str(), fields.contains_key("const"))
+            {
                 describe(fields, &format!("`{word}`: {text}"));
             }
             words.push(word);

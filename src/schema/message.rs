@@ -20,11 +20,7 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of the document as a whole.
     pub(crate) const fn of_document(message: String) -> Self {
-        Self {
-            path: Vec::new(),
-            field: String::new(),
-            message,
-        }
+        Self { path: Vec::new(), field: String::new(), message }
     }
 
     fn at(path: Vec<String>, root: &Value, message: String) -> Self {
@@ -35,11 +31,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.field.is_empty() {
-            "the document"
-        } else {
-            &self.field
-        };
+        let place = if self.field.is_empty() { "the document" } else { &self.field };
         write!(f, "{place}: {}", self.message)
     }
 }
@@ -100,12 +92,8 @@ const NOT_BLANK: &str = r"\S";
 fn known_fields(error: &ValidationError<'_>, schema: &Value) -> String {
     let pointer = error.schema_path().as_str();
     let object = pointer.strip_suffix("/additionalProperties").unwrap_or(pointer);
-    let fields = schema
-        .pointer(&format!("{object}/properties"))
-        .and_then(Value::as_object);
-    fields.map_or_else(String::new, |fields| {
-        fields.keys().cloned().collect::<Vec<_>>().join(", ")
-    })
+    let fields = schema.pointer(&format!("{object}/properties")).and_then(Value::as_object);
+    fields.map_or_else(String::new, |fields| fields.keys().cloned().collect::<Vec<_>>().join(", "))
 }
 
 fn field(path: &[String], root: &Value) -> String {
@@ -163,11 +151,7 @@ fn kind_of(value: &Value) -> &'static str {
 /// A value as found, quoted, and cut where it is long.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= 60 {
-        text
-    } else {
-        text.chars().take(59).chain(['…']).collect()
-    }
+    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
 }
 
 /// A word of a schema without quotes.

@@ -21,27 +21,15 @@ static SCHEMAS: [Schema; 12] = [
     Schema::new("story-card", include_str!("../../schemas/story-card.json")),
     Schema::new("handoff", include_str!("../../schemas/handoff.json")),
     Schema::new("gate-report", include_str!("../../schemas/gate-report.json")),
-    Schema::new(
-        "sentinel-report",
-        include_str!("../../schemas/sentinel-report.json"),
-    ),
-    Schema::new(
-        "conduit-report",
-        include_str!("../../schemas/conduit-report.json"),
-    ),
+    Schema::new("sentinel-report", include_str!("../../schemas/sentinel-report.json")),
+    Schema::new("conduit-report", include_str!("../../schemas/conduit-report.json")),
     Schema::new("scribe-report", include_str!("../../schemas/scribe-report.json")),
     Schema::new("cycle", include_str!("../../schemas/cycle.json")),
     Schema::new("attempts", include_str!("../../schemas/attempts.json")),
-    Schema::new(
-        "advisory-backlog",
-        include_str!("../../schemas/advisory-backlog.json"),
-    ),
+    Schema::new("advisory-backlog", include_str!("../../schemas/advisory-backlog.json")),
     Schema::new("plan-stories", include_str!("../../schemas/plan-stories.json")),
     Schema::new("plan-days", include_str!("../../schemas/plan-days.json")),
-    Schema::new(
-        "plan-days-legacy",
-        include_str!("../../schemas/plan-days-legacy.json"),
-    ),
+    Schema::new("plan-days-legacy", include_str!("../../schemas/plan-days-legacy.json")),
 ];
 
 /// Fields that the binary fills. A submission need not name them and none of them is asked for.
@@ -49,15 +37,7 @@ const FILLED: [(&str, &[&str]); 6] = [
     ("story-card", &["day", "agent"]),
     (
         "handoff",
-        &[
-            "day",
-            "agent",
-            "commit",
-            "files",
-            "iterations_used",
-            "tdd_red_phase_confirmed",
-            "sandbox",
-        ],
+        &["day", "agent", "commit", "files", "iterations_used", "tdd_red_phase_confirmed", "sandbox"],
     ),
     ("gate-report", &["day", "agent"]),
     ("sentinel-report", &["day", "agent"]),
@@ -122,9 +102,7 @@ pub(crate) fn submission(name: &str) -> Value {
 /// Checks what an agent submitted for the artifact `name`. `day`, `agent` and `commit` are ignored.
 pub(crate) fn validate_submission(name: &str, value: &Value) -> Result<(), Vec<String>> {
     let Some(schema) = find(name).filter(|_| FILLED.iter().any(|(artifact, _)| *artifact == name)) else {
-        return Err(vec![format!(
-            "there is nothing to submit by the name of {name:?}"
-        )]);
+        return Err(vec![format!("there is nothing to submit by the name of {name:?}")]);
     };
     let value = match value {
         Value::Object(fields) => Value::Object(without_tolerated(fields)),
@@ -146,11 +124,7 @@ fn find(name: &str) -> Option<&'static Schema> {
 }
 
 fn lines(problems: Vec<Problem>) -> Result<(), Vec<String>> {
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems.iter().map(Problem::to_string).collect())
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.iter().map(Problem::to_string).collect()) }
 }
 
 /// An embedded schema; its two validators are compiled on first use.
@@ -163,12 +137,7 @@ struct Schema {
 
 impl Schema {
     const fn new(name: &'static str, text: &'static str) -> Self {
-        Self {
-            name,
-            text,
-            whole: Compiled(OnceLock::new()),
-            submission: Compiled(OnceLock::new()),
-        }
+        Self { name, text, whole: Compiled(OnceLock::new()), submission: Compiled(OnceLock::new()) }
     }
 }
 
@@ -185,9 +154,7 @@ impl Compiled {
         match compiled {
             Ok((schema, validator)) => {
                 let errors = validator.iter_errors(value);
-                errors
-                    .flat_map(|error| message::describe(&error, schema, value))
-                    .collect()
+                errors.flat_map(|error| message::describe(&error, schema, value)).collect()
             }
             Err(error) => vec![Problem::of_document(format!("the schema is broken: {error}"))],
         }

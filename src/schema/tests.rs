@@ -35,19 +35,13 @@ fn every_schema_is_named_after_itself_and_compiles() {
     assert_eq!(names().count(), 12);
     for name in names() {
         let schema: Value = serde_json::from_str(get(name).unwrap()).unwrap();
-        assert_eq!(
-            schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
-            "{name}"
-        );
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
         assert_eq!(schema["$id"], name);
         assert_eq!(schema["title"], name);
         assert!(schema["description"].is_string(), "{name}");
         jsonschema::meta::validate(&schema).expect(name);
         let problems = validate(name, &json!("text")).unwrap_err();
-        assert!(
-            problems[0].starts_with("the document: expected a "),
-            "{name}: {problems:?}"
-        );
+        assert!(problems[0].starts_with("the document: expected a "), "{name}: {problems:?}");
     }
     assert_eq!(get("nonsense"), None);
     assert_eq!(
@@ -66,16 +60,8 @@ fn problems_are_named_field_first() {
             Some(json!("MAYBE")),
             "criteria_results[0].result: \"MAYBE\" is not one of PASS, PARTIAL, FAIL",
         ),
-        (
-            "/criteria_results/0/result",
-            Some(json!(long)),
-            &*format!("criteria_results[0].result: {shown}"),
-        ),
-        (
-            "/criteria_results/0/evidence",
-            None,
-            "criteria_results[0].evidence: missing",
-        ),
+        ("/criteria_results/0/result", Some(json!(long)), &*format!("criteria_results[0].result: {shown}")),
+        ("/criteria_results/0/evidence", None, "criteria_results[0].evidence: missing"),
         (
             "/criteria_results/0/evidence",
             Some(json!(" \n")),
@@ -91,47 +77,19 @@ fn problems_are_named_field_first() {
             Some(json!(1)),
             "criteria_results[0].why: unknown field; known are criterion, result, evidence, cites",
         ),
-        (
-            "/criteria_results/0",
-            Some(json!(null)),
-            "criteria_results[0]: expected a mapping, found nothing",
-        ),
-        (
-            "/criteria_results",
-            Some(json!({})),
-            "criteria_results: expected a list, found a mapping",
-        ),
+        ("/criteria_results/0", Some(json!(null)), "criteria_results[0]: expected a mapping, found nothing"),
+        ("/criteria_results", Some(json!({})), "criteria_results: expected a list, found a mapping"),
         (
             "/criteria_results/0/cites",
             Some(json!([{"kind": "guess", "ref": "x"}])),
             "criteria_results[0].cites[0].kind: \"guess\" is not one of test, output, file, ci, command",
         ),
-        (
-            "/gate_decision",
-            Some(json!("ADVISORY")),
-            "gate_decision: \"ADVISORY\" is not one of SHIP, HOLD",
-        ),
-        (
-            "/agent",
-            Some(json!("PRIME")),
-            "agent: must be GATE, not \"PRIME\"",
-        ),
+        ("/gate_decision", Some(json!("ADVISORY")), "gate_decision: \"ADVISORY\" is not one of SHIP, HOLD"),
+        ("/agent", Some(json!("PRIME")), "agent: must be GATE, not \"PRIME\""),
         ("/day", Some(json!(0)), "day: must be at least 1, not 0"),
-        (
-            "/day",
-            Some(json!(1.5)),
-            "day: expected a whole number, found a number",
-        ),
-        (
-            "/day",
-            Some(json!("1")),
-            "day: expected a whole number, found a string",
-        ),
-        (
-            "/blockers",
-            Some(json!([true])),
-            "blockers[0]: expected a string, found a boolean",
-        ),
+        ("/day", Some(json!(1.5)), "day: expected a whole number, found a number"),
+        ("/day", Some(json!("1")), "day: expected a whole number, found a string"),
+        ("/blockers", Some(json!([true])), "blockers[0]: expected a string, found a boolean"),
     ] {
         let problems = validate("gate-report", &with(gate(), pointer, value)).unwrap_err();
         assert_eq!(problems, [expected]);
@@ -163,10 +121,7 @@ fn costs_are_numbers_or_unknown() {
     let cycle = json!({"day": 1, "cycle_cost_usd": 2.8431, "forge_cost_usd": null, "generated_at": "2026-03-13T05:47:11Z"});
     assert_eq!(validate("cycle", &cycle), Ok(()));
     let negative = with(cycle.clone(), "/cycle_cost_usd", Some(json!(-0.5)));
-    assert_eq!(
-        validate("cycle", &negative).unwrap_err(),
-        ["cycle_cost_usd: must be at least 0, not -0.5"]
-    );
+    assert_eq!(validate("cycle", &negative).unwrap_err(), ["cycle_cost_usd: must be at least 0, not -0.5"]);
     let text = with(cycle, "/cycle_cost_usd", Some(json!("free")));
     assert_eq!(
         validate("cycle", &text).unwrap_err(),
@@ -186,47 +141,22 @@ fn a_submission_lacks_what_the_binary_fills() {
         ("story-card", &["theme", "stories"][..], &["theme", "stories"][..]),
         (
             "handoff",
-            &[
-                "approach",
-                "risk",
-                "dependencies",
-                "built",
-                "edge_cases_tested",
-                "known_gaps",
-            ],
+            &["approach", "risk", "dependencies", "built", "edge_cases_tested", "known_gaps"],
             &["approach", "built"],
         ),
         (
             "gate-report",
-            &[
-                "criteria_results",
-                "blockers",
-                "deferred",
-                "gate_decision",
-                "hold_reason",
-            ],
+            &["criteria_results", "blockers", "deferred", "gate_decision", "hold_reason"],
             &["criteria_results"],
         ),
         (
             "sentinel-report",
-            &[
-                "findings",
-                "advisories",
-                "blockers",
-                "sentinel_decision",
-                "hold_reason",
-            ],
+            &["findings", "advisories", "blockers", "sentinel_decision", "hold_reason"],
             &["findings"],
         ),
         (
             "conduit-report",
-            &[
-                "findings",
-                "advisories",
-                "blockers",
-                "conduit_decision",
-                "hold_reason",
-            ],
+            &["findings", "advisories", "blockers", "conduit_decision", "hold_reason"],
             &["findings"],
         ),
         ("scribe-report", &["updates", "summary"], &["summary"]),
@@ -237,10 +167,7 @@ fn a_submission_lacks_what_the_binary_fills() {
         assert_eq!(schema["required"], json!(required), "{name}");
         assert_eq!(schema["type"], "object", "{name}");
         assert!(!schema.to_string().contains("$ref"), "{name} is self-contained");
-        assert!(
-            schema.get("$id").is_none() && schema.get("$schema").is_none(),
-            "{name}"
-        );
+        assert!(schema.get("$id").is_none() && schema.get("$schema").is_none(), "{name}");
     }
     assert_eq!(submission("cycle"), Value::Null);
     assert_eq!(submission("nonsense"), Value::Null);
@@ -273,10 +200,7 @@ fn submissions_are_checked_and_copied_keys_tolerated() {
         ["findings[0].line: must be at least 1, not 0"]
     );
     let card = json!({"theme": "t", "stories": []});
-    assert_eq!(
-        validate_submission("story-card", &card).unwrap_err(),
-        ["stories: must not be empty"]
-    );
+    assert_eq!(validate_submission("story-card", &card).unwrap_err(), ["stories: must not be empty"]);
     assert_eq!(
         validate_submission("attempts", &json!([])).unwrap_err(),
         ["there is nothing to submit by the name of \"attempts\""]

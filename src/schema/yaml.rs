@@ -14,10 +14,7 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// The error is one line, `12:5: what is wrong`, without the file's name; `1:1` where the place is unknown.
 pub(crate) fn parse(text: &str) -> Result<Node, String> {
     if text.len() > MAX_BYTES {
-        return Err(format!(
-            "1:1: the document has {} bytes; at most {MAX_BYTES} are read",
-            text.len()
-        ));
+        return Err(format!("1:1: the document has {} bytes; at most {MAX_BYTES} are read", text.len()));
     }
     let spanned: Spanned<Tree> =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| describe(&error))?;
@@ -62,10 +59,7 @@ impl Node {
             Tree::Text(text) => Value::String(text.clone()),
             Tree::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
             Tree::Map(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|e| (e.key.clone(), e.node.to_json()))
-                    .collect::<Map<_, _>>(),
+                entries.iter().map(|e| (e.key.clone(), e.node.to_json())).collect::<Map<_, _>>(),
             ),
         }
     }
@@ -77,11 +71,9 @@ impl Node {
         for step in path {
             let next = match &here.tree {
                 Tree::Map(entries) => entries.iter().find(|e| e.key == step).map(|e| (e.line, &e.node)),
-                Tree::List(items) => step
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|i| items.get(i))
-                    .map(|node| (node.line, node)),
+                Tree::List(items) => {
+                    step.parse::<usize>().ok().and_then(|i| items.get(i)).map(|node| (node.line, node))
+                }
                 _ => None,
             };
             match next {
@@ -163,10 +155,7 @@ impl serde_saphyr::Localizer for WithoutPlace {
 
 impl From<Spanned<Tree>> for Node {
     fn from(spanned: Spanned<Tree>) -> Self {
-        Self {
-            line: spanned.referenced.line(),
-            tree: spanned.value,
-        }
+        Self { line: spanned.referenced.line(), tree: spanned.value }
     }
 }
 
@@ -202,9 +191,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Tree, E> {
-        Number::from_f64(number)
-            .map(Tree::Number)
-            .ok_or_else(|| E::custom("numbers must be finite"))
+        Number::from_f64(number).map(Tree::Number).ok_or_else(|| E::custom("numbers must be finite"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
@@ -228,17 +215,10 @@ impl<'de> Visitor<'de> for TreeVisitor {
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             // The reader compares keys as YAML values; as text two of them can still be equal.
             if entries.iter().any(|e| e.key == key.value) {
-                return Err(A::Error::custom(format!(
-                    "the key {:?} stands here a second time",
-                    key.value
-                )));
+                return Err(A::Error::custom(format!("the key {:?} stands here a second time", key.value)));
             }
             let node = access.next_value::<Spanned<Tree>>()?.into();
-            entries.push(Entry {
-                key: key.value,
-                line: key.referenced.line(),
-                node,
-            });
+            entries.push(Entry { key: key.value, line: key.referenced.line(), node });
         }
         Ok(Tree::Map(entries))
     }
@@ -254,10 +234,7 @@ mod tests {
     fn every_node_knows_its_line() {
         let text = "\u{feff}a: 1\r\nb:\r\n  - x\r\n  - {c: d,\r\n     e: [1.5, null, true]}\r\n";
         let root = parse(text).unwrap();
-        assert_eq!(
-            root.to_json(),
-            json!({"a": 1, "b": ["x", {"c": "d", "e": [1.5, null, true]}]})
-        );
+        assert_eq!(root.to_json(), json!({"a": 1, "b": ["x", {"c": "d", "e": [1.5, null, true]}]}));
         for (path, line) in [
             (&["a"][..], 1),
             (&["b"], 2),
@@ -296,10 +273,7 @@ mod tests {
     #[test]
     fn aliases_and_merges_stand_where_they_are_used() {
         let root = parse("a: &x {p: 1}\nb: *x\nc:\n  <<: *x\n  q: 2\n").unwrap();
-        assert_eq!(
-            root.to_json(),
-            json!({"a": {"p": 1}, "b": {"p": 1}, "c": {"q": 2, "p": 1}})
-        );
+        assert_eq!(root.to_json(), json!({"a": {"p": 1}, "b": {"p": 1}, "c": {"q": 2, "p": 1}}));
         assert_eq!(root.line_at(["b", "p"]), 2);
         assert_eq!(root.line_at(["c", "p"]), 4);
     }
@@ -310,23 +284,11 @@ mod tests {
                     c: &z [*y,*y,*y,*y,*y,*y,*y,*y,*y]\nd: &w [*z,*z,*z,*z,*z,*z,*z,*z,*z]\n\
                     e: [*w,*w,*w,*w,*w,*w,*w,*w,*w]\n";
         for (text, expected) in [
-            (
-                "a: 1\nb: 2\na: 3\n",
-                "3:1: the key \"a\" stands here a second time",
-            ),
-            (
-                "\"1\": a\n'1': b\n",
-                "2:1: the key \"1\" stands here a second time",
-            ),
-            (
-                "a: 1\n---\nb: 2\n",
-                "3:1: a second document starts here; one is read",
-            ),
+            ("a: 1\nb: 2\na: 3\n", "3:1: the key \"a\" stands here a second time"),
+            ("\"1\": a\n'1': b\n", "2:1: the key \"1\" stands here a second time"),
+            ("a: 1\n---\nb: 2\n", "3:1: a second document starts here; one is read"),
             ("a: [1\n", "1:4: unclosed bracket '['"),
-            (
-                "a:\n\t- b\n",
-                "2:2: tabs disallowed within this context (block indentation)",
-            ),
+            ("a:\n\t- b\n", "2:2: tabs disallowed within this context (block indentation)"),
             ("a: .nan\n", "1:4: .nan is not a number that can be read"),
             ("a: *q\n", "1:4: alias references unknown anchor"),
             ("a: &x [*x]\n", "1:8: an alias refers to itself"),
@@ -342,10 +304,7 @@ mod tests {
     #[test]
     fn size_and_depth_are_bounded() {
         let error = parse(&"# x\n".repeat(MAX_BYTES / 4 + 1)).unwrap_err();
-        assert_eq!(
-            error,
-            "1:1: the document has 1048580 bytes; at most 1048576 are read"
-        );
+        assert_eq!(error, "1:1: the document has 1048580 bytes; at most 1048576 are read");
         for deep in ["[".repeat(5000), "- ".repeat(5000), "a: [{".repeat(2000)] {
             parse(&deep).unwrap_err();
         }

@@ -19,15 +19,8 @@ use crate::exit;
 use crate::secret::Redactor;
 
 /// Exit codes with a meaning of their own, which `PACE_ADVISORY_EXIT_CODE` may not take.
-const TAKEN_CODES: [u8; 7] = [
-    exit::HOLD,
-    exit::CONFIG,
-    exit::PLAN,
-    exit::ABORT,
-    exit::SKIPPED,
-    exit::INTERRUPTED,
-    exit::TERMINATED,
-];
+const TAKEN_CODES: [u8; 7] =
+    [exit::HOLD, exit::CONFIG, exit::PLAN, exit::ABORT, exit::SKIPPED, exit::INTERRUPTED, exit::TERMINATED];
 
 /// See [`Settings::from_env`].
 pub(super) fn settings(
@@ -45,12 +38,7 @@ pub(super) fn settings(
     let children = children(&environment, &inputs, &mut findings);
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
-    let masked = |lines: Vec<String>| {
-        lines
-            .iter()
-            .map(|line| redactor.redact(line).into_owned())
-            .collect()
-    };
+    let masked = |lines: Vec<String>| lines.iter().map(|line| redactor.redact(line).into_owned()).collect();
     if findings.problems.is_empty() {
         settings.warnings = masked(findings.warnings);
         Ok(settings)
@@ -82,10 +70,7 @@ fn layered(
         }
         !unexpanded
     });
-    Inputs::new(
-        values.into_iter().map(|(name, value)| (name.to_owned(), value)),
-        places,
-    )
+    Inputs::new(values.into_iter().map(|(name, value)| (name.to_owned(), value)), places)
 }
 
 fn warn_of_features_to_come(inputs: &Inputs, findings: &mut Findings) {
@@ -101,16 +86,11 @@ fn is_reference(text: &str) -> bool {
     let Some(name) = text.strip_prefix('$') else {
         return false;
     };
-    let name = name
-        .strip_prefix('{')
-        .and_then(|name| name.strip_suffix('}'))
-        .unwrap_or(name);
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
     name.starts_with('{')
         || !name.is_empty()
             && !name.starts_with(|first: char| first.is_ascii_digit())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Findings) -> Settings {
@@ -150,18 +130,10 @@ fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Fin
             coverage: findings.keep(inputs.pace_coverage_rule().flag()).unwrap_or(true),
         },
         money: money(inputs, root, findings),
-        sandbox: findings
-            .keep(sandbox(&inputs.pace_sandbox()))
-            .unwrap_or(SandboxMode::Enforce),
-        network: findings
-            .keep(network(&inputs.pace_network()))
-            .unwrap_or(Network::Setup),
+        sandbox: findings.keep(sandbox(&inputs.pace_sandbox())).unwrap_or(SandboxMode::Enforce),
+        network: findings.keep(network(&inputs.pace_network())).unwrap_or(Network::Setup),
         journal: findings
-            .keep(
-                inputs
-                    .pace_journal()
-                    .choice(&[("auto", JournalMode::Auto), ("local", JournalMode::Local)]),
-            )
+            .keep(inputs.pace_journal().choice(&[("auto", JournalMode::Auto), ("local", JournalMode::Local)]))
             .unwrap_or(JournalMode::Auto),
         stage: findings
             .keep(inputs.pace_stage().choice(&[
@@ -170,9 +142,7 @@ fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Fin
                 ("publish", Stage::Publish),
             ]))
             .unwrap_or(Stage::All),
-        push_advisories: findings
-            .keep(inputs.pace_push_advisories().flag())
-            .unwrap_or(false),
+        push_advisories: findings.keep(inputs.pace_push_advisories().flag()).unwrap_or(false),
         ca_files: [inputs.pace_ca_file(), inputs.ci_server_tls_ca_file()]
             .iter()
             .filter_map(|given| given.path(root))
@@ -181,9 +151,7 @@ fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Fin
             .keep(advisory_exit_code(&inputs.pace_advisory_exit_code()))
             .unwrap_or(exit::ADVISORY),
         templates_dir: inputs.pace_templates_dir().path(root),
-        log: findings
-            .keep(log(&inputs.pace_log()))
-            .unwrap_or_else(|| "info".to_owned()),
+        log: findings.keep(log(&inputs.pace_log())).unwrap_or_else(|| "info".to_owned()),
         ci,
         warnings: Vec::new(),
         child_env: children.env,
@@ -206,11 +174,7 @@ fn day(given: &Given<'_>) -> Read<DayChoice> {
 /// Where FORGE may write; pace's own records are nobody's source.
 fn folders(given: &Given<'_>) -> Read<Vec<String>> {
     let folders = given.all_inside()?;
-    if folders
-        .iter()
-        .flatten()
-        .any(|folder| folder == ".pace" || folder.starts_with(".pace/"))
-    {
+    if folders.iter().flatten().any(|folder| folder == ".pace" || folder.starts_with(".pace/")) {
         return Err(given.problem("which holds .pace, pace's own records", "remove it from the list"));
     }
     Ok(folders)
@@ -227,21 +191,11 @@ fn command(given: &Given<'_>) -> CommandChoice {
 fn limits(inputs: &Inputs, findings: &mut Findings) -> Limits {
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     Limits {
-        max_retries: findings
-            .keep(inputs.pace_max_retries().count(0..=20))
-            .unwrap_or(2),
-        max_iterations: findings
-            .keep(inputs.pace_max_iterations().count(1..=1000))
-            .unwrap_or(35),
-        ci: findings
-            .keep(inputs.pace_ci_timeout().duration())
-            .unwrap_or(minutes(15)),
-        command: findings
-            .keep(inputs.pace_command_timeout().duration())
-            .unwrap_or(minutes(5)),
-        test: findings
-            .keep(inputs.pace_test_timeout().duration())
-            .unwrap_or(minutes(30)),
+        max_retries: findings.keep(inputs.pace_max_retries().count(0..=20)).unwrap_or(2),
+        max_iterations: findings.keep(inputs.pace_max_iterations().count(1..=1000)).unwrap_or(35),
+        ci: findings.keep(inputs.pace_ci_timeout().duration()).unwrap_or(minutes(15)),
+        command: findings.keep(inputs.pace_command_timeout().duration()).unwrap_or(minutes(5)),
+        test: findings.keep(inputs.pace_test_timeout().duration()).unwrap_or(minutes(30)),
         run: findings.keep(inputs.pace_run_timeout().unless(&["0"]).duration()),
     }
 }
@@ -254,9 +208,7 @@ fn money(inputs: &Inputs, root: &Path, findings: &mut Findings) -> Money {
         max_run_usd: cap.unwrap_or(10.0),
         cap_explicit: inputs.pace_max_run_cost_usd().text.is_some(),
         daily_budget_usd: findings.keep(inputs.pace_daily_budget().unless(&[]).dollars()),
-        timezone: findings
-            .keep(inputs.pace_timezone().timezone())
-            .unwrap_or(jiff::tz::TimeZone::UTC),
+        timezone: findings.keep(inputs.pace_timezone().timezone()).unwrap_or(jiff::tz::TimeZone::UTC),
         max_story_ac: findings.keep(story_ac.unless(&["0"]).count(1..=100)),
         max_story_usd: findings.keep(story_usd.unless(&["0", "0.0", "0.00"]).dollars()),
         prices: inputs.pace_prices().path(root),
@@ -274,14 +226,8 @@ fn sandbox(given: &Given<'_>) -> Read<SandboxMode> {
 fn network(given: &Given<'_>) -> Read<Network> {
     let Some(text) = given.text else { return Ok(None) };
     if !text.contains(':') {
-        let words = [
-            ("deny", Network::Deny),
-            ("setup", Network::Setup),
-            ("allow", Network::Allow),
-        ];
-        let found = words
-            .into_iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(text));
+        let words = [("deny", Network::Deny), ("setup", Network::Setup), ("allow", Network::Allow)];
+        let found = words.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
         return found
             .map(|(_, network)| Some(network))
             .ok_or_else(|| given.problem("not a known word", "use deny, setup, allow, or host:port,…"));
@@ -290,10 +236,8 @@ fn network(given: &Given<'_>) -> Read<Network> {
     if hosts.iter().all(|host| is_host_and_port(host)) {
         Ok(Some(Network::Hosts(hosts)))
     } else {
-        Err(given.problem(
-            "not a list of hosts with ports",
-            "use host:port,… without http://, e.g. postgres:5432",
-        ))
+        Err(given
+            .problem("not a list of hosts with ports", "use host:port,… without http://, e.g. postgres:5432"))
     }
 }
 
@@ -308,10 +252,10 @@ fn is_host_and_port(text: &str) -> bool {
 fn advisory_exit_code(given: &Given<'_>) -> Read<u8> {
     let Some(text) = given.text else { return Ok(None) };
     match text.parse::<u8>() {
-        Ok(code) if TAKEN_CODES.contains(&code) => Err(given.problem(
-            "an exit code with another meaning",
-            "use 0, 10, or one that pace does not use",
-        )),
+        Ok(code) if TAKEN_CODES.contains(&code) => {
+            Err(given
+                .problem("an exit code with another meaning", "use 0, 10, or one that pace does not use"))
+        }
         Ok(code) => Ok(Some(code)),
         Err(_) => Err(given.problem("not an exit code", "use 0 to 255")),
     }
@@ -319,10 +263,9 @@ fn advisory_exit_code(given: &Given<'_>) -> Read<u8> {
 
 fn log(given: &Given<'_>) -> Read<String> {
     match given.text {
-        Some(text) if EnvFilter::builder().parse(text).is_err() => Err(given.problem(
-            "not a log filter",
-            "use error, warn, info, debug, trace, or e.g. pace=debug",
-        )),
+        Some(text) if EnvFilter::builder().parse(text).is_err() => {
+            Err(given.problem("not a log filter", "use error, warn, info, debug, trace, or e.g. pace=debug"))
+        }
         _ => Ok(given.text()),
     }
 }

@@ -106,34 +106,17 @@ pub(super) struct Children {
 pub(super) fn children(environment: &Environment, inputs: &Inputs, findings: &mut Findings) -> Children {
     let credentials = credentials(environment);
     let mut env = inherited(environment, &credentials, findings);
-    for (name, value) in listed(
-        &inputs.pace_child_env(),
-        environment,
-        &credentials,
-        false,
-        findings,
-    ) {
+    for (name, value) in listed(&inputs.pace_child_env(), environment, &credentials, false, findings) {
         env.insert(name, value);
     }
-    let setup_env: Vec<(String, Secret)> = listed(
-        &inputs.pace_setup_env(),
-        environment,
-        &credentials,
-        true,
-        findings,
-    )
-    .into_iter()
-    .map(|(name, value)| (name, Secret::new(value)))
-    .collect();
+    let setup_env: Vec<(String, Secret)> =
+        listed(&inputs.pace_setup_env(), environment, &credentials, true, findings)
+            .into_iter()
+            .map(|(name, value)| (name, Secret::new(value)))
+            .collect();
     let secrets = credentials.values().map(|value| Secret::new(*value));
-    let secrets = secrets
-        .chain(setup_env.iter().map(|(_, secret)| secret.clone()))
-        .collect();
-    Children {
-        env: env.into_iter().collect(),
-        setup_env,
-        secrets,
-    }
+    let secrets = secrets.chain(setup_env.iter().map(|(_, secret)| secret.clone())).collect();
+    Children { env: env.into_iter().collect(), setup_env, secrets }
 }
 
 /// pace's own credentials and the runner's, by variable.
@@ -159,9 +142,7 @@ fn inherited(
             continue;
         };
         if let Some(credential) = held(value, credentials) {
-            findings.warning(format!(
-                "{name} holds the value of {credential} and is not handed to commands"
-            ));
+            findings.warning(format!("{name} holds the value of {credential} and is not handed to commands"));
             continue;
         }
         env.insert((*name).to_owned(), value.clone());
@@ -183,9 +164,8 @@ fn listed(
         if let Some(why) = refusal(&name, for_setup) {
             findings.problem(format!("{label} names {name}, {why}; remove it from the list"));
         } else if environment.unreadable.contains(&name) {
-            findings.problem(format!(
-                "{label} names {name}, which is not UTF-8 text; set it again or remove it"
-            ));
+            findings
+                .problem(format!("{label} names {name}, which is not UTF-8 text; set it again or remove it"));
         } else if let Some(value) = environment.all.get(&name) {
             match held(value, credentials) {
                 // A job token may install from the job's own registry, unless pace itself works with it.
@@ -210,9 +190,7 @@ fn refusal(name: &str, for_setup: bool) -> Option<&'static str> {
     if credential && !(for_setup && name == "CI_JOB_TOKEN") {
         return Some("which is one of pace's own credentials");
     }
-    RUNNERS_OWN
-        .contains(&name)
-        .then_some("which commands the CI's runner")
+    RUNNERS_OWN.contains(&name).then_some("which commands the CI's runner")
 }
 
 /// The credential that `value` holds, if any.

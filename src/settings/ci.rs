@@ -5,23 +5,14 @@ use super::{CiContext, Findings, Git, LogStyle, Platform, PlatformKind, Push};
 use crate::repo::{BranchRules, CiRef, Identity};
 use crate::secret::Secret;
 
-const PLATFORMS: [(&str, PlatformKind); 3] = [
-    ("github", PlatformKind::GitHub),
-    ("gitlab", PlatformKind::GitLab),
-    ("local", PlatformKind::Local),
-];
+const PLATFORMS: [(&str, PlatformKind); 3] =
+    [("github", PlatformKind::GitHub), ("gitlab", PlatformKind::GitLab), ("local", PlatformKind::Local)];
 
-const PUSHES: [(&str, Push); 3] = [
-    ("auto", Push::Auto),
-    ("true", Push::Always),
-    ("false", Push::Never),
-];
+const PUSHES: [(&str, Push); 3] = [("auto", Push::Auto), ("true", Push::Always), ("false", Push::Never)];
 
 /// The account in whose name GitHub Actions commits; the number is GitHub's own for it.
-const GITHUB_BOT: (&str, &str) = (
-    "github-actions[bot]",
-    "41898282+github-actions[bot]@users.noreply.github.com",
-);
+const GITHUB_BOT: (&str, &str) =
+    ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com");
 
 /// The CI around this run.
 pub(super) fn context(inputs: &Inputs) -> CiContext {
@@ -37,12 +28,7 @@ pub(super) fn context(inputs: &Inputs) -> CiContext {
             (false, true) => LogStyle::GitLab,
             (false, false) => LogStyle::Plain,
         },
-        run_id: if gitlab {
-            inputs.ci_pipeline_id()
-        } else {
-            inputs.github_run_id()
-        }
-        .text(),
+        run_id: if gitlab { inputs.ci_pipeline_id() } else { inputs.github_run_id() }.text(),
     }
 }
 
@@ -55,17 +41,10 @@ pub(super) fn platform(inputs: &Inputs, ci: &CiContext, findings: &mut Findings)
     };
     let kind = findings.keep(kind(&inputs.pace_platform(), &["bitbucket", "jenkins", "jira"]));
     let kind = kind.unwrap_or(detected);
-    let tracker = findings.keep(self::kind(
-        &inputs.pace_tracker(),
-        &["bitbucket", "jenkins", "jira"],
-    ));
+    let tracker = findings.keep(self::kind(&inputs.pace_tracker(), &["bitbucket", "jenkins", "jira"]));
     let tracker = tracker.unwrap_or(kind);
     warn_of_unbuilt(kind, tracker, findings);
-    let forge = if kind == PlatformKind::Local {
-        tracker
-    } else {
-        kind
-    };
+    let forge = if kind == PlatformKind::Local { tracker } else { kind };
     match forge {
         PlatformKind::GitHub => github(inputs, kind, tracker, findings),
         PlatformKind::GitLab => gitlab(inputs, kind, tracker, findings),
@@ -85,35 +64,21 @@ pub(super) fn platform(inputs: &Inputs, ci: &CiContext, findings: &mut Findings)
 fn warn_of_unbuilt(kind: PlatformKind, tracker: PlatformKind, findings: &mut Findings) {
     for (what, kind) in [("reviews", kind), ("issues", tracker)] {
         let (name, file) = match kind {
-            PlatformKind::GitHub => (
-                "GitHub",
-                if what == "reviews" {
-                    "review-pr.md"
-                } else {
-                    "escalation-issue.md"
-                },
-            ),
-            PlatformKind::GitLab => (
-                "GitLab",
-                if what == "reviews" {
-                    "review-pr.md"
-                } else {
-                    "escalation-issue.md"
-                },
-            ),
+            PlatformKind::GitHub => {
+                ("GitHub", if what == "reviews" { "review-pr.md" } else { "escalation-issue.md" })
+            }
+            PlatformKind::GitLab => {
+                ("GitLab", if what == "reviews" { "review-pr.md" } else { "escalation-issue.md" })
+            }
             PlatformKind::Local => continue,
         };
-        findings.warning(format!(
-            "publishing to {name} is not built yet: {what} are written as files ({file})"
-        ));
+        findings
+            .warning(format!("publishing to {name} is not built yet: {what} are written as files ({file})"));
     }
 }
 
 fn kind(given: &Given<'_>, reserved: &[&str]) -> Read<PlatformKind> {
-    if reserved
-        .iter()
-        .any(|name| given.text.is_some_and(|text| text.eq_ignore_ascii_case(name)))
-    {
+    if reserved.iter().any(|name| given.text.is_some_and(|text| text.eq_ignore_ascii_case(name))) {
         return Err(given.problem(
             "which is reserved and not built yet",
             "use local until then, which writes reviews and issues as files",
@@ -127,9 +92,7 @@ fn github(inputs: &Inputs, kind: PlatformKind, tracker: PlatformKind, findings: 
     let project = repository.text.and_then(|text| {
         let fits = text.split('/').count() == 2
             && text.split('/').all(|part| !part.is_empty())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
         if !fits {
             findings.problem(repository.problem("not a repository's name", "use owner/name"));
         }
@@ -139,16 +102,8 @@ fn github(inputs: &Inputs, kind: PlatformKind, tracker: PlatformKind, findings: 
         kind,
         tracker,
         project,
-        api_url: Some(address(
-            &inputs.github_api_url(),
-            "https://api.github.com",
-            findings,
-        )),
-        server_url: Some(address(
-            &inputs.github_server_url(),
-            "https://github.com",
-            findings,
-        )),
+        api_url: Some(address(&inputs.github_api_url(), "https://api.github.com", findings)),
+        server_url: Some(address(&inputs.github_server_url(), "https://github.com", findings)),
         token: findings.keep(inputs.github_token().secret()),
         token_is_job_token: false,
     }
@@ -156,22 +111,13 @@ fn github(inputs: &Inputs, kind: PlatformKind, tracker: PlatformKind, findings: 
 
 fn gitlab(inputs: &Inputs, kind: PlatformKind, tracker: PlatformKind, findings: &mut Findings) -> Platform {
     let own = inputs.gitlab_url();
-    let server = if own.text.is_some() {
-        own
-    } else {
-        inputs.ci_server_url()
-    };
+    let server = if own.text.is_some() { own } else { inputs.ci_server_url() };
     let server_url = address(&server, "https://gitlab.com", findings);
     let of_server = format!("{server_url}/api/v4");
-    let api_url = if own.text.is_some() {
-        of_server
-    } else {
-        address(&inputs.ci_api_v4_url(), &of_server, findings)
-    };
+    let api_url =
+        if own.text.is_some() { of_server } else { address(&inputs.ci_api_v4_url(), &of_server, findings) };
     let job_token = findings.keep(inputs.ci_job_token().secret());
-    let token = findings
-        .keep(inputs.gitlab_token().secret())
-        .or_else(|| job_token.clone());
+    let token = findings.keep(inputs.gitlab_token().secret()).or_else(|| job_token.clone());
     let project = findings.keep(inputs.gitlab_project().word());
     Platform {
         kind,
@@ -191,10 +137,9 @@ fn is_same(one: Option<&Secret>, other: Option<&Secret>) -> bool {
 }
 
 fn address(given: &Given<'_>, default: &str, findings: &mut Findings) -> String {
-    findings.keep(given.address()).map_or_else(
-        || default.to_owned(),
-        |url| url.as_str().trim_end_matches('/').to_owned(),
-    )
+    findings
+        .keep(given.address())
+        .map_or_else(|| default.to_owned(), |url| url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Branch rules, push and commit identity.
@@ -236,16 +181,11 @@ fn github_ref(inputs: &Inputs) -> Option<CiRef> {
     let full = inputs.github_ref().text.unwrap_or_default();
     let name = inputs.github_ref_name().text;
     if inputs.github_ref_type().text == Some("tag") || full.starts_with("refs/tags/") {
-        return Some(CiRef::Tag(
-            name.unwrap_or_else(|| full.trim_start_matches("refs/tags/"))
-                .to_owned(),
-        ));
+        return Some(CiRef::Tag(name.unwrap_or_else(|| full.trim_start_matches("refs/tags/")).to_owned()));
     }
     let head = inputs.github_head_ref().text;
     if inputs.github_event_name().text == Some("pull_request_target") {
-        return Some(CiRef::Fork(
-            head.or(name).unwrap_or("pull_request_target").to_owned(),
-        ));
+        return Some(CiRef::Fork(head.or(name).unwrap_or("pull_request_target").to_owned()));
     }
     if let Some(head) = head {
         return Some(CiRef::Branch(head.to_owned()));
@@ -253,9 +193,7 @@ fn github_ref(inputs: &Inputs) -> Option<CiRef> {
     if full.starts_with("refs/pull/") {
         return Some(CiRef::Fork(full.to_owned()));
     }
-    full.strip_prefix("refs/heads/")
-        .or(name)
-        .map(|branch| CiRef::Branch(branch.to_owned()))
+    full.strip_prefix("refs/heads/").or(name).map(|branch| CiRef::Branch(branch.to_owned()))
 }
 
 fn gitlab_ref(inputs: &Inputs) -> Option<CiRef> {
@@ -269,20 +207,12 @@ fn gitlab_ref(inputs: &Inputs) -> Option<CiRef> {
     {
         return Some(CiRef::Fork(format!("{from}:{}", source.unwrap_or("?"))));
     }
-    source
-        .or(inputs.ci_commit_branch().text)
-        .map(|branch| CiRef::Branch(branch.to_owned()))
+    source.or(inputs.ci_commit_branch().text).map(|branch| CiRef::Branch(branch.to_owned()))
 }
 
 fn identity(inputs: &Inputs, platform: &Platform, findings: &mut Findings) -> Identity {
-    let host = platform
-        .server_url
-        .as_deref()
-        .and_then(|url| url::Url::parse(url).ok());
-    let host = host
-        .as_ref()
-        .and_then(|url| url.host_str())
-        .unwrap_or("localhost");
+    let host = platform.server_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let host = host.as_ref().and_then(|url| url.host_str()).unwrap_or("localhost");
     let (name, email) = match platform.kind {
         PlatformKind::GitHub if host == "github.com" => (GITHUB_BOT.0, GITHUB_BOT.1.to_owned()),
         PlatformKind::GitHub | PlatformKind::GitLab | PlatformKind::Local => ("pace", format!("pace@{host}")),
@@ -291,9 +221,7 @@ fn identity(inputs: &Inputs, platform: &Platform, findings: &mut Findings) -> Id
         name: findings
             .keep(part_of_identity(&inputs.pace_git_name(), false))
             .unwrap_or_else(|| name.to_owned()),
-        email: findings
-            .keep(part_of_identity(&inputs.pace_git_email(), true))
-            .unwrap_or(email),
+        email: findings.keep(part_of_identity(&inputs.pace_git_email(), true)).unwrap_or(email),
     }
 }
 

@@ -24,11 +24,7 @@ impl Environment {
         pairs: impl IntoIterator<Item = (OsString, OsString)>,
         findings: &mut Findings,
     ) -> Self {
-        let mut environment = Self {
-            own: BTreeMap::new(),
-            all: BTreeMap::new(),
-            unreadable: Vec::new(),
-        };
+        let mut environment = Self { own: BTreeMap::new(), all: BTreeMap::new(), unreadable: Vec::new() };
         for (name, value) in pairs {
             // A name that is not UTF-8 is nobody's.
             let Ok(name) = name.into_string() else { continue };
@@ -48,12 +44,8 @@ impl Environment {
 
     fn take_own(&mut self, findings: &mut Findings) {
         for variable in VARIABLES {
-            let value = |name: &str| {
-                self.all
-                    .get(name)
-                    .map(|value| value.trim())
-                    .filter(|value| !value.is_empty())
-            };
+            let value =
+                |name: &str| self.all.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
             let (by_name, by_alias) = (value(variable.name), variable.alias.and_then(value));
             if let (Some(one), Some(other), Some(alias)) = (by_name, by_alias, variable.alias)
                 && one != other
@@ -84,8 +76,7 @@ impl Environment {
 }
 
 fn is_ours_by_prefix(name: &str) -> bool {
-    name.get(..5)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("PACE_"))
+    name.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case("PACE_"))
 }
 
 /// The known name or alias that is closest to `name`, if one is close.

@@ -35,18 +35,11 @@ impl Inputs {
         pairs: impl Iterator<Item = (String, String)>,
         places: BTreeMap<&'static str, String>,
     ) -> Result<Self, envy::Error> {
-        Ok(Self {
-            raw: envy::from_iter(pairs)?,
-            places,
-        })
+        Ok(Self { raw: envy::from_iter(pairs)?, places })
     }
 
     pub(super) fn given<'a>(&'a self, name: &'static str, text: Option<&'a str>) -> Given<'a> {
-        Given {
-            name,
-            text,
-            place: self.places.get(name).map(String::as_str),
-        }
+        Given { name, text, place: self.places.get(name).map(String::as_str) }
     }
 }
 
@@ -66,17 +59,11 @@ impl<'a> Given<'a> {
 
     /// A problem with this value: `is` says what is wrong, `mend` what to do.
     pub(super) fn problem(&self, is: &str, mend: &str) -> String {
-        format!(
-            "{} is {}, {is}; {mend}",
-            self.label(),
-            quoted(self.text.unwrap_or_default())
-        )
+        format!("{} is {}, {is}; {mend}", self.label(), quoted(self.text.unwrap_or_default()))
     }
 
     fn parsed<T>(&self, read: impl FnOnce(&'a str) -> Option<T>, is: &str, mend: &str) -> Read<T> {
-        self.text
-            .map(|text| read(text).ok_or_else(|| self.problem(is, mend)))
-            .transpose()
+        self.text.map(|text| read(text).ok_or_else(|| self.problem(is, mend))).transpose()
     }
 
     pub(super) fn text(&self) -> Option<String> {
@@ -138,9 +125,7 @@ impl<'a> Given<'a> {
                 Ok(seconds) => Duration::from_secs(seconds),
                 Err(_) => Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()?,
             };
-            (Duration::from_secs(1)..=LONGEST)
-                .contains(&duration)
-                .then_some(duration)
+            (Duration::from_secs(1)..=LONGEST).contains(&duration).then_some(duration)
         };
         self.parsed(
             read,
@@ -161,12 +146,7 @@ impl<'a> Given<'a> {
     pub(super) fn choice<T: Copy>(&self, words: &[(&str, T)]) -> Read<T> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         self.parsed(
-            |text| {
-                words
-                    .iter()
-                    .find(|(word, _)| word.eq_ignore_ascii_case(text))
-                    .map(|(_, choice)| *choice)
-            },
+            |text| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice),
             "not a known word",
             &format!("use {}", names.join(", ")),
         )
@@ -188,10 +168,7 @@ impl<'a> Given<'a> {
             }
         }
         if folders.is_empty() {
-            return Err(self.problem(
-                "an empty list",
-                "name folders, or remove it for the whole repository",
-            ));
+            return Err(self.problem("an empty list", "name folders, or remove it for the whole repository"));
         }
         Ok(Some(folders))
     }
@@ -200,10 +177,7 @@ impl<'a> Given<'a> {
         let refuse =
             |is: &str, mend: &str| Err(format!("{} names {}, {is}; {mend}", self.label(), quoted(path)));
         if path.starts_with(['/', '~']) || path.as_bytes().get(1) == Some(&b':') {
-            return refuse(
-                "which is not inside the repository",
-                "use a path relative to its root",
-            );
+            return refuse("which is not inside the repository", "use a path relative to its root");
         }
         if path.contains('\\') {
             return refuse("which has a backslash", "use / between folders");
@@ -211,21 +185,14 @@ impl<'a> Given<'a> {
         if path.contains(['*', '?', '[', '{']) || path.chars().any(char::is_control) {
             return refuse("which is a pattern", "name the folder itself");
         }
-        let parts: Vec<&str> = path
-            .split('/')
-            .filter(|part| !matches!(*part, "" | "."))
-            .collect();
+        let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if parts.contains(&"..") {
             return refuse("which leaves the repository", "use a path without ..");
         }
         if parts.iter().any(|part| part.eq_ignore_ascii_case(".git")) {
             return refuse("which is git's own", "name a folder of the work tree");
         }
-        Ok(if parts.is_empty() {
-            ".".to_owned()
-        } else {
-            parts.join("/")
-        })
+        Ok(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
     }
 
     /// A path anywhere on this machine; relative ones start at `base`.
@@ -239,10 +206,7 @@ impl<'a> Given<'a> {
         let Some(text) = self.text else { return Ok(None) };
         let Ok(url) = Url::parse(text) else {
             return Err(if text.contains('@') {
-                format!(
-                    "{} is not a URL; use https://host/path without user and password",
-                    self.label()
-                )
+                format!("{} is not a URL; use https://host/path without user and password", self.label())
             } else {
                 self.problem("not a URL", "use https://host/path")
             });
@@ -278,14 +242,8 @@ impl<'a> Given<'a> {
     pub(super) fn names(&self) -> Read<Vec<String>> {
         let Some(text) = self.text else { return Ok(None) };
         let mut names = Vec::new();
-        for name in text
-            .split([',', ' ', '\n', '\t'])
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
-            let fits = name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        for name in text.split([',', ' ', '\n', '\t']).map(str::trim).filter(|name| !name.is_empty()) {
+            let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
                 && !name.starts_with(|first: char| first.is_ascii_digit());
             if !fits {
                 // It may be `NAME=value`, and the value a secret.
@@ -323,10 +281,7 @@ impl<'a> Given<'a> {
     /// The value, unset where it says `none` or one of `nothing`.
     pub(super) fn unless(self, nothing: &[&str]) -> Self {
         let unset = self.is_none() || self.text.is_some_and(|text| nothing.contains(&text));
-        Self {
-            text: self.text.filter(|_| !unset),
-            ..self
-        }
+        Self { text: self.text.filter(|_| !unset), ..self }
     }
 }
 
@@ -341,9 +296,7 @@ pub(super) fn flag(text: &str) -> Option<bool> {
 
 /// The parts of a comma list, trimmed, without empty ones.
 pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', '\n'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
+    text.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// A value in quotes, on one line, shortened.

@@ -59,34 +59,13 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// Sections and keys that a file in the repository may not hold, and the mend.
 const REFUSED: &[(&str, &str)] = &[
     ("llm.base_url", "set PACE_LLM_BASE_URL in the CI instead"),
-    (
-        "llm.api_key",
-        "set ANTHROPIC_API_KEY, OPENAI_API_KEY or LLM_API_KEY in the CI instead",
-    ),
-    (
-        "credentials",
-        "set GITHUB_TOKEN, GITLAB_TOKEN, ANTHROPIC_API_KEY or the like in the CI instead",
-    ),
-    (
-        "platform.token",
-        "set GITHUB_TOKEN or GITLAB_TOKEN in the CI instead",
-    ),
-    (
-        "platform.url",
-        "set GITHUB_API_URL or GITLAB_URL in the CI instead",
-    ),
-    (
-        "notifications",
-        "pace sends no notifications, let the CI do it by exit code; remove it",
-    ),
-    (
-        "alerts",
-        "pace sends no notifications, let the CI do it by exit code; remove it",
-    ),
-    (
-        "webhooks",
-        "pace calls no webhooks, let the CI do it by exit code; remove it",
-    ),
+    ("llm.api_key", "set ANTHROPIC_API_KEY, OPENAI_API_KEY or LLM_API_KEY in the CI instead"),
+    ("credentials", "set GITHUB_TOKEN, GITLAB_TOKEN, ANTHROPIC_API_KEY or the like in the CI instead"),
+    ("platform.token", "set GITHUB_TOKEN or GITLAB_TOKEN in the CI instead"),
+    ("platform.url", "set GITHUB_API_URL or GITLAB_URL in the CI instead"),
+    ("notifications", "pace sends no notifications, let the CI do it by exit code; remove it"),
+    ("alerts", "pace sends no notifications, let the CI do it by exit code; remove it"),
+    ("webhooks", "pace calls no webhooks, let the CI do it by exit code; remove it"),
     ("plugins", "pace loads no plugins; remove it"),
 ];
 
@@ -100,9 +79,7 @@ pub(super) struct Legacy {
 
 /// Reads the file of the repository at `root`, if there is one.
 pub(super) fn read(root: &Path, findings: &mut Findings) -> Legacy {
-    let mut present = PLACES
-        .into_iter()
-        .filter(|place| root.join(place).symlink_metadata().is_ok());
+    let mut present = PLACES.into_iter().filter(|place| root.join(place).symlink_metadata().is_ok());
     let Some(file) = present.next() else {
         return Legacy::default();
     };
@@ -126,9 +103,7 @@ fn contents(path: &Path) -> Result<String, String> {
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
         return Err("is larger than 1 MiB; it should hold settings only".to_owned());
     }
@@ -136,26 +111,17 @@ fn contents(path: &Path) -> Result<String, String> {
 }
 
 fn parse(file: &'static str, text: &str, findings: &mut Findings) -> Legacy {
-    let mut reader = Reader {
-        file,
-        legacy: Legacy::default(),
-        findings,
-    };
+    let mut reader = Reader { file, legacy: Legacy::default(), findings };
     if text.trim().is_empty() {
         return reader.legacy;
     }
     match serde_saphyr::from_str::<Node>(text) {
         Ok(root) => reader.root(&root),
         Err(error) => {
-            let line = error
-                .location()
-                .map(|at| format!(":{}", at.line()))
-                .unwrap_or_default();
+            let line = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
             let what = UserMessageFormatter.format_message(error.without_snippet());
             let what = what.lines().next().unwrap_or_default();
-            reader
-                .findings
-                .problem(format!("{file}{line}: {what}; mend the YAML there or just above"));
+            reader.findings.problem(format!("{file}{line}: {what}; mend the YAML there or just above"));
         }
     }
     reader.legacy
@@ -177,11 +143,8 @@ impl Reader<'_> {
                 }
             }
             other => {
-                let problem = format!(
-                    "{} is {}, not a map; use sections such as llm:",
-                    self.file,
-                    other.shape()
-                );
+                let problem =
+                    format!("{} is {}, not a map; use sections such as llm:", self.file, other.shape());
                 self.findings.problem(problem);
             }
         }
@@ -215,8 +178,7 @@ impl Reader<'_> {
         }
         let place = self.at(node, key);
         if let Some((_, mend)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
-            self.findings
-                .problem(format!("{place} is not taken from a file; {mend}"));
+            self.findings.problem(format!("{place} is not taken from a file; {mend}"));
         } else if is_credential(key) {
             self.findings.problem(format!(
                 "{place} looks like a credential, which is not taken from a file; set it as a variable in the CI instead"
@@ -225,9 +187,7 @@ impl Reader<'_> {
             match text(node, key == "source.dirs") {
                 Ok(Some(value)) => self.take(variable, value, place),
                 Ok(None) => {}
-                Err(shape) => self
-                    .findings
-                    .problem(format!("{place} is {shape}; {}", wanted(key))),
+                Err(shape) => self.findings.problem(format!("{place} is {shape}; {}", wanted(key))),
             }
         } else if !WITHOUT_EFFECT.contains(&key) {
             self.findings.warning(match nearest(key) {
@@ -241,9 +201,8 @@ impl Reader<'_> {
         match self.legacy.values.get(variable) {
             Some(known) if *known != value => {
                 let first = &self.legacy.places[variable];
-                self.findings.problem(format!(
-                    "{place} and {first} mean the same and differ; keep one of them"
-                ));
+                self.findings
+                    .problem(format!("{place} and {first} mean the same and differ; keep one of them"));
             }
             Some(_) => {}
             None => {
@@ -294,27 +253,14 @@ fn folder(tree: &Tree) -> Option<&str> {
 }
 
 fn wanted(key: &str) -> &'static str {
-    if key == "source.dirs" {
-        "list folders, each as text or as {path: src/}"
-    } else {
-        "use a single value"
-    }
+    if key == "source.dirs" { "list folders, each as text or as {path: src/}" } else { "use a single value" }
 }
 
 fn is_credential(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
-    [
-        "token",
-        "api_key",
-        "apikey",
-        "password",
-        "secret",
-        "credentials",
-        "webhook",
-        "webhook_url",
-    ]
-    .iter()
-    .any(|word| last == *word || last.ends_with(&format!("_{word}")))
+    ["token", "api_key", "apikey", "password", "secret", "credentials", "webhook", "webhook_url"]
+        .iter()
+        .any(|word| last == *word || last.ends_with(&format!("_{word}")))
 }
 
 fn nearest(key: &str) -> Option<&'static str> {
@@ -415,10 +361,7 @@ mod tests {
     #[test]
     fn every_key_is_a_variable_that_is_no_secret() {
         for (key, name) in KEYS {
-            assert!(
-                variables::find(name).is_some_and(|variable| !variable.is_secret()),
-                "{key}"
-            );
+            assert!(variables::find(name).is_some_and(|variable| !variable.is_secret()), "{key}");
         }
     }
 }

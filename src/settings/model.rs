@@ -51,12 +51,7 @@ const VENDORS: [Vendor; 6] = [
         base_url: "https://openrouter.ai/api/v1",
         key: Some("OPENROUTER_API_KEY"),
     },
-    Vendor {
-        name: "ollama",
-        provider: Provider::OpenAi,
-        base_url: "http://localhost:11434/v1",
-        key: None,
-    },
+    Vendor { name: "ollama", provider: Provider::OpenAi, base_url: "http://localhost:11434/v1", key: None },
 ];
 
 const ANTHROPIC: &Vendor = &VENDORS[0];
@@ -122,10 +117,8 @@ pub(super) fn llm(inputs: &Inputs, findings: &mut Findings) -> (Llm, Vec<String>
 
 fn provider(inputs: &Inputs) -> Read<Word> {
     let given = inputs.pace_llm_provider();
-    let offered: Vec<(&str, Word)> = WORDS
-        .into_iter()
-        .filter(|(_, word)| !matches!(word, Word::Reserved))
-        .collect();
+    let offered: Vec<(&str, Word)> =
+        WORDS.into_iter().filter(|(_, word)| !matches!(word, Word::Reserved)).collect();
     let reserved = WORDS.iter().any(|(name, word)| {
         matches!(word, Word::Reserved) && given.text.is_some_and(|text| name.eq_ignore_ascii_case(text))
     });
@@ -200,9 +193,7 @@ fn litellm(
 
 fn vendor_of(model: &str) -> Option<(&'static Vendor, &str)> {
     if let Some((prefix, name)) = model.split_once('/') {
-        let vendor = VENDORS
-            .iter()
-            .find(|vendor| vendor.name.eq_ignore_ascii_case(prefix))?;
+        let vendor = VENDORS.iter().find(|vendor| vendor.name.eq_ignore_ascii_case(prefix))?;
         return (!name.is_empty()).then_some((vendor, name));
     }
     // Without a prefix only the two families that cannot be mistaken.
@@ -253,14 +244,8 @@ fn appended(provider: Provider) -> &'static str {
 
 /// The vendor whose host `url` is.
 fn vendor_at(url: &Url) -> Option<&'static Vendor> {
-    let host = |base: &str| {
-        Url::parse(base)
-            .ok()
-            .and_then(|base| base.host_str().map(str::to_owned))
-    };
-    VENDORS
-        .iter()
-        .find(|vendor| vendor.key.is_some() && host(vendor.base_url).as_deref() == url.host_str())
+    let host = |base: &str| Url::parse(base).ok().and_then(|base| base.host_str().map(str::to_owned));
+    VENDORS.iter().find(|vendor| vendor.key.is_some() && host(vendor.base_url).as_deref() == url.host_str())
 }
 
 /// The key for the endpoint and, where one is needed, the problem that there is none. A vendor's key goes to

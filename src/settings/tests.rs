@@ -44,10 +44,7 @@ impl Case {
             std::fs::write(path, content).unwrap();
         }
         let text = self.env.iter().map(|(name, value)| (name.into(), value.into()));
-        let bytes = self
-            .bytes
-            .iter()
-            .map(|(name, hex)| (name.into(), OsString::from_vec(unhex(hex))));
+        let bytes = self.bytes.iter().map(|(name, hex)| (name.into(), OsString::from_vec(unhex(hex))));
         let mut settings = Settings::from_env(text.chain(bytes), root.path())?;
         // Paths below the root, so that they can be told in a data file.
         let below = |path: &mut PathBuf| {
@@ -75,21 +72,14 @@ fn every_environment_gives_what_its_file_says() {
             Ok(settings) => wrong.extend(differences(&case, &settings).map(|line| format!("{name}: {line}"))),
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} files are not met:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} files are not met:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn differences<'a>(case: &'a Case, settings: &Settings) -> impl Iterator<Item = String> + use<'a> {
     let facts = facts(settings);
     let (warnings, spend) = (settings.warnings.clone(), settings.spend_problems());
     let of_settings = case.settings.iter().filter_map(move |(name, wanted)| {
-        let is = facts
-            .get(name.as_str())
-            .unwrap_or_else(|| panic!("{name} is not a fact"));
+        let is = facts.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not a fact"));
         (is != wanted).then(|| format!("{name} is {is}, not {wanted}"))
     });
     let of_warnings = (warnings != case.warnings).then(|| format!("warnings\n  {}", warnings.join("\n  ")));
@@ -121,34 +111,14 @@ fn facts(s: &Settings) -> BTreeMap<&'static str, String> {
         ("llm.model", s.llm.model.clone()),
         ("llm.analysis_model", s.llm.analysis_model.clone()),
         ("llm.base_url", s.llm.base_url.clone()),
-        (
-            "llm.api_key",
-            s.llm
-                .api_key
-                .as_ref()
-                .map(|key| key.expose().to_owned())
-                .unwrap_or_default(),
-        ),
+        ("llm.api_key", s.llm.api_key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default()),
         ("platform.kind", format!("{:?}", s.platform.kind)),
         ("platform.tracker", format!("{:?}", s.platform.tracker)),
         ("platform.project", s.platform.project.clone().unwrap_or_default()),
         ("platform.api_url", s.platform.api_url.clone().unwrap_or_default()),
-        (
-            "platform.server_url",
-            s.platform.server_url.clone().unwrap_or_default(),
-        ),
-        (
-            "platform.token",
-            s.platform
-                .token
-                .as_ref()
-                .map(|t| t.expose().to_owned())
-                .unwrap_or_default(),
-        ),
-        (
-            "platform.token_is_job_token",
-            s.platform.token_is_job_token.to_string(),
-        ),
+        ("platform.server_url", s.platform.server_url.clone().unwrap_or_default()),
+        ("platform.token", s.platform.token.as_ref().map(|t| t.expose().to_owned()).unwrap_or_default()),
+        ("platform.token_is_job_token", s.platform.token_is_job_token.to_string()),
     ]);
     facts.extend(more_facts(s));
     facts
@@ -156,21 +126,14 @@ fn facts(s: &Settings) -> BTreeMap<&'static str, String> {
 
 fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
     let env = |pairs: &[(String, String)]| {
-        pairs
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     };
     vec![
         ("git.wanted", format!("{:?}", s.git.branch.wanted)),
         ("git.base", format!("{:?}", s.git.branch.base)),
         ("git.ci_ref", format!("{:?}", s.git.branch.ci_ref)),
         ("git.push", format!("{:?}", s.git.push)),
-        (
-            "git.identity",
-            format!("{} <{}>", s.git.identity.name, s.git.identity.email),
-        ),
+        ("git.identity", format!("{} <{}>", s.git.identity.name, s.git.identity.email)),
         ("limits.max_retries", s.limits.max_retries.to_string()),
         ("limits.max_iterations", s.limits.max_iterations.to_string()),
         ("limits.ci", format!("{:?}", s.limits.ci)),
@@ -181,14 +144,8 @@ fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
         ("rules.coverage", s.rules.coverage.to_string()),
         ("money.max_run_usd", s.money.max_run_usd.to_string()),
         ("money.cap_explicit", s.money.cap_explicit.to_string()),
-        (
-            "money.daily_budget_usd",
-            format!("{:?}", s.money.daily_budget_usd),
-        ),
-        (
-            "money.timezone",
-            s.money.timezone.iana_name().unwrap_or_default().to_owned(),
-        ),
+        ("money.daily_budget_usd", format!("{:?}", s.money.daily_budget_usd)),
+        ("money.timezone", s.money.timezone.iana_name().unwrap_or_default().to_owned()),
         ("money.max_story_ac", format!("{:?}", s.money.max_story_ac)),
         ("money.max_story_usd", format!("{:?}", s.money.max_story_usd)),
         ("money.prices", format!("{:?}", s.money.prices)),
@@ -209,11 +166,7 @@ fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
         ("child_env", env(&s.child_env)),
         (
             "secrets",
-            s.secrets()
-                .iter()
-                .map(|secret| secret.expose().to_owned())
-                .collect::<Vec<_>>()
-                .join(" "),
+            s.secrets().iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>().join(" "),
         ),
     ]
 }
@@ -240,10 +193,7 @@ fn unhex(hex: &str) -> Vec<u8> {
 
 fn from_env(pairs: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let root = tempfile::tempdir().unwrap();
-    Settings::from_env(
-        pairs.iter().map(|(name, value)| (name.into(), value.into())),
-        root.path(),
-    )
+    Settings::from_env(pairs.iter().map(|(name, value)| (name.into(), value.into())), root.path())
 }
 
 #[test]
@@ -251,27 +201,18 @@ fn no_problem_or_debug_text_shows_a_secret() {
     let key = "sk-canary-0123456789";
     for variable in VARIABLES {
         // The key itself, and the key where something else belongs.
-        for pairs in [
-            vec![(variable.name, key)],
-            vec![(variable.name, key), ("LLM_API_KEY", key)],
-        ] {
+        for pairs in [vec![(variable.name, key)], vec![(variable.name, key), ("LLM_API_KEY", key)]] {
             let known_as_secret = variable.is_secret() || pairs.len() == 2;
             let told = match from_env(&pairs) {
                 Ok(settings) if variable.is_secret() => format!("{settings:?}"),
                 Ok(settings) => settings.warnings.join("\n"),
                 Err(problems) => problems.join("\n"),
             };
-            assert!(
-                !(known_as_secret && told.contains(key)),
-                "{}: {told}",
-                variable.name
-            );
+            assert!(!(known_as_secret && told.contains(key)), "{}: {told}", variable.name);
         }
     }
     // A value that no header could carry is refused without being shown.
-    let told = from_env(&[("ANTHROPIC_API_KEY", "sk-canary 0123456789")])
-        .unwrap_err()
-        .join("\n");
+    let told = from_env(&[("ANTHROPIC_API_KEY", "sk-canary 0123456789")]).unwrap_err().join("\n");
     assert!(!told.contains("canary"), "{told}");
 }
 
@@ -280,10 +221,7 @@ fn a_huge_legacy_file_is_refused() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("pace.config.yaml"), "#".repeat(1024 * 1024 + 1)).unwrap();
     let problems = Settings::from_env([], root.path()).unwrap_err();
-    assert_eq!(
-        problems,
-        ["pace.config.yaml is larger than 1 MiB; it should hold settings only"]
-    );
+    assert_eq!(problems, ["pace.config.yaml is larger than 1 MiB; it should hold settings only"]);
 }
 
 #[test]
@@ -327,10 +265,7 @@ fn every_variable_alone_is_read_without_panic() {
                         .all(|problem| problem.contains("PACE_") || problem.contains(variable.name)),
                     "{problems:?}"
                 );
-                assert!(
-                    problems.iter().all(|problem| !problem.contains(['\n', '\u{1b}'])),
-                    "{problems:?}"
-                );
+                assert!(problems.iter().all(|problem| !problem.contains(['\n', '\u{1b}'])), "{problems:?}");
             }
         }
     }

@@ -83,21 +83,9 @@ pub(crate) fn find(name: &str) -> Option<&'static Variable> {
 pub(crate) fn markdown_table() -> String {
     let mut table = String::from("| Variable | Default | Meaning |\n|---|---|---|\n");
     for variable in VARIABLES.iter().filter(|variable| !variable.is_of_ci()) {
-        let alias = variable
-            .alias
-            .map(|alias| format!(" (alias `{alias}`)"))
-            .unwrap_or_default();
-        let later = if variable.effect == Effect::Later {
-            " *(accepted, no effect yet)*"
-        } else {
-            ""
-        };
-        let Variable {
-            name,
-            default,
-            meaning,
-            ..
-        } = variable;
+        let alias = variable.alias.map(|alias| format!(" (alias `{alias}`)")).unwrap_or_default();
+        let later = if variable.effect == Effect::Later { " *(accepted, no effect yet)*" } else { "" };
+        let Variable { name, default, meaning, .. } = variable;
         table.push_str(&format!("| `{name}`{alias} | {default} | {meaning}{later} |\n"));
     }
     table
@@ -240,15 +228,12 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_in_upper_case() {
-        let mut names: Vec<&str> = VARIABLES
-            .iter()
-            .flat_map(|v| [Some(v.name), v.alias])
-            .flatten()
-            .collect();
-        assert!(names.iter().all(|name| {
-            name.bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        }));
+        let mut names: Vec<&str> = VARIABLES.iter().flat_map(|v| [Some(v.name), v.alias]).flatten().collect();
+        assert!(
+            names.iter().all(|name| {
+                name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            })
+        );
         let count = names.len();
         names.sort_unstable();
         names.dedup();
@@ -257,9 +242,7 @@ mod tests {
 
     #[test]
     fn every_field_is_filled_from_the_variable_of_its_name() {
-        let pairs = VARIABLES
-            .iter()
-            .map(|variable| (variable.name.to_owned(), variable.name.to_owned()));
+        let pairs = VARIABLES.iter().map(|variable| (variable.name.to_owned(), variable.name.to_owned()));
         let inputs = Inputs::new(pairs, Default::default()).unwrap();
         // A field whose name is not its variable's name in lower case would stay empty.
         for given in inputs.all() {

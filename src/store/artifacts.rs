@@ -190,9 +190,7 @@ impl Store {
         }
         if !lines.is_empty() {
             let listed = lines.iter().flat_map(|(line, problems)| {
-                problems
-                    .iter()
-                    .map(move |problem| format!("{path}:{line}: {problem}"))
+                problems.iter().map(move |problem| format!("{path}:{line}: {problem}"))
             });
             bail!("{}", listed.collect::<Vec<_>>().join("\n"));
         }

@@ -52,9 +52,7 @@ pub(super) fn read_bytes(root: &Path, path: &Path, cap: usize) -> Result<Option<
         bail!("{}: not a regular file", path.display());
     }
     let mut bytes = Vec::new();
-    file.take(cap as u64)
-        .read_to_end(&mut bytes)
-        .with_context(|| shown(path))?;
+    file.take(cap as u64).read_to_end(&mut bytes).with_context(|| shown(path))?;
     Ok(Some(bytes))
 }
 
@@ -169,9 +167,7 @@ fn open_dir(root: &Path, parts: &[OsString], make: bool) -> Result<Option<OwnedF
 
 fn split(path: &Path) -> Result<(Vec<OsString>, OsString)> {
     let mut parts = parts(path)?;
-    let name = parts
-        .pop()
-        .with_context(|| format!("{:?} names no file", path.display()))?;
+    let name = parts.pop().with_context(|| format!("{:?} names no file", path.display()))?;
     Ok((parts, name))
 }
 
@@ -179,10 +175,7 @@ fn parts(path: &Path) -> Result<Vec<OsString>> {
     path.components()
         .map(|component| match component {
             Component::Normal(part) => Ok(part.to_owned()),
-            _ => bail!(
-                "{}: must be a plain path below the repository root",
-                path.display()
-            ),
+            _ => bail!("{}: must be a plain path below the repository root", path.display()),
         })
         .collect()
 }
@@ -190,10 +183,7 @@ fn parts(path: &Path) -> Result<Vec<OsString>> {
 fn refused(path: &Path, error: Errno) -> anyhow::Error {
     match error {
         Errno::LOOP => anyhow!("{}: is a symbolic link, which is not followed", path.display()),
-        Errno::NOTDIR => anyhow!(
-            "{}: is a symbolic link or a file where a folder should be",
-            path.display()
-        ),
+        Errno::NOTDIR => anyhow!("{}: is a symbolic link or a file where a folder should be", path.display()),
         other => anyhow::Error::from(std::io::Error::from(other)).context(shown(path)),
     }
 }

@@ -27,13 +27,9 @@ impl Store {
         if let Some(text) = self.read_text(&card)? {
             self.write_text(&format!("{aside}/{}", StoryCard::FILE), &text)?;
         }
-        for file in [
-            Handoff::FILE,
-            GateReport::FILE,
-            SentinelReport::FILE,
-            ConduitReport::FILE,
-            ScribeReport::FILE,
-        ] {
+        for file in
+            [Handoff::FILE, GateReport::FILE, SentinelReport::FILE, ConduitReport::FILE, ScribeReport::FILE]
+        {
             let (from, to) = (format!("{dir}/{file}"), format!("{aside}/{file}"));
             files::rename(&self.root, Path::new(&from), Path::new(&to))?;
         }
@@ -63,11 +59,7 @@ impl Store {
     fn free_archive(&self, sprint: &str, days: &[String]) -> Result<String> {
         let mut number = 1;
         loop {
-            let suffix = if number == 1 {
-                String::new()
-            } else {
-                format!("-{number}")
-            };
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
             let archive = format!(".pace/archive/{sprint}{suffix}");
             let there = files::names(&self.root, Path::new(&archive))?;
             if !there.iter().any(|day| days.contains(day)) {
@@ -80,17 +72,9 @@ impl Store {
 
 fn folder_name(sprint: &str) -> String {
     let kept = |c: char| {
-        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
-            c
-        } else {
-            '-'
-        }
+        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }
     };
     let name: String = sprint.trim().chars().take(60).map(kept).collect();
     let name = name.trim_matches(['-', '.']);
-    if name.is_empty() {
-        "unnamed".to_owned()
-    } else {
-        name.to_owned()
-    }
+    if name.is_empty() { "unnamed".to_owned() } else { name.to_owned() }
 }

@@ -74,9 +74,13 @@ impl Store {
     pub(crate) fn last_hold_reason(&self, day: u32) -> Result<Option<String>> {
         use crate::domain::Agent::{Conduit, Gate, Sentinel};
         let gate = self.read::<GateReport>(day)?.map(|r| (Gate, r.gate_decision, r.hold_reason));
-        let sentinel = self.read::<SentinelReport>(day)?.map(|r| (Sentinel, r.sentinel_decision, r.hold_reason));
+        let sentinel =
+            self.read::<SentinelReport>(day)?.map(|r| (Sentinel, r.sentinel_decision, r.hold_reason));
         let conduit = self.read::<ConduitReport>(day)?.map(|r| (Conduit, r.conduit_decision, r.hold_reason));
-        let held = [gate, sentinel, conduit].into_iter().flatten().find(|(_, decision, _)| *decision == Decision::Hold);
+        let held = [gate, sentinel, conduit]
+            .into_iter()
+            .flatten()
+            .find(|(_, decision, _)| *decision == Decision::Hold);
         Ok(held.map(|(agent, _, reason)| Hold { agent, cause: Cause::Code, reason }.to_string()))
     }
 

@@ -36,11 +36,7 @@ pub(super) fn read(lines: &[&str]) -> Found {
             found.add(&c[2], status(&c[1]));
         } else if let Some(c) = SHORT.captures(line) {
             let part = |i: usize| c.get(i).map_or("", |m| m.as_str());
-            let (word, name) = if part(1).is_empty() {
-                (part(4), part(3))
-            } else {
-                (part(1), part(2))
-            };
+            let (word, name) = if part(1).is_empty() { (part(4), part(3)) } else { (part(1), part(2)) };
             found.add(name, status(word));
         }
     }

@@ -60,11 +60,7 @@ impl Block {
     fn close(self, package: &str, word: &str, rest: &str, found: &mut Found) {
         let started: std::collections::HashSet<&str> = self.started.iter().map(String::as_str).collect();
         let named = |test: &str| {
-            if package.is_empty() {
-                test.to_owned()
-            } else {
-                format!("{package}.{test}")
-            }
+            if package.is_empty() { test.to_owned() } else { format!("{package}.{test}") }
         };
         let mut told = std::collections::HashSet::new();
         for (test, status) in &self.results {
@@ -105,9 +101,6 @@ fn json_event(line: &str, found: &mut Found) {
         return;
     };
     if !event.test.is_empty() && ["pass", "fail", "skip"].contains(&event.action.as_str()) {
-        found.add(
-            &format!("{}.{}", event.package, event.test),
-            status(&event.action),
-        );
+        found.add(&format!("{}.{}", event.package, event.test), status(&event.action));
     }
 }

@@ -58,11 +58,7 @@ pub(super) fn maven(lines: &[&str]) -> Found {
             }
         } else if let Some(c) = BROKEN.captures(line) {
             let part = |i: usize| c.get(i).map_or("", |m| m.as_str());
-            let (class, method) = if part(2).is_empty() {
-                (part(3), part(4))
-            } else {
-                (part(2), part(1))
-            };
+            let (class, method) = if part(2).is_empty() { (part(3), part(4)) } else { (part(2), part(1)) };
             found.add(&format!("{class}.{method}"), Failed);
         } else if let Some(c) = TREE.captures(line) {
             let status = match &c[1] {

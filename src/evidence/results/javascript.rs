@@ -110,9 +110,7 @@ pub(super) fn vitest(lines: &[&str]) -> Found {
             if let Some(title) = line.trim_start().strip_prefix("❯ ") {
                 tree.open(
                     indent(line),
-                    VITEST_SUITE
-                        .captures(title)
-                        .map_or(title, |c| c.get(1).map_or("", |m| m.as_str())),
+                    VITEST_SUITE.captures(title).map_or(title, |c| c.get(1).map_or("", |m| m.as_str())),
                 );
             }
             continue;
@@ -140,19 +138,13 @@ fn close_file(file: Option<(String, TestStatus, bool)>, found: &mut Found) {
 
 /// mocha's spec reporter: everything before `N passing`.
 pub(super) fn mocha(lines: &[&str]) -> Found {
-    let end = lines
-        .iter()
-        .position(|l| MOCHA.is_match(l))
-        .unwrap_or(lines.len());
+    let end = lines.iter().position(|l| MOCHA.is_match(l)).unwrap_or(lines.len());
     drawn(&lines[..end])
 }
 
 /// node's spec reporter: everything before the counts.
 pub(super) fn node(lines: &[&str]) -> Found {
-    let end = lines
-        .iter()
-        .position(|l| l.starts_with("ℹ tests "))
-        .unwrap_or(lines.len());
+    let end = lines.iter().position(|l| l.starts_with("ℹ tests ")).unwrap_or(lines.len());
     drawn(&lines[..end])
 }
 
@@ -195,11 +187,7 @@ impl Tree {
     }
 
     fn name(&self, depth: usize, title: &str) -> String {
-        let above = self
-            .open
-            .iter()
-            .filter(|(d, _)| *d < depth)
-            .map(|(_, t)| t.as_str());
+        let above = self.open.iter().filter(|(d, _)| *d < depth).map(|(_, t)| t.as_str());
         above.chain([title]).collect::<Vec<_>>().join(JOINT)
     }
 

@@ -101,11 +101,7 @@ impl Case {
             (false, true) => TestStatus::Skipped,
             (false, false) => TestStatus::Passed,
         };
-        let name = if python {
-            self.pytest_name()
-        } else {
-            self.plain_name(suites)
-        };
+        let name = if python { self.pytest_name() } else { self.plain_name(suites) };
         found.add(&name, status);
     }
 
@@ -116,16 +112,10 @@ impl Case {
             return self.name.clone();
         }
         let parts: Vec<&str> = self.class.split('.').collect();
-        let file_parts = self
-            .file
-            .strip_suffix(".py")
-            .map(|f| f.split(['/', '\\']).collect::<Vec<_>>());
+        let file_parts = self.file.strip_suffix(".py").map(|f| f.split(['/', '\\']).collect::<Vec<_>>());
         let modules = match file_parts {
             Some(file) if parts.starts_with(&file) => file.len(),
-            _ => parts
-                .iter()
-                .position(|p| p.starts_with(char::is_uppercase))
-                .unwrap_or(parts.len()),
+            _ => parts.iter().position(|p| p.starts_with(char::is_uppercase)).unwrap_or(parts.len()),
         };
         let (modules, classes) = parts.split_at(modules);
         let mut name = format!("{}.py", modules.join("/"));
@@ -140,10 +130,7 @@ impl Case {
         let class = self.class.trim();
         // node writes the class `test` and nests its suites instead.
         if class.is_empty() || class == "test" {
-            let path = suites
-                .iter()
-                .skip(usize::from(class.is_empty()))
-                .map(String::as_str);
+            let path = suites.iter().skip(usize::from(class.is_empty())).map(String::as_str);
             return path
                 .filter(|s| !s.is_empty())
                 .chain([self.name.as_str()])
@@ -165,9 +152,7 @@ impl Case {
 }
 
 fn ends_like_script(class: &str) -> bool {
-    [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"]
-        .iter()
-        .any(|e| class.ends_with(e))
+    [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"].iter().any(|e| class.ends_with(e))
 }
 
 /// The value of an attribute, entities resolved.

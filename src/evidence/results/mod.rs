@@ -99,12 +99,7 @@ impl Found {
     fn add_from(&mut self, origin: &str, joint: &'static str, name: &str, status: TestStatus) {
         let name = name.trim();
         if !name.is_empty() {
-            self.rows.push(Row {
-                origin: origin.to_owned(),
-                joint,
-                name: name.to_owned(),
-                status,
-            });
+            self.rows.push(Row { origin: origin.to_owned(), joint, name: name.to_owned(), status });
         }
     }
 
@@ -118,9 +113,7 @@ impl Found {
         let mut cases: Vec<TestCase> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for row in &self.rows {
-            let shared = first_origin
-                .get(row.name.as_str())
-                .is_some_and(|(_, shared)| *shared);
+            let shared = first_origin.get(row.name.as_str()).is_some_and(|(_, shared)| *shared);
             let name = if shared && !row.origin.is_empty() {
                 format!("{}{}{}", row.origin, row.joint, row.name)
             } else {
@@ -130,10 +123,7 @@ impl Found {
                 cases[place].status = worse(cases[place].status, row.status);
             } else {
                 places.insert(name.clone(), cases.len());
-                cases.push(TestCase {
-                    name,
-                    status: row.status,
-                });
+                cases.push(TestCase { name, status: row.status });
             }
         }
         cases
@@ -199,25 +189,13 @@ struct Report {
 fn read_report(name: &str, content: &str) -> Option<Report> {
     if name.ends_with(".tap") {
         let plain = strip_ansi(content);
-        return Some(Report {
-            found: tap::read(&lines(&plain)),
-            source: "TAP",
-            python: false,
-        });
+        return Some(Report { found: tap::read(&lines(&plain)), source: "TAP", python: false });
     }
     if name.ends_with(".trx") {
-        return Some(Report {
-            found: trx::read(content)?,
-            source: "TRX",
-            python: false,
-        });
+        return Some(Report { found: trx::read(content)?, source: "TRX", python: false });
     }
     let (found, python) = junit::read(content)?;
-    Some(Report {
-        found,
-        source: "JUnit XML",
-        python,
-    })
+    Some(Report { found, source: "JUnit XML", python })
 }
 
 fn push_once(sources: &mut Vec<String>, source: &str) {

@@ -19,9 +19,7 @@ const STATUS: &str = r"PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN|SUBPASS(?:E
 
 /// `name STATUS (reason) [ 50%]`
 static VERBOSE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(&format!(
-        r"^({NAME}) (?:({STATUS})(?:[\[(].*?[\])])?(?: \(.*\))?(?:\s+\[\s*\d+%\])?\s*)$"
-    ))
+    pattern(&format!(r"^({NAME}) (?:({STATUS})(?:[\[(].*?[\])])?(?: \(.*\))?(?:\s+\[\s*\d+%\])?\s*)$"))
 });
 /// `STATUS name` as xdist and the short summary write it, with a message after it there.
 static SUMMARY: LazyLock<Regex> = LazyLock::new(|| {

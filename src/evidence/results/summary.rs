@@ -36,14 +36,9 @@ static MAVEN: LazyLock<Regex> = LazyLock::new(|| {
 pub(crate) fn passed_by_summary(output: &str) -> u64 {
     let plain = strip_ansi(output).replace("\r\n", "\n");
     let number = |m: Option<regex::Match<'_>>| m.and_then(|m| m.as_str().parse::<u64>().ok()).unwrap_or(0);
-    let stated: u64 = PASSED
-        .captures_iter(&plain)
-        .map(|c| number(c.iter().skip(1).flatten().next()))
-        .sum();
-    let unittest: u64 = UNITTEST
-        .captures_iter(&plain)
-        .map(|c| number(c.get(1)).saturating_sub(number(c.get(2))))
-        .sum();
+    let stated: u64 = PASSED.captures_iter(&plain).map(|c| number(c.iter().skip(1).flatten().next())).sum();
+    let unittest: u64 =
+        UNITTEST.captures_iter(&plain).map(|c| number(c.get(1)).saturating_sub(number(c.get(2)))).sum();
     let maven: u64 = MAVEN
         .captures_iter(&plain)
         .map(|c| number(c.get(1)).saturating_sub(number(c.get(2)) + number(c.get(3)) + number(c.get(4))))
@@ -63,19 +58,13 @@ mod tests {
             ("..  [100%]\n2 passed in 0.03s", 2),
             ("=== 1 failed, 4 passed, 1 skipped in 0.03s ===", 4),
             ("no tests ran in 0.01s", 0),
-            (
-                "test result: ok. 3 passed; 0 failed\ntest result: ok. 2 passed; 0 failed",
-                5,
-            ),
+            ("test result: ok. 3 passed; 0 failed\ntest result: ok. 2 passed; 0 failed", 5),
             ("     Summary [   0.183s] 10 tests run: 9 passed, 1 failed", 9),
             ("Tests:       1 failed, 1 skipped, 5 passed, 7 total", 5),
             ("      Tests  1 failed | 5 passed (6)", 5),
             ("  4 passing (96ms)", 4),
             ("# tests 3\n# pass 3", 3),
-            (
-                "Passed!  - Failed:     0, Passed:     4, Skipped:     0, Total:     4",
-                4,
-            ),
+            ("Passed!  - Failed:     0, Passed:     4, Skipped:     0, Total:     4", 4),
             ("Ran 4 tests in 0.001s\n\nOK", 4),
             ("Ran 4 tests in 0.001s\r\n\r\nOK (skipped=1)", 3),
             ("Ran 4 tests in 0.001s\n\nFAILED (failures=1)", 0),

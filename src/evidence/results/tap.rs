@@ -70,12 +70,7 @@ impl Reader {
     }
 
     fn open(&mut self, depth: usize, title: &str) {
-        self.parents.push(Parent {
-            indent: depth,
-            title: title.to_owned(),
-            children: false,
-            failed: false,
-        });
+        self.parents.push(Parent { indent: depth, title: title.to_owned(), children: false, failed: false });
     }
 
     /// Drops parents that are at `depth` or deeper.
@@ -90,18 +85,12 @@ impl Reader {
         let failed = c.get(1).is_some();
         let number = c.get(2).map_or("", |m| m.as_str());
         let rest = c.get(3).map_or("", |m| m.as_str());
-        let (rest, opens) = rest
-            .strip_suffix('{')
-            .map_or((rest, false), |r| (r.trim_end(), true));
+        let (rest, opens) = rest.strip_suffix('{').map_or((rest, false), |r| (r.trim_end(), true));
         let rest = TIMING.replace(rest, "");
         let directive = DIRECTIVE.find(&rest);
         let title = directive.map_or(&*rest, |d| rest.get(..d.start() + 1).unwrap_or_default());
         let title = unescape(title.trim().trim_end_matches('#').trim());
-        let title = if title.is_empty() {
-            format!("test {number}")
-        } else {
-            title
-        };
+        let title = if title.is_empty() { format!("test {number}") } else { title };
         let status = match (directive.is_some(), failed) {
             (true, _) => TestStatus::Skipped,
             (false, true) => TestStatus::Failed,

@@ -30,10 +30,7 @@ fn data() -> PathBuf {
 
 #[test]
 fn recorded_outputs() {
-    let mut files: Vec<_> = std::fs::read_dir(data())
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = std::fs::read_dir(data()).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "yaml"));
     files.sort();
     assert!(files.len() >= 40, "only {} recordings", files.len());
@@ -41,11 +38,7 @@ fn recorded_outputs() {
     for file in files {
         let expected: Expected = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap())
             .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        assert!(
-            ["recorded", "written"].contains(&expected.made.as_str()),
-            "{}",
-            file.display()
-        );
+        assert!(["recorded", "written"].contains(&expected.made.as_str()), "{}", file.display());
         let output = std::fs::read_to_string(file.with_extension("txt")).unwrap_or_default();
         let reports: Vec<_> = expected
             .reports
@@ -55,11 +48,7 @@ fn recorded_outputs() {
         let (cases, source) = read(&expected.command, &output, &reports);
         let mut names: BTreeMap<&str, TestStatus> = BTreeMap::new();
         for case in &cases {
-            assert!(
-                names.insert(&case.name, case.status).is_none(),
-                "{} twice",
-                case.name
-            );
+            assert!(names.insert(&case.name, case.status).is_none(), "{} twice", case.name);
         }
         let mut wanted: BTreeMap<&str, TestStatus> = BTreeMap::new();
         for (list, status) in [
@@ -70,10 +59,7 @@ fn recorded_outputs() {
             wanted.extend(list.iter().map(|name| (name.as_str(), status)));
         }
         if names != wanted || source != expected.source {
-            wrong.push(format!(
-                "{}: {source}\n got  {names:?}\n want {wanted:?}",
-                file.display()
-            ));
+            wrong.push(format!("{}: {source}\n got  {names:?}\n want {wanted:?}", file.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -84,10 +70,7 @@ fn a_report_cut_short_counts_for_nothing() {
     let whole = r#"<testsuite name="pytest"><testcase classname="tests.test_a" name="test_x"/></testsuite>"#;
     let output = "=== test session starts ===\ntests/test_a.py::test_y PASSED\n=== 1 passed in 0.01s ===";
     let (cases, source) = read("pytest", output, &[("junit.xml".into(), whole.into())]);
-    assert_eq!(
-        (cases[0].name.as_str(), source.as_str()),
-        ("tests/test_a.py::test_x", "JUnit XML")
-    );
+    assert_eq!((cases[0].name.as_str(), source.as_str()), ("tests/test_a.py::test_x", "JUnit XML"));
     for cut in [60, whole.len() - 12, 10] {
         let (cases, source) = read("pytest", output, &[("junit.xml".into(), whole[..cut].into())]);
         assert_eq!(

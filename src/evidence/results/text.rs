@@ -13,11 +13,7 @@ static ANSI: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `text` without terminal escape sequences.
 pub(crate) fn strip_ansi(text: &str) -> Cow<'_, str> {
-    if text.contains('\x1b') {
-        ANSI.replace_all(text, "")
-    } else {
-        Cow::Borrowed(text)
-    }
+    if text.contains('\x1b') { ANSI.replace_all(text, "") } else { Cow::Borrowed(text) }
 }
 
 /// The lines of `text` as a terminal would leave them: what a carriage return overwrote is gone.
@@ -44,10 +40,7 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// Width of the leading blanks, a tab counted as four.
 pub(super) fn indent(line: &str) -> usize {
-    line.chars()
-        .take_while(|c| c.is_whitespace())
-        .map(|c| if c == '\t' { 4 } else { 1 })
-        .sum()
+    line.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 4 } else { 1 }).sum()
 }
 
 #[cfg(test)]

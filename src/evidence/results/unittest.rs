@@ -73,9 +73,5 @@ fn status(text: &str) -> Option<TestStatus> {
 /// Python before 3.11 leaves the method out of the parentheses.
 fn full_name(method: &str, place: &str) -> String {
     let whole = place.rsplit('.').next() == Some(method);
-    if whole {
-        place.to_owned()
-    } else {
-        format!("{place}.{method}")
-    }
+    if whole { place.to_owned() } else { format!("{place}.{method}") }
 }

@@ -32,10 +32,7 @@ struct Part {
 
 impl Assembly {
     pub(super) fn new(turn: usize) -> Self {
-        Self {
-            turn,
-            ..Self::default()
-        }
+        Self { turn, ..Self::default() }
     }
 }
 
@@ -48,10 +45,7 @@ impl Answer for Assembly {
         match event.get("type").and_then(Value::as_str).unwrap_or(name) {
             "message_start" => {
                 let message = &event["message"];
-                message["model"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .clone_into(&mut self.model);
+                message["model"].as_str().unwrap_or_default().clone_into(&mut self.model);
                 self.count(&message["usage"]);
             }
             "content_block_start" => self.start(index(&event)?, &event["content_block"])?,
@@ -84,10 +78,7 @@ impl Answer for Assembly {
             self.start(position as u64, block)?;
         }
         self.tally.received = body["content"].to_string().len() as u64;
-        body["model"]
-            .as_str()
-            .unwrap_or_default()
-            .clone_into(&mut self.model);
+        body["model"].as_str().unwrap_or_default().clone_into(&mut self.model);
         self.stop_reason(body);
         self.count(&body["usage"]);
         self.ended = true;
@@ -107,12 +98,7 @@ impl Answer for Assembly {
         let mut texts = Vec::new();
         let mut calls: Vec<ToolCall> = Vec::new();
         for part in self.blocks {
-            let kind = part
-                .head
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
+            let kind = part.head.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             match kind.as_str() {
                 "text" => {
                     let (block, text) = part.text_block();
@@ -125,10 +111,7 @@ impl Answer for Assembly {
                 "tool_use" => {
                     let (block, call) = part.tool_use_block(made_up_id(self.turn, calls.len()))?;
                     if calls.iter().any(|c| c.id == call.id) {
-                        return Err(Fault::garbled(format!(
-                            "two tool calls share the id `{}`",
-                            call.id
-                        )));
+                        return Err(Fault::garbled(format!("two tool calls share the id `{}`", call.id)));
                     }
                     content.push(block);
                     calls.push(call);
@@ -154,23 +137,14 @@ impl Assembly {
         };
         self.at.retain(|(i, _)| *i != index);
         self.at.push((index, self.blocks.len()));
-        self.blocks.push(Part {
-            head: head.clone(),
-            ..Part::default()
-        });
+        self.blocks.push(Part { head: head.clone(), ..Part::default() });
         Ok(())
     }
 
     fn delta(&mut self, index: u64, delta: &Value) -> Result<(), Fault> {
-        let position = self
-            .at
-            .iter()
-            .find(|(i, _)| *i == index)
-            .map(|(_, position)| *position);
+        let position = self.at.iter().find(|(i, _)| *i == index).map(|(_, position)| *position);
         let Some(part) = position.and_then(|position| self.blocks.get_mut(position)) else {
-            return Err(Fault::garbled(format!(
-                "a delta for content block {index}, which never began"
-            )));
+            return Err(Fault::garbled(format!("a delta for content block {index}, which never began")));
         };
         let kind = delta["type"].as_str().unwrap_or_default();
         let (target, piece) = match kind {
@@ -208,9 +182,7 @@ impl Assembly {
 }
 
 fn index(event: &Value) -> Result<u64, Fault> {
-    event["index"]
-        .as_u64()
-        .ok_or_else(|| Fault::garbled("a content block event without an index"))
+    event["index"].as_u64().ok_or_else(|| Fault::garbled("a content block event without an index"))
 }
 
 /// `model_context_window_exceeded` is a cut-off turn; the next request will tell that nothing more fits.
@@ -236,8 +208,7 @@ impl Part {
         let text = format!("{}{}", self.announced("text"), self.text);
         self.head.insert("text".to_owned(), Value::String(text.clone()));
         if !self.citations.is_empty() {
-            self.head
-                .insert("citations".to_owned(), Value::Array(self.citations));
+            self.head.insert("citations".to_owned(), Value::Array(self.citations));
         }
         (Value::Object(self.head), text)
     }
@@ -255,19 +226,14 @@ impl Part {
         if name.is_empty() {
             return Err(Fault::garbled("a tool call without a name"));
         }
-        let id = Some(self.announced("id"))
-            .filter(|id| !id.is_empty())
-            .map_or(spare_id, str::to_owned);
+        let id = Some(self.announced("id")).filter(|id| !id.is_empty()).map_or(spare_id, str::to_owned);
         // The input is announced empty and then streamed, but some servers announce it whole.
         let input = match self.head.remove("input") {
             Some(whole) if self.json.is_empty() && !whole.is_null() => whole,
             _ => parse_input(&self.json),
         };
         self.head.insert("id".to_owned(), Value::String(id.clone()));
-        self.head.insert(
-            "name".to_owned(),
-            Value::String(returnable_name(&name).into_owned()),
-        );
+        self.head.insert("name".to_owned(), Value::String(returnable_name(&name).into_owned()));
         self.head.insert("input".to_owned(), returnable_input(&input));
         Ok((Value::Object(self.head), ToolCall { id, name, input }))
     }

@@ -35,10 +35,7 @@ struct Call {
 
 impl Assembly {
     pub(super) fn new(turn: usize) -> Self {
-        Self {
-            turn,
-            ..Self::default()
-        }
+        Self { turn, ..Self::default() }
     }
 }
 
@@ -83,9 +80,7 @@ impl Answer for Assembly {
     fn finish(mut self: Box<Self>, sent: usize) -> Result<Reply, Fault> {
         let finish = match self.finish.take() {
             Some(broken) if matches!(broken.as_str(), "error" | "insufficient_system_resource") => {
-                return Err(Fault::cut(format!(
-                    "the provider ended the reply with `{broken}`"
-                )));
+                return Err(Fault::cut(format!("the provider ended the reply with `{broken}`")));
             }
             Some(finish) => finish,
             None => return Err(Fault::cut("the reply broke off before its finish reason")),
@@ -93,35 +88,20 @@ impl Answer for Assembly {
         let (raw_calls, calls) = self.take_calls()?;
         let raw = self.raw(raw_calls);
         let stop = stop_of(&finish, !calls.is_empty(), !self.refusal.is_empty());
-        let text = [self.text, self.refusal]
-            .into_iter()
-            .filter(|t| !t.is_empty())
-            .collect::<Vec<_>>()
-            .join("\n");
-        Ok(Reply {
-            raw,
-            text,
-            calls,
-            stop,
-            usage: self.tally.complete(sent),
-            model: self.model,
-        })
+        let text =
+            [self.text, self.refusal].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n");
+        Ok(Reply { raw, text, calls, stop, usage: self.tally.complete(sent), model: self.model })
     }
 }
 
 fn first_choice(body: &Value) -> Option<&Value> {
     let choices = body["choices"].as_array()?;
-    choices
-        .iter()
-        .find(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
+    choices.iter().find(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
 }
 
 impl Assembly {
     fn common(&mut self, chunk: &Value) {
-        if let Some(model) = chunk["model"]
-            .as_str()
-            .filter(|m| !m.is_empty() && self.model.is_empty())
-        {
+        if let Some(model) = chunk["model"].as_str().filter(|m| !m.is_empty() && self.model.is_empty()) {
             self.model = model.to_owned();
         }
         self.count(&chunk["usage"]);
@@ -165,10 +145,7 @@ impl Assembly {
     }
 
     fn size(&self) -> usize {
-        let calls = self
-            .calls
-            .iter()
-            .map(|call| call.name.len() + call.arguments.len());
+        let calls = self.calls.iter().map(|call| call.name.len() + call.arguments.len());
         self.text.len() + self.refusal.len() + self.reasoning.len() + calls.sum::<usize>()
     }
 
@@ -193,11 +170,8 @@ impl Assembly {
             _ => {}
         }
         let known = ["index", "id", "type", "function"];
-        let extra = delta
-            .iter()
-            .filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null());
-        call.extra
-            .extend(extra.map(|(key, value)| (key.clone(), value.clone())));
+        let extra = delta.iter().filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null());
+        call.extra.extend(extra.map(|(key, value)| (key.clone(), value.clone())));
     }
 
     /// The call that a delta belongs to, perhaps a new one. By the book the index tells. But some servers give every
@@ -216,10 +190,7 @@ impl Assembly {
             })
         });
         same.unwrap_or_else(|| {
-            self.calls.push(Call {
-                index,
-                ..Call::default()
-            });
+            self.calls.push(Call { index, ..Call::default() });
             self.calls.len() - 1
         })
     }
@@ -257,22 +228,14 @@ impl Assembly {
                 raw.extend(call.extra);
             }
             raws.push(raw);
-            views.push(ToolCall {
-                id,
-                name: call.name,
-                input,
-            });
+            views.push(ToolCall { id, name: call.name, input });
         }
         Ok((raws, views))
     }
 
     fn raw(&mut self, calls: Vec<Value>) -> Value {
         let empty = self.text.is_empty() && (!calls.is_empty() || !self.refusal.is_empty());
-        let content = if empty {
-            Value::Null
-        } else {
-            Value::String(self.text.clone())
-        };
+        let content = if empty { Value::Null } else { Value::String(self.text.clone()) };
         let mut raw = Map::new();
         raw.insert("role".to_owned(), json!("assistant"));
         raw.insert("content".to_owned(), content);
@@ -311,10 +274,9 @@ fn returnable_arguments(text: &str, input: &Value) -> String {
 fn append(target: &mut String, piece: &Value) {
     match piece {
         Value::String(text) => target.push_str(text),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .for_each(|t| target.push_str(t)),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part["text"].as_str()).for_each(|t| target.push_str(t))
+        }
         _ => {}
     }
 }

@@ -23,11 +23,7 @@ fn openai(request: &Request, host: &str) -> Value {
 }
 
 fn result(id: &str, content: &str, is_error: bool) -> ToolResult {
-    ToolResult {
-        call_id: id.to_owned(),
-        content: content.to_owned(),
-        is_error,
-    }
+    ToolResult { call_id: id.to_owned(), content: content.to_owned(), is_error }
 }
 
 fn anthropic_turn(id: &str) -> Message {
@@ -44,13 +40,11 @@ fn breakpoints(body: &Value) -> Vec<String> {
                 if map.contains_key("cache_control") {
                     found.push(at.to_owned());
                 }
-                map.iter()
-                    .for_each(|(key, v)| walk(v, &format!("{at}/{key}"), found));
+                map.iter().for_each(|(key, v)| walk(v, &format!("{at}/{key}"), found));
             }
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .for_each(|(i, v)| walk(v, &format!("{at}/{i}"), found)),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, v)| walk(v, &format!("{at}/{i}"), found))
+            }
             _ => {}
         }
     }
@@ -86,23 +80,13 @@ fn a_first_anthropic_request_reads_as_the_api_wants_it() {
 fn at_most_four_cache_breakpoints_and_they_move_on() {
     let mut request = request();
     for round in 0..6 {
-        let users = request
-            .messages
-            .iter()
-            .filter(|m| !matches!(m, Message::Assistant(_)))
-            .count();
+        let users = request.messages.iter().filter(|m| !matches!(m, Message::Assistant(_))).count();
         let found = breakpoints(&anthropic(&request));
         let last = request.messages.len() - 1;
         assert_eq!(found.len(), 2 + users.min(2), "round {round}: {found:?}");
-        assert_eq!(
-            found.last().unwrap(),
-            &format!("/messages/{last}/content/{}", usize::from(round > 0))
-        );
+        assert_eq!(found.last().unwrap(), &format!("/messages/{last}/content/{}", usize::from(round > 0)));
         request.messages.push(anthropic_turn(&format!("toolu_{round}")));
-        let results = vec![
-            result(&format!("toolu_{round}"), "text", false),
-            result("toolu_x", "no", true),
-        ];
+        let results = vec![result(&format!("toolu_{round}"), "text", false), result("toolu_x", "no", true)];
         request.messages.push(Message::ToolResults(results));
     }
 }
@@ -116,14 +100,9 @@ fn without_breakpoints_the_old_conversation_is_a_prefix_of_the_new_one() {
     let mut request = request();
     let before = bytes(&request);
     request.messages.push(anthropic_turn("toolu_1"));
-    request
-        .messages
-        .push(Message::ToolResults(vec![result("toolu_1", "", false)]));
+    request.messages.push(Message::ToolResults(vec![result("toolu_1", "", false)]));
     let after = bytes(&request);
-    assert!(
-        after.starts_with(before.trim_end_matches(']')),
-        "{before}\n{after}"
-    );
+    assert!(after.starts_with(before.trim_end_matches(']')), "{before}\n{after}");
 }
 
 #[test]
@@ -137,12 +116,7 @@ fn turns_that_the_api_would_refuse_are_left_out_or_joined() {
     let body = anthropic(&request);
     let turns = body["messages"].as_array().unwrap();
     assert_eq!(turns.len(), 1);
-    let texts: Vec<_> = turns[0]["content"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|b| &b["text"])
-        .collect();
+    let texts: Vec<_> = turns[0]["content"].as_array().unwrap().iter().map(|b| &b["text"]).collect();
     assert_eq!(texts, ["Judge day 1.", "Please answer."]);
 }
 
@@ -169,19 +143,13 @@ fn an_openai_conversation_reads_as_the_api_wants_it() {
         ])
     );
     assert_eq!(body["stream_options"], json!({"include_usage": true}));
-    assert_eq!(
-        (&body["max_tokens"], body.get("max_completion_tokens")),
-        (&json!(1000), None)
-    );
+    assert_eq!((&body["max_tokens"], body.get("max_completion_tokens")), (&json!(1000), None));
 }
 
 #[test]
 fn openai_itself_gets_the_newer_name_of_the_limit() {
     let body = openai(&request(), "api.openai.com");
-    assert_eq!(
-        (body.get("max_tokens"), &body["max_completion_tokens"]),
-        (None, &json!(1000))
-    );
+    assert_eq!((body.get("max_tokens"), &body["max_completion_tokens"]), (None, &json!(1000)));
 }
 
 #[test]

@@ -116,10 +116,7 @@ impl Case {
     }
 
     pub(super) fn answers(&self, provider: Provider) -> Vec<Answer> {
-        self.answers
-            .iter()
-            .map(|scripted| scripted.answer(provider))
-            .collect()
+        self.answers.iter().map(|scripted| scripted.answer(provider)).collect()
     }
 }
 
@@ -127,11 +124,7 @@ impl Scripted {
     fn answer(&self, provider: Provider) -> Answer {
         let mut headers: Vec<_> = self.headers.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         if !self.headers.contains_key("content-type") {
-            let kind = if self.sse.is_empty() {
-                "application/json"
-            } else {
-                "text/event-stream"
-            };
+            let kind = if self.sse.is_empty() { "application/json" } else { "text/event-stream" };
             headers.push(("content-type".to_owned(), kind.to_owned()));
         }
         let bytes = self.bytes(provider);
@@ -139,19 +132,12 @@ impl Scripted {
             Some(size) => bytes.chunks(size).map(<[u8]>::to_vec).collect(),
             None => vec![bytes],
         };
-        Answer {
-            status: self.status.unwrap_or(200),
-            headers,
-            pieces,
-            end: self.end,
-        }
+        Answer { status: self.status.unwrap_or(200), headers, pieces, end: self.end }
     }
 
     fn bytes(&self, provider: Provider) -> Vec<u8> {
         if !self.base64.is_empty() {
-            return base64::engine::general_purpose::STANDARD
-                .decode(&self.base64)
-                .unwrap();
+            return base64::engine::general_purpose::STANDARD.decode(&self.base64).unwrap();
         }
         let mut text = self.body.repeat(self.times.unwrap_or(1));
         for data in &self.sse {

@@ -16,12 +16,10 @@ fn long_conversation() -> crate::llm::Request {
     let mut request = request();
     for turn in 0..30 {
         let id = format!("toolu_{turn}");
-        request
-            .messages
-            .push(Message::Assistant(json!({"role": "assistant", "content": [
-                {"type": "text", "text": "I shall read the next file."},
-                {"type": "tool_use", "id": id, "name": "read_file", "input": {"path": "src/lib.rs"}},
-            ]})));
+        request.messages.push(Message::Assistant(json!({"role": "assistant", "content": [
+            {"type": "text", "text": "I shall read the next file."},
+            {"type": "tool_use", "id": id, "name": "read_file", "input": {"path": "src/lib.rs"}},
+        ]})));
         request.messages.push(Message::ToolResults(vec![ToolResult {
             call_id: id,
             content: "let x = \"line\";\n".repeat(512),
@@ -46,10 +44,7 @@ fn stream() -> String {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 900}}),
         json!({"type": "message_stop"}),
     ]);
-    events
-        .iter()
-        .map(|event| format!("event: e\ndata: {event}\n\n"))
-        .collect()
+    events.iter().map(|event| format!("event: e\ndata: {event}\n\n")).collect()
 }
 
 fn per_round(name: &str, rounds: u32, mut work: impl FnMut()) {
@@ -66,16 +61,9 @@ fn per_round(name: &str, rounds: u32, mut work: impl FnMut()) {
 #[test]
 fn a_turn_costs_little() {
     let request = long_conversation();
-    println!(
-        "body of turn 31: {} bytes",
-        Anthropic.body(&request).unwrap().len()
-    );
-    per_round("Anthropic body of turn 31", 20, || {
-        drop(Anthropic.body(&request).unwrap())
-    });
-    per_round("OpenAI body of turn 31", 20, || {
-        drop(OpenAi::for_host(None).body(&request).unwrap())
-    });
+    println!("body of turn 31: {} bytes", Anthropic.body(&request).unwrap().len());
+    per_round("Anthropic body of turn 31", 20, || drop(Anthropic.body(&request).unwrap()));
+    per_round("OpenAI body of turn 31", 20, || drop(OpenAi::for_host(None).body(&request).unwrap()));
     let stream = stream();
     println!("streamed reply: {} bytes, 306 events", stream.len());
     per_round("Anthropic reply of 900 tokens", 20, || {

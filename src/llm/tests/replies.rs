@@ -34,10 +34,7 @@ async fn every_recorded_oddity_comes_out_as_expected() {
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/replies");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -66,11 +63,7 @@ async fn run(case: &Case, provider: Provider) -> Result<(), String> {
         (Ok(reply), _, _) => return Err(format!("no error but {reply:?}")),
     }
     if seen.len() != case.expect.attempts {
-        return Err(format!(
-            "{} attempts, expected {}",
-            seen.len(),
-            case.expect.attempts
-        ));
+        return Err(format!("{} attempts, expected {}", seen.len(), case.expect.attempts));
     }
     Ok(())
 }
@@ -105,11 +98,7 @@ fn goes_back(reply: &Reply, provider: Provider) {
     if reply.calls.is_empty() {
         request.messages.push(Message::User("Go on.".to_owned()));
     } else {
-        let answer = |id: &str| ToolResult {
-            call_id: id.to_owned(),
-            content: String::new(),
-            is_error: true,
-        };
+        let answer = |id: &str| ToolResult { call_id: id.to_owned(), content: String::new(), is_error: true };
         let results = reply.calls.iter().map(|call| answer(&call.id)).collect();
         request.messages.push(Message::ToolResults(results));
     }

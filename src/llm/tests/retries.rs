@@ -11,10 +11,7 @@ use crate::settings::Provider;
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
     Answer {
         status,
-        headers: headers
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect(),
+        headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         pieces: vec![body.as_bytes().to_vec()],
         end: End::Clean,
     }
@@ -25,25 +22,14 @@ const OPENAI_OK: &str = r#"{"choices":[{"message":{"content":"ok"},"finish_reaso
 #[tokio::test]
 async fn what_the_server_asks_to_wait_is_a_floor() {
     let server = Server::start(vec![
-        answer(
-            429,
-            &[("retry-after-ms", "150")],
-            r#"{"error":{"message":"slow down"}}"#,
-        ),
+        answer(429, &[("retry-after-ms", "150")], r#"{"error":{"message":"slow down"}}"#),
         answer(200, &[], OPENAI_OK),
     ])
     .await;
     let started = Instant::now();
-    let reply = live(Provider::OpenAi, &server.url, brisk())
-        .complete(&request())
-        .await
-        .unwrap();
+    let reply = live(Provider::OpenAi, &server.url, brisk()).complete(&request()).await.unwrap();
     assert_eq!(reply.text, "ok");
-    assert!(
-        started.elapsed() >= Duration::from_millis(150),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -51,16 +37,10 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let server = Server::start(vec![]).await;
     let url = server.url.clone();
     drop(server);
-    let patience = Patience {
-        total: Duration::ZERO,
-        ..brisk()
-    };
+    let patience = Patience { total: Duration::ZERO, ..brisk() };
     // The listener closes when the runtime gets to the aborted task.
     tokio::task::yield_now().await;
-    let error = live(Provider::Anthropic, &url, patience)
-        .complete(&request())
-        .await
-        .unwrap_err();
+    let error = live(Provider::Anthropic, &url, patience).complete(&request()).await.unwrap_err();
     let ModelError::Unreachable { attempts, last, .. } = error else {
         panic!("{error:?}");
     };
@@ -77,14 +57,8 @@ async fn the_key_goes_into_its_header_and_into_no_message() {
     ] {
         let body = r#"{"error":{"message":"bad key sk-test-0123456789"}}"#;
         let server = Server::start(vec![answer(401, &[], body)]).await;
-        let error = live(provider, &server.url, brisk())
-            .complete(&request())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the model provider refused the credential (401): bad key ***"
-        );
+        let error = live(provider, &server.url, brisk()).complete(&request()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the model provider refused the credential (401): bad key ***");
         let seen = server.seen();
         assert_eq!(seen.len(), 1);
         assert_eq!(seen[0].header(header), Some(value));
@@ -99,23 +73,14 @@ async fn the_key_goes_into_its_header_and_into_no_message() {
 async fn all_attempts_send_the_same_bytes() {
     let server = Server::start(vec![
         answer(503, &[], ""),
-        Answer {
-            end: End::Drop,
-            ..Answer::default()
-        },
+        Answer { end: End::Drop, ..Answer::default() },
         answer(200, &[], OPENAI_OK),
     ])
     .await;
-    live(Provider::OpenAi, &server.url, brisk())
-        .complete(&request())
-        .await
-        .unwrap();
+    live(Provider::OpenAi, &server.url, brisk()).complete(&request()).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 3);
-    assert!(
-        seen.iter()
-            .all(|s| s.body == seen[0].body && s.bytes == seen[0].bytes)
-    );
+    assert!(seen.iter().all(|s| s.body == seen[0].body && s.bytes == seen[0].bytes));
 }
 
 #[tokio::test]
@@ -137,10 +102,7 @@ async fn an_endpoint_teaches_its_dialect_once() {
     model.complete(&request()).await.unwrap();
     model.complete(&request()).await.unwrap();
     let error = model.complete(&request()).await.unwrap_err();
-    assert!(
-        matches!(error, ModelError::Rejected { status: 422, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, ModelError::Rejected { status: 422, .. }), "{error:?}");
     let fields = |n: usize| {
         let body = &server.seen()[n].body;
         ["stream_options", "max_tokens", "max_completion_tokens"].map(|field| body.get(field).is_some())

@@ -12,14 +12,9 @@ static ANTHROPIC: LazyLock<Validator> = LazyLock::new(|| load("anthropic-message
 static OPENAI: LazyLock<Validator> = LazyLock::new(|| load("openai-chat-request.schema.json"));
 
 fn load(name: &str) -> Validator {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/api")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/api").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; these tests need the request schemas there",
-            path.display()
-        )
+        panic!("{}: {error}; these tests need the request schemas there", path.display())
     });
     jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
 }
@@ -38,11 +33,7 @@ pub(super) fn assert_valid(provider: Provider, body: &Value) {
                 let message = message.as_object_mut().unwrap();
                 message.remove("reasoning_content");
                 message.remove("reasoning_details");
-                for call in message
-                    .get_mut("tool_calls")
-                    .and_then(Value::as_array_mut)
-                    .into_iter()
-                    .flatten()
+                for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten()
                 {
                     call.as_object_mut().unwrap().remove("extra_content");
                 }
@@ -50,10 +41,8 @@ pub(super) fn assert_valid(provider: Provider, body: &Value) {
             &*OPENAI
         }
     };
-    let problems: Vec<_> = validator
-        .iter_errors(&body)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
+    let problems: Vec<_> =
+        validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(problems.is_empty(), "{problems:#?}\nin {body:#}");
 }
 

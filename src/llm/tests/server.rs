@@ -103,11 +103,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<Captured> {
             continue;
         };
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let mut captured = Captured {
-            head,
-            body: Value::Null,
-            bytes: 0,
-        };
+        let mut captured = Captured { head, body: Value::Null, bytes: 0 };
         let length: usize = captured.header("content-length").unwrap_or("0").parse().unwrap();
         let mut body = bytes.split_off(end + 4);
         let begun = body.len();
@@ -123,19 +119,15 @@ async fn write_answer(stream: &mut TcpStream, answer: &Answer) -> std::io::Resul
     if answer.end == End::Drop {
         return Ok(());
     }
-    let mut head = format!(
-        "HTTP/1.1 {} Scripted\r\nconnection: close\r\ntransfer-encoding: chunked\r\n",
-        answer.status
-    );
+    let mut head =
+        format!("HTTP/1.1 {} Scripted\r\nconnection: close\r\ntransfer-encoding: chunked\r\n", answer.status);
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;
     for piece in answer.pieces.iter().filter(|piece| !piece.is_empty()) {
-        stream
-            .write_all(format!("{:x}\r\n", piece.len()).as_bytes())
-            .await?;
+        stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
         stream.write_all(piece).await?;
         stream.write_all(b"\r\n").await?;
     }

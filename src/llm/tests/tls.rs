@@ -17,9 +17,7 @@ const REPLY: &str = r#"{"choices":[{"message":{"content":"hello"},"finish_reason
                         "usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/tls")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
 }
 
 /// Serves one connection on a thread of its own.
@@ -48,10 +46,7 @@ fn serve_once() -> SocketAddr {
                 _ => return,
             }
         }
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            REPLY.len()
-        );
+        let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", REPLY.len());
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(REPLY.as_bytes()).unwrap();
         stream.conn.send_close_notify();
@@ -69,10 +64,7 @@ async fn ask(ca_files: &[PathBuf]) -> Result<String, String> {
         api_key: None,
     };
     let live = Live::new(&llm, crate::http::direct(ca_files).unwrap(), brisk()).unwrap();
-    live.complete(&request())
-        .await
-        .map(|reply| reply.text)
-        .map_err(|error| error.to_string())
+    live.complete(&request()).await.map(|reply| reply.text).map_err(|error| error.to_string())
 }
 
 #[tokio::test]

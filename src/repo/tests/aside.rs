@@ -14,13 +14,9 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 fn littered() -> Fixture {
     let fixture = Fixture::new();
     fixture.write(".git/info/exclude", "ignored\n");
-    for path in [
-        "note.txt",
-        "deep/er/x.txt",
-        "ignored",
-        "node_modules/m/index.js",
-        ".pace/day-1/handoff.yaml",
-    ] {
+    for path in
+        ["note.txt", "deep/er/x.txt", "ignored", "node_modules/m/index.js", ".pace/day-1/handoff.yaml"]
+    {
         fixture.write(path, path);
     }
     fixture.git("init -q nested");
@@ -32,21 +28,13 @@ fn littered() -> Fixture {
 async fn files_go_and_come_back() {
     let fixture = littered();
     let repo = fixture.with(|options| options.kept = vec!["node_modules/".into()]);
-    let all = set(&[
-        ".pace/day-1/handoff.yaml",
-        "deep/er/x.txt",
-        "nested/",
-        "node_modules/m/index.js",
-        "note.txt",
-    ]);
+    let all =
+        set(&[".pace/day-1/handoff.yaml", "deep/er/x.txt", "nested/", "node_modules/m/index.js", "note.txt"]);
     assert_eq!(repo.untracked().unwrap(), all);
     let moved = repo.set_untracked_aside().unwrap();
     assert_eq!(moved, set(&["deep/er/x.txt", "nested/", "note.txt"]));
     assert!(!fixture.root.join("deep").exists() && !fixture.root.join("nested").exists());
-    assert_eq!(
-        repo.untracked().unwrap(),
-        set(&[".pace/day-1/handoff.yaml", "node_modules/m/index.js"])
-    );
+    assert_eq!(repo.untracked().unwrap(), set(&[".pace/day-1/handoff.yaml", "node_modules/m/index.js"]));
     assert_eq!(fixture.read("ignored"), "ignored");
     // A test run leaves its own file at the same place.
     fixture.write("note.txt", "by the test run");

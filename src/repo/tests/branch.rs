@@ -20,15 +20,9 @@ async fn refusal(repo: &GitRepo) -> String {
 async fn on_the_base_branch_the_sprint_branch_is_made() {
     let fixture = Fixture::new();
     let branch = prepared(&fixture.open()).await;
-    assert_eq!(
-        (branch.name.as_str(), branch.base.as_str()),
-        ("pace/sprint", "main")
-    );
+    assert_eq!((branch.name.as_str(), branch.base.as_str()), ("pace/sprint", "main"));
     assert_eq!(branch.head, fixture.head());
-    assert_eq!(
-        branch.actions,
-        ["created pace/sprint from main", "checked out pace/sprint"]
-    );
+    assert_eq!(branch.actions, ["created pace/sprint from main", "checked out pace/sprint"]);
     assert_eq!(fixture.git("symbolic-ref HEAD"), "refs/heads/pace/sprint");
     assert_eq!(fixture.git("status --porcelain"), "");
     // A second run stays there.
@@ -56,10 +50,7 @@ async fn a_detached_head_is_attached_to_the_branch_that_ci_names() {
     fixture.git("checkout -q --detach");
     fixture.git("branch -D -q feature");
     let branch = prepared(&fixture.with(|options| options.rules = ci("feature"))).await;
-    assert_eq!(
-        (branch.name.as_str(), branch.base.as_str(), branch.head),
-        ("feature", "main", tip)
-    );
+    assert_eq!((branch.name.as_str(), branch.base.as_str(), branch.head), ("feature", "main", tip));
     assert_eq!(fixture.git("symbolic-ref HEAD"), "refs/heads/feature");
 }
 
@@ -158,18 +149,9 @@ async fn a_leftover_branch_of_a_reused_checkout_is_kept_under_another_name() {
     let leftover = fixture.commit("left", "x");
     fixture.git("checkout -q --detach main");
     let branch = prepared(&fixture.with(|options| options.rules = ci("main"))).await;
-    assert_eq!(
-        fixture.git("log -1 --format=%P").split(' ').next(),
-        Some(tip.as_str())
-    );
-    assert!(
-        branch.actions[0].contains("refs/pace/left/pace/sprint/"),
-        "{branch:?}"
-    );
-    assert_eq!(
-        fixture.git("for-each-ref --format=%(objectname) refs/pace/left"),
-        leftover
-    );
+    assert_eq!(fixture.git("log -1 --format=%P").split(' ').next(), Some(tip.as_str()));
+    assert!(branch.actions[0].contains("refs/pace/left/pace/sprint/"), "{branch:?}");
+    assert_eq!(fixture.git("for-each-ref --format=%(objectname) refs/pace/left"), leftover);
     // A person decides on their own machine.
     fixture.git("checkout -q main");
     fixture.git(&format!("branch -q -f pace/sprint {leftover}"));
@@ -195,10 +177,7 @@ async fn what_cannot_be_worked_on_is_refused_with_the_mend() {
     ssh.git("remote add origin git@example.org:o/r.git");
     assert!(refusal(&ssh.open()).await.contains("HTTPS URL"));
     assert!(
-        prepared(&ssh.with(|options| options.push.never = Some("no".into())))
-            .await
-            .name
-            == "pace/sprint"
+        prepared(&ssh.with(|options| options.push.never = Some("no".into()))).await.name == "pace/sprint"
     );
     let clash = Fixture::new();
     clash.git("branch pace");
@@ -223,10 +202,7 @@ async fn modified_tracked_files_are_named() {
     fixture.git("add staged.txt");
     fixture.write("loose.txt", "new");
     let text = refusal(&fixture.open()).await;
-    assert!(
-        text.contains("README.md, src/a.txt, staged.txt;") && !text.contains("loose"),
-        "{text}"
-    );
+    assert!(text.contains("README.md, src/a.txt, staged.txt;") && !text.contains("loose"), "{text}");
     fixture.git("reset -q --hard");
     fixture.write(".pace/day-1/attempts.yaml", "- run: 1\n");
     assert_eq!(prepared(&fixture.open()).await.name, "pace/sprint");
@@ -248,19 +224,14 @@ async fn an_untracked_file_is_never_overwritten() {
 async fn discover_finds_the_root_and_refuses_what_has_none() {
     let fixture = Fixture::with_remote();
     let found = discover(&fixture.root.join("src")).unwrap();
-    assert_eq!(
-        found.canonicalize().unwrap(),
-        fixture.root.canonicalize().unwrap()
-    );
+    assert_eq!(found.canonicalize().unwrap(), fixture.root.canonicalize().unwrap());
     let bare = discover(&fixture.remote()).unwrap_err().to_string();
     assert!(bare.contains("bare repository"), "{bare}");
     let outside = tempfile::TempDir::new().unwrap();
     let none = discover(outside.path()).unwrap_err().to_string();
     assert!(none.contains("not in a git repository"), "{none}");
     git(&fixture.root, "config core.sparseCheckout true");
-    let sparse = GitRepo::open(&fixture.root, super::fixture::options())
-        .unwrap_err()
-        .to_string();
+    let sparse = GitRepo::open(&fixture.root, super::fixture::options()).unwrap_err().to_string();
     assert!(sparse.contains("sparse"), "{sparse}");
 }
 
@@ -283,10 +254,7 @@ async fn a_remote_that_is_a_path_is_pushed_to_and_never_forced() {
     let name = prepared(&repo).await.name;
     fixture.write("a", "a");
     let sha = repo.commit(&["a".into()], "a").unwrap();
-    assert_eq!(
-        repo.push(&name).await.unwrap(),
-        Pushed::To(fixture.remote().display().to_string())
-    );
+    assert_eq!(repo.push(&name).await.unwrap(), Pushed::To(fixture.remote().display().to_string()));
     assert_eq!(git(&fixture.remote(), "rev-parse pace/sprint"), sha);
     let colleague = fixture.colleague();
     colleague.git("checkout -q pace/sprint");
@@ -301,10 +269,7 @@ async fn a_remote_that_is_a_path_is_pushed_to_and_never_forced() {
     );
     assert_eq!(git(&fixture.remote(), "rev-parse pace/sprint"), theirs);
     let alone = Fixture::new();
-    assert!(matches!(
-        alone.open().push("main").await.unwrap(),
-        Pushed::Skipped(_)
-    ));
+    assert!(matches!(alone.open().push("main").await.unwrap(), Pushed::Skipped(_)));
 }
 
 #[tokio::test]

@@ -30,41 +30,20 @@ async fn exactly_the_given_paths_are_committed() {
     fixture.write(".gitignore", "*.log\n");
     fixture.write("kept.log", "named, so committed");
     let sha = repo
-        .commit(
-            &paths(&["run.sh", "link", "src/a.txt", "gone.txt", "kept.log"]),
-            "work\n\nPace-Day: 1",
-        )
+        .commit(&paths(&["run.sh", "link", "src/a.txt", "gone.txt", "kept.log"]), "work\n\nPace-Day: 1")
         .unwrap();
     assert_eq!(sha, fixture.head());
     assert_eq!(fixture.git("log -1 --format=%P"), parent);
-    assert_eq!(
-        fixture.git("log -1 --format=%an%ae%cn%ce"),
-        "Pacepace@example.orgPacepace@example.org"
-    );
-    assert_eq!(
-        fixture.git("log -1 --format=%(trailers:key=Pace-Day,valueonly)"),
-        "1"
-    );
+    assert_eq!(fixture.git("log -1 --format=%an%ae%cn%ce"), "Pacepace@example.orgPacepace@example.org");
+    assert_eq!(fixture.git("log -1 --format=%(trailers:key=Pace-Day,valueonly)"), "1");
     assert_eq!(fixture.git("log -1 --format=%G?"), "N");
     let tree = fixture.git("ls-tree -r --format=%(objectmode)%x20%(path) HEAD");
-    assert_eq!(
-        tree,
-        "100644 README.md\n100644 kept.log\n120000 link\n100755 run.sh"
-    );
+    assert_eq!(tree, "100644 README.md\n100644 kept.log\n120000 link\n100755 run.sh");
     assert_eq!(fixture.git("cat-file -p HEAD:link"), "/etc/passwd");
-    assert_eq!(
-        fixture.git("status --porcelain"),
-        " M README.md\n?? .gitignore\n?? other.txt"
-    );
-    assert_eq!(
-        repo.commit(&paths(&["run.sh", "gone.txt"]), "again").unwrap(),
-        sha
-    );
+    assert_eq!(fixture.git("status --porcelain"), " M README.md\n?? .gitignore\n?? other.txt");
+    assert_eq!(repo.commit(&paths(&["run.sh", "gone.txt"]), "again").unwrap(), sha);
     let age = fixture.git("log -1 --format=%ct").parse::<u64>().unwrap();
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert!(now - age < 3600);
 }
 
@@ -86,10 +65,7 @@ async fn a_folder_may_take_the_place_of_a_file_and_back() {
     fs::remove_file(fixture.root.join("README.md")).unwrap();
     fixture.write("README.md/a", "x");
     repo.commit(&paths(&["README.md", "README.md/a"]), "x").unwrap();
-    assert_eq!(
-        fixture.git("ls-tree -r --name-only HEAD"),
-        "README.md/a\nsrc/a.txt"
-    );
+    assert_eq!(fixture.git("ls-tree -r --name-only HEAD"), "README.md/a\nsrc/a.txt");
     fs::remove_dir_all(fixture.root.join("README.md")).unwrap();
     fixture.write("README.md", "x");
     repo.commit(&paths(&["README.md/a", "README.md"]), "x").unwrap();
@@ -148,10 +124,7 @@ async fn paths_outside_are_refused_all_at_once() {
 async fn submodules_are_left_alone() {
     let fixture = Fixture::new();
     let other = Fixture::new();
-    fixture.git(&format!(
-        "-c protocol.file.allow=always submodule --quiet add {} sub",
-        other.root.display()
-    ));
+    fixture.git(&format!("-c protocol.file.allow=always submodule --quiet add {} sub", other.root.display()));
     fixture.commit_all("module");
     let pinned = fixture.git("rev-parse HEAD:sub");
     fixture.write("sub/src/a.txt", "dirty");
@@ -171,14 +144,8 @@ async fn submodules_are_left_alone() {
 }
 
 fn lfs(content: &str) -> String {
-    let digest = Sha256::digest(content.as_bytes())
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect::<String>();
-    format!(
-        "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n",
-        content.len()
-    )
+    let digest = Sha256::digest(content.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n", content.len())
 }
 
 #[tokio::test]
@@ -200,12 +167,7 @@ async fn filtered_files_are_neither_modified_nor_written() {
     let text = format!("{:#}", repo.reset_paths(&paths(&["data.bin"])).unwrap_err());
     assert!(text.contains("data.bin: the filter `lfs`"), "{text}");
     assert_eq!(fixture.read("data.bin"), "tampered");
-    assert!(
-        repo.work_diff(&Default::default())
-            .unwrap()
-            .file("data.bin")
-            .is_some()
-    );
+    assert!(repo.work_diff(&Default::default()).unwrap().file("data.bin").is_some());
     let text = repo.prepare_branch().await.unwrap_err().to_string();
     assert!(text.contains("data.bin"), "{text}");
 }
@@ -244,8 +206,7 @@ async fn changes_are_taken_back() {
     fs::remove_file(fixture.root.join("src/a.txt")).unwrap();
     fixture.write("new[1].txt", "untracked");
     fixture.write("other.txt", "stays");
-    repo.reset_paths(&paths(&["README.md", "src/a.txt", "new[1].txt", "absent"]))
-        .unwrap();
+    repo.reset_paths(&paths(&["README.md", "src/a.txt", "new[1].txt", "absent"])).unwrap();
     assert_eq!(fixture.read("README.md"), "# one\n");
     assert_eq!(fixture.git("status --porcelain"), "?? new[1].txt\n?? other.txt");
 }
@@ -256,23 +217,13 @@ async fn a_commit_is_read_back() {
     let repo = fixture.open();
     let first = repo.head().unwrap();
     let second = fixture.commit("src/b.txt", "b");
-    assert_eq!(
-        repo.show(&second, "src/b.txt").unwrap().as_deref(),
-        Some(&b"b"[..])
-    );
+    assert_eq!(repo.show(&second, "src/b.txt").unwrap().as_deref(), Some(&b"b"[..]));
     assert_eq!(repo.show(&first, "src/b.txt").unwrap(), None);
     assert_eq!(repo.show(&first, "src").unwrap(), None);
-    assert_eq!(
-        repo.paths(&second).unwrap(),
-        ["README.md", "src/a.txt", "src/b.txt"]
-    );
+    assert_eq!(repo.paths(&second).unwrap(), ["README.md", "src/a.txt", "src/b.txt"]);
     assert!(repo.is_ancestor(&first, &second).unwrap() && repo.is_ancestor(&first, &first).unwrap());
     assert!(!repo.is_ancestor(&second, &first).unwrap());
-    assert!(
-        !repo
-            .is_ancestor("0123456789012345678901234567890123456789", &first)
-            .unwrap()
-    );
+    assert!(!repo.is_ancestor("0123456789012345678901234567890123456789", &first).unwrap());
     assert!(!repo.is_ancestor("--upload-pack", &first).unwrap());
     assert!(repo.show("HEAD", "README.md").is_err());
 }

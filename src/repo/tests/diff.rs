@@ -21,16 +21,10 @@ async fn the_work_tree_is_compared_with_head() {
     fixture.write(".pace/.run/journal", "x");
     let objects = || fixture.git("count-objects");
     let stored = objects();
-    let diff = repo
-        .work_diff(&BTreeSet::from(["before.txt".into(), ".gitignore".into()]))
-        .unwrap();
+    let diff = repo.work_diff(&BTreeSet::from(["before.txt".into(), ".gitignore".into()])).unwrap();
     assert_eq!(objects(), stored, "nothing is stored for a diff");
     assert_eq!(fixture.git("diff --cached --name-only"), "");
-    let names: Vec<_> = diff
-        .files
-        .iter()
-        .map(|f| (f.path.as_str(), f.change, f.binary))
-        .collect();
+    let names: Vec<_> = diff.files.iter().map(|f| (f.path.as_str(), f.change, f.binary)).collect();
     assert_eq!(
         names,
         [
@@ -70,10 +64,7 @@ async fn patches_can_be_applied_by_git() {
     fixture.write("README.md", "no newline");
     let diff = repo.work_diff(&BTreeSet::new()).unwrap();
     let moved = diff.file("moved.txt").unwrap();
-    assert_eq!(
-        (moved.change, moved.old_path.as_deref()),
-        (Change::Renamed, Some("src/a.txt"))
-    );
+    assert_eq!((moved.change, moved.old_path.as_deref()), (Change::Renamed, Some("src/a.txt")));
     fs::write(fixture.dir.path().join("p"), diff.patch()).unwrap();
     fixture.git("reset -q --hard");
     fixture.git("apply ../p");
@@ -92,10 +83,7 @@ async fn attributes_hide_nothing() {
     let diff = repo.work_diff(&BTreeSet::new()).unwrap();
     for name in ["a.py", "a.sh", "a.rs"] {
         let file = diff.file(name).unwrap();
-        assert!(
-            !file.binary && file.patch.ends_with("+evil()\n") && file.added == [(1, 2)],
-            "{file:?}"
-        );
+        assert!(!file.binary && file.patch.ends_with("+evil()\n") && file.added == [(1, 2)], "{file:?}");
     }
 }
 
@@ -121,21 +109,12 @@ async fn large_patches_and_files_are_cut() {
     let diff = fixture.open().work_diff(&BTreeSet::new()).unwrap();
     let long = diff.file("long.txt").unwrap();
     assert_eq!(long.added, [(1, 60_001)]);
-    assert!(
-        long.patch.len() < 300 && long.patch.contains("bytes not shown"),
-        "{}",
-        long.patch
-    );
+    assert!(long.patch.len() < 300 && long.patch.contains("bytes not shown"), "{}", long.patch);
     assert!(diff.file("huge.txt").unwrap().binary);
 }
 
 fn names(repo: &GitRepo, base: &str, commit: &str) -> Vec<String> {
-    repo.day_diff(base, commit)
-        .unwrap()
-        .files
-        .into_iter()
-        .map(|f| f.path)
-        .collect()
+    repo.day_diff(base, commit).unwrap().files.into_iter().map(|f| f.path).collect()
 }
 
 #[tokio::test]
@@ -155,16 +134,10 @@ async fn a_day_holds_all_commits_but_the_base_branchs() {
     fixture.git("fetch -q origin");
     fixture.git("checkout -q pace/sprint");
     fixture.git("merge -q --no-edit main");
-    fixture.write(
-        "src/a.txt",
-        "from the day\n1\n2\n3\n4\n5\n6\n7\n8\n9\nfrom main\n",
-    );
+    fixture.write("src/a.txt", "from the day\n1\n2\n3\n4\n5\n6\n7\n8\n9\nfrom main\n");
     let end = fixture.commit_all("day");
     let repo = fixture.with(|options| options.rules = ci("main"));
-    assert_eq!(
-        names(&repo, &base, &end),
-        ["forge.txt", "person.txt", "src/a.txt"]
-    );
+    assert_eq!(names(&repo, &base, &end), ["forge.txt", "person.txt", "src/a.txt"]);
     let diff = repo.day_diff(&base, &end).unwrap();
     assert_eq!(diff.file("src/a.txt").unwrap().added, [(1, 2)]);
     // What the person took from another branch is the day's.
@@ -172,10 +145,7 @@ async fn a_day_holds_all_commits_but_the_base_branchs() {
     fixture.commit("topic.txt", "t");
     fixture.git("checkout -q pace/sprint");
     fixture.git("merge -q --no-edit topic");
-    assert_eq!(
-        names(&repo, &base, &fixture.head()),
-        ["forge.txt", "person.txt", "src/a.txt", "topic.txt"]
-    );
+    assert_eq!(names(&repo, &base, &fixture.head()), ["forge.txt", "person.txt", "src/a.txt", "topic.txt"]);
     // Nothing merged at all.
     assert_eq!(names(&repo, &base, &base), Vec::<String>::new());
 }
@@ -213,17 +183,8 @@ async fn a_submodule_and_a_rename_are_named() {
     fixture.git("mv src/a.txt b.txt");
     fixture.git("commit -q -m x");
     let diff = fixture.open().day_diff(&base, &fixture.head()).unwrap();
-    assert!(
-        diff.file("sub")
-            .unwrap()
-            .patch
-            .ends_with(&format!("+Subproject commit {base}\n"))
-    );
+    assert!(diff.file("sub").unwrap().patch.ends_with(&format!("+Subproject commit {base}\n")));
     let renamed = diff.file("b.txt").unwrap();
     assert_eq!((renamed.change, renamed.added.len()), (Change::Renamed, 0));
-    assert!(
-        renamed
-            .patch
-            .ends_with("rename from src/a.txt\nrename to b.txt\n")
-    );
+    assert!(renamed.patch.ends_with("rename from src/a.txt\nrename to b.txt\n"));
 }

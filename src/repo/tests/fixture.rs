@@ -39,10 +39,7 @@ impl Fixture {
     pub(super) fn with_remote() -> Self {
         let fixture = Self::new();
         let remote = fixture.remote();
-        git(
-            fixture.dir.path(),
-            &format!("clone -q --bare work {}", remote.display()),
-        );
+        git(fixture.dir.path(), &format!("clone -q --bare work {}", remote.display()));
         fixture.git(&format!("remote add origin {}", remote.display()));
         fixture.git("fetch -q origin");
         fixture
@@ -56,10 +53,7 @@ impl Fixture {
     pub(super) fn colleague(&self) -> Self {
         let dir = TempDir::new().unwrap();
         let root = dir.path().join("work");
-        git(
-            dir.path(),
-            &format!("clone -q {} {}", self.remote().display(), root.display()),
-        );
+        git(dir.path(), &format!("clone -q {} {}", self.remote().display(), root.display()));
         Self { dir, root }
     }
 
@@ -109,29 +103,17 @@ pub(super) fn options() -> Options {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Options {
         rules: BranchRules::default(),
-        identity: Identity {
-            name: "Pace".into(),
-            email: "pace@example.org".into(),
-        },
-        push: PushRules {
-            never: None,
-            credential: None,
-        },
+        identity: Identity { name: "Pace".into(), email: "pace@example.org".into() },
+        push: PushRules { never: None, credential: None },
         remote: None,
         kept: Vec::new(),
-        http: reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap(),
+        http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
         runtime: tokio::runtime::Handle::current(),
     }
 }
 
 pub(super) fn ci(branch: &str) -> BranchRules {
-    BranchRules {
-        ci_ref: Some(CiRef::Branch(branch.into())),
-        ..BranchRules::default()
-    }
+    BranchRules { ci_ref: Some(CiRef::Branch(branch.into())), ..BranchRules::default() }
 }
 
 pub(super) fn credential(token: &str, scope: &str) -> Option<(String, Secret, String)> {
@@ -146,24 +128,13 @@ pub(super) fn git(at: &Path, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "fixtures are built and inspected by the real git"
-)]
+#[expect(clippy::disallowed_methods, reason = "fixtures are built and inspected by the real git")]
 pub(super) fn try_git(at: &Path, arguments: &str) -> Output {
     let mut command = Command::new("git");
-    command
-        .current_dir(at)
-        .args(arguments.split(' '))
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    command
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("HOME", at)
-        .env("GIT_TERMINAL_PROMPT", "0");
+    command.current_dir(at).args(arguments.split(' ')).env("GIT_CONFIG_NOSYSTEM", "1");
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("HOME", at).env("GIT_TERMINAL_PROMPT", "0");
     for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "Ada")
-            .env(format!("GIT_{role}_EMAIL"), "ada@example.org");
+        command.env(format!("GIT_{role}_NAME"), "Ada").env(format!("GIT_{role}_EMAIL"), "ada@example.org");
     }
     command.output().unwrap()
 }

@@ -41,10 +41,7 @@ async fn no_configured_command_runs_and_no_push_is_led_away() {
     fs::create_dir(&marks).unwrap();
     let traps = fixture.dir.path().join("traps");
     git(&fixture.remote(), "config http.receivepack true");
-    fixture.commit(
-        ".gitattributes",
-        "*.x filter=x diff=x merge=x\n*.y diff=x merge=x\n",
-    );
+    fixture.commit(".gitattributes", "*.x filter=x diff=x merge=x\n*.y diff=x merge=x\n");
     fixture.commit("file.y", "1\n");
     for hook in HOOKS {
         trap(&fixture.root.join(".git/hooks"), hook, &marks);
@@ -53,15 +50,7 @@ async fn no_configured_command_runs_and_no_push_is_led_away() {
     let command = trap(&traps, "command", &marks);
     let url = format!("{}/remote.git", server.url);
     let mut config = format!("[core]\n\thooksPath = {}/hooks\n", traps.display());
-    for key in [
-        "fsmonitor",
-        "editor",
-        "pager",
-        "sshCommand",
-        "gitProxy",
-        "askPass",
-        "alternateRefsCommand",
-    ] {
+    for key in ["fsmonitor", "editor", "pager", "sshCommand", "gitProxy", "askPass", "alternateRefsCommand"] {
         config += &format!("\t{key} = {command}\n");
     }
     config += &format!(
@@ -77,11 +66,7 @@ async fn no_configured_command_runs_and_no_push_is_led_away() {
     );
     let path = fixture.root.join(".git/config");
     let before = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        before.replace("[remote \"origin\"]", "[remote \"old\"]") + &config,
-    )
-    .unwrap();
+    fs::write(&path, before.replace("[remote \"origin\"]", "[remote \"old\"]") + &config).unwrap();
 
     let repo = fixture.with(|options| {
         options.rules = ci("main");
@@ -101,10 +86,7 @@ async fn no_configured_command_runs_and_no_push_is_led_away() {
     repo.reset_paths(&["file.y".into()]).unwrap();
     assert_eq!(repo.push("pace/sprint").await.unwrap(), Pushed::To(url));
 
-    let left: Vec<_> = fs::read_dir(&marks)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let left: Vec<_> = fs::read_dir(&marks).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(evil.requests.lock().unwrap().is_empty());
     assert_eq!(git(&fixture.remote(), "rev-parse pace/sprint"), sha);
@@ -118,9 +100,7 @@ async fn a_work_tree_elsewhere_is_refused() {
     let fixture = Fixture::new();
     let other = tempfile::TempDir::new().unwrap();
     fixture.git(&format!("config core.worktree {}", other.path().display()));
-    let error = crate::repo::GitRepo::open(&fixture.root, super::fixture::options())
-        .unwrap_err()
-        .to_string();
+    let error = crate::repo::GitRepo::open(&fixture.root, super::fixture::options()).unwrap_err().to_string();
     assert!(error.contains("core.worktree"), "{error}");
 }
 

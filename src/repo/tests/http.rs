@@ -52,9 +52,7 @@ fn no_canary(at: &Path) {
             no_canary(&path);
         } else {
             let content = fs::read(&path).unwrap();
-            let found = content
-                .windows(TOKEN.len())
-                .any(|window| window == TOKEN.as_bytes());
+            let found = content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
             assert!(!found, "{}", path.display());
         }
     }
@@ -64,10 +62,7 @@ async fn pushes_and_fetches(start: impl Fn(&Path) -> Server) {
     let (fixture, server) = served(start);
     let repo = opened(&fixture, &server, TOKEN);
     let branch = repo.prepare_branch().await.unwrap();
-    assert_eq!(
-        (branch.name.as_str(), branch.base.as_str()),
-        ("pace/sprint", "main")
-    );
+    assert_eq!((branch.name.as_str(), branch.base.as_str()), ("pace/sprint", "main"));
 
     let first = commit(&repo, &fixture, "new.txt", "1\n");
     let url = format!("{}/remote.git", server.url);
@@ -108,10 +103,7 @@ async fn the_credential_travels_in_a_header_alone() {
     assert!(requests.len() >= 3);
     for head in requests.iter() {
         let lower = head.to_lowercase();
-        assert!(
-            lower.contains("authorization: basic ") && !head.contains(TOKEN),
-            "{head}"
-        );
+        assert!(lower.contains("authorization: basic ") && !head.contains(TOKEN), "{head}");
         assert!(!lower.contains("transfer-encoding"), "{head}");
     }
 }
@@ -123,10 +115,7 @@ async fn a_wrong_token_is_refused_without_being_shown() {
     let repo = opened(&fixture, &server, &wrong);
     let error = repo.prepare_branch().await.unwrap_err();
     let text = format!("{error} {error:?}");
-    assert!(
-        matches!(error, RepoError::Unusable(_)) && text.contains("401"),
-        "{text}"
-    );
+    assert!(matches!(error, RepoError::Unusable(_)) && text.contains("401"), "{text}");
     let reason = push_reason(repo.push("main").await);
     assert!(reason.contains("refused the credential (HTTP 401"), "{reason}");
     assert!(!text.contains(TOKEN) && !reason.contains(TOKEN));
@@ -145,23 +134,15 @@ async fn without_a_credential_the_host_is_named() {
         options.push.never = Some("PACE_PUSH=false".into());
     });
     let branch = local.prepare_branch().await.unwrap();
-    assert!(
-        branch.actions[0].starts_with("did not fetch: ") && branch.name == "pace/sprint",
-        "{branch:?}"
-    );
-    assert_eq!(
-        local.push("pace/sprint").await.unwrap(),
-        Pushed::Skipped("PACE_PUSH=false".into())
-    );
+    assert!(branch.actions[0].starts_with("did not fetch: ") && branch.name == "pace/sprint", "{branch:?}");
+    assert_eq!(local.push("pace/sprint").await.unwrap(), Pushed::Skipped("PACE_PUSH=false".into()));
     drop(server);
 }
 
 #[tokio::test]
 async fn a_credential_inside_the_url_is_used_and_never_shown() {
     let (fixture, server) = served(Server::start);
-    let with_token = server
-        .url
-        .replace("http://", &format!("http://x-access-token:{TOKEN}@"));
+    let with_token = server.url.replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let repo = fixture.with(|options| options.remote = Some(format!("{with_token}/remote.git")));
     repo.prepare_branch().await.unwrap();
     let pushed = repo.push("pace/sprint").await.unwrap();
@@ -178,10 +159,7 @@ async fn a_missing_repository_is_named() {
         options.push.credential = credential(TOKEN, &server.url);
     });
     let error = repo.prepare_branch().await.unwrap_err().to_string();
-    assert!(
-        error.contains("no repository at /absent.git") && error.contains("404"),
-        "{error}"
-    );
+    assert!(error.contains("no repository at /absent.git") && error.contains("404"), "{error}");
 }
 
 #[tokio::test]
@@ -223,19 +201,13 @@ async fn a_branch_that_moved_on_is_not_forced() {
 #[tokio::test]
 async fn a_declining_hook_is_quoted() {
     let (fixture, server) = served(Server::start);
-    hook(
-        &fixture,
-        &format!("echo 'GL-HOOK: this branch is protected {TOKEN}' >&2; exit 1"),
-    );
+    hook(&fixture, &format!("echo 'GL-HOOK: this branch is protected {TOKEN}' >&2; exit 1"));
     let repo = opened(&fixture, &server, TOKEN);
     repo.prepare_branch().await.unwrap();
     commit(&repo, &fixture, "a", "a");
     let reason = push_reason(repo.push("pace/sprint").await);
     assert!(reason.contains("pre-receive hook declined"), "{reason}");
-    assert!(
-        reason.contains("GL-HOOK: this branch is protected ***"),
-        "{reason}"
-    );
+    assert!(reason.contains("GL-HOOK: this branch is protected ***"), "{reason}");
     assert!(!reason.contains(TOKEN));
 }
 
@@ -247,10 +219,7 @@ async fn a_redirect_gets_no_credential() {
     let url = listen(move |mut stream| {
         let (head, _) = request(&stream);
         let path = head.split(' ').nth(1).unwrap().to_owned();
-        let _ = write!(
-            stream,
-            "HTTP/1.1 307 Moved\r\nLocation: {to}{path}\r\nContent-Length: 0\r\n\r\n"
-        );
+        let _ = write!(stream, "HTTP/1.1 307 Moved\r\nLocation: {to}{path}\r\nContent-Length: 0\r\n\r\n");
     });
     for follow in [false, true] {
         let repo = fixture.with(|options| {
@@ -261,10 +230,7 @@ async fn a_redirect_gets_no_credential() {
             }
         });
         let error = repo.prepare_branch().await.unwrap_err().to_string();
-        assert!(
-            error.contains("redirects to") || error.contains("final URL"),
-            "{error}"
-        );
+        assert!(error.contains("redirects to") || error.contains("final URL"), "{error}");
     }
     for head in other.requests.lock().unwrap().iter() {
         assert!(!head.to_lowercase().contains("authorization"), "{head}");
@@ -274,15 +240,9 @@ async fn a_redirect_gets_no_credential() {
 #[tokio::test]
 async fn a_dead_host_and_a_plain_web_server_are_named() {
     let fixture = Fixture::with_remote();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let repo = fixture.with(|options| options.remote = Some(format!("http://{closed}/r.git")));
-    let error = format!(
-        "{:#}",
-        anyhow::Error::new(repo.prepare_branch().await.unwrap_err())
-    );
+    let error = format!("{:#}", anyhow::Error::new(repo.prepare_branch().await.unwrap_err()));
     assert!(error.contains("cannot be reached"), "{error}");
     let web = listen(|mut stream| {
         request(&stream);

@@ -41,9 +41,7 @@ impl Server {
     pub(super) fn start(folder: &Path) -> Self {
         let installed = |path: &str| Path::new(path).exists();
         if installed("/usr/sbin/nginx") && installed("/usr/sbin/fcgiwrap") {
-            (0..10)
-                .find_map(|_| Self::nginx(folder))
-                .expect("nginx starts on a free port")
+            (0..10).find_map(|_| Self::nginx(folder)).expect("nginx starts on a free port")
         } else {
             Self::bridge(folder)
         }
@@ -54,11 +52,7 @@ impl Server {
     fn nginx(folder: &Path) -> Option<Self> {
         let run = folder.join("nginx");
         fs::create_dir_all(run.join("body")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let socket = run.join("cgi.sock");
         let _ = fs::remove_file(&socket);
         fs::write(run.join("users"), format!("{USER}:{{PLAIN}}{TOKEN}\n")).unwrap();
@@ -82,11 +76,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn();
         let children = vec![nginx.unwrap(), wrap.unwrap()];
-        let mut server = Self {
-            url: format!("http://127.0.0.1:{port}"),
-            children,
-            requests: Arc::default(),
-        };
+        let mut server = Self { url: format!("http://127.0.0.1:{port}"), children, requests: Arc::default() };
         for _ in 0..500 {
             if server.children[0].try_wait().unwrap().is_some() {
                 return None;
@@ -104,11 +94,7 @@ impl Server {
         let requests = Arc::default();
         let (folder, seen) = (folder.to_path_buf(), Arc::clone(&requests));
         let url = listen(move |stream| serve(stream, &folder, &seen));
-        Self {
-            url,
-            children: Vec::new(),
-            requests,
-        }
+        Self { url, children: Vec::new(), requests }
     }
 }
 
@@ -135,9 +121,7 @@ pub(super) fn request(stream: &TcpStream) -> (String, Vec<u8>) {
             break;
         }
     }
-    let length = field(&head, "content-length")
-        .and_then(|length| length.parse().ok())
-        .unwrap_or(0);
+    let length = field(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
     (head, body)
@@ -185,10 +169,7 @@ fn serve(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>) {
     let writer = thread::spawn(move || input.write_all(&body));
     let output = child.wait_with_output().unwrap().stdout;
     let _ = writer.join();
-    let split = output
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .unwrap();
+    let split = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let headers = String::from_utf8_lossy(&output[..split]).into_owned();
     let status = field(&format!("\n{headers}"), "status").unwrap_or_else(|| "200 OK".into());
     let length = output.len() - split - 4;

@@ -16,9 +16,7 @@ fn shallow(branch: &str, prepare: impl Fn(&Fixture)) -> (Fixture, Fixture, Serve
     let server = Server::start(origin.dir.path());
     let runner = Fixture::unborn();
     runner.git(&format!("remote add origin file://{}", origin.remote().display()));
-    runner.git(&format!(
-        "fetch -q --depth=1 origin +refs/heads/{branch}:refs/remotes/origin/{branch}"
-    ));
+    runner.git(&format!("fetch -q --depth=1 origin +refs/heads/{branch}:refs/remotes/origin/{branch}"));
     runner.git(&format!("checkout -q --detach origin/{branch}"));
     runner.git(&format!("remote set-url origin {}/remote.git", server.url));
     assert_eq!(runner.git("rev-parse --is-shallow-repository"), "true");
@@ -54,15 +52,8 @@ async fn a_new_branch_is_pushed() {
     assert_eq!(branch.name, "pace/sprint");
     commits_and_pushes(&repo, &origin, &runner, "pace/sprint").await;
     assert_eq!(runner.git("rev-parse --is-shallow-repository"), "true");
-    let error = format!(
-        "{:#}",
-        repo.day_diff(&origin.git("rev-parse main~3"), &branch.head)
-            .unwrap_err()
-    );
-    assert!(
-        error.contains("fetch-depth: 0") && error.contains("GIT_DEPTH: 0"),
-        "{error}"
-    );
+    let error = format!("{:#}", repo.day_diff(&origin.git("rev-parse main~3"), &branch.head).unwrap_err());
+    assert!(error.contains("fetch-depth: 0") && error.contains("GIT_DEPTH: 0"), "{error}");
 }
 
 #[tokio::test]
@@ -114,15 +105,8 @@ async fn a_merge_without_the_history_is_refused_with_the_mend() {
         origin.git("push -q origin main");
     });
     let before = runner.head();
-    let error = opened(&runner, &server, "main")
-        .prepare_branch()
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("fetch-depth: 0") && error.contains("GIT_DEPTH: 0"),
-        "{error}"
-    );
+    let error = opened(&runner, &server, "main").prepare_branch().await.unwrap_err().to_string();
+    assert!(error.contains("fetch-depth: 0") && error.contains("GIT_DEPTH: 0"), "{error}");
     assert_eq!(runner.head(), before);
     assert_eq!(runner.git("status --porcelain"), "");
 }

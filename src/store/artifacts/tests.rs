@@ -43,10 +43,7 @@ fn gate(day: u32) -> GateReport {
             criterion: "CI pipeline green".into(),
             result: CriterionResult::Partial,
             evidence: "CI not yet configured — mapped to out_of_scope".into(),
-            cites: vec![Cite {
-                kind: CiteKind::Test,
-                reference: "tests/a.py::test_b".into(),
-            }],
+            cites: vec![Cite { kind: CiteKind::Test, reference: "tests/a.py::test_b".into() }],
         }],
         blockers: vec![],
         deferred: vec!["CI pipeline".into()],
@@ -144,10 +141,7 @@ fn every_artifact_comes_back_as_it_was_written() {
         known_gaps: vec![],
         tdd_red_phase_confirmed: true,
         iterations_used: 18,
-        files: vec![HandoffFile {
-            path: "src/a.rs".into(),
-            change: Change::Renamed,
-        }],
+        files: vec![HandoffFile { path: "src/a.rs".into(), change: Change::Renamed }],
         sandbox: String::new(),
     };
     let sentinel = SentinelReport {
@@ -168,12 +162,7 @@ fn every_artifact_comes_back_as_it_was_written() {
         conduit_decision: Decision::Ship,
         hold_reason: String::new(),
     };
-    let scribe = ScribeReport {
-        day: 2,
-        agent: Agent::Scribe,
-        updates: vec![],
-        summary: "…".into(),
-    };
+    let scribe = ScribeReport { day: 2, agent: Agent::Scribe, updates: vec![], summary: "…".into() };
     let cycle = Cycle {
         day: 2,
         cycle_cost_usd: Some(2.0),
@@ -242,10 +231,7 @@ fn an_artifact_that_does_not_fit_is_not_written() {
          .pace/day-1/gate-report.yaml: gate_decision: \"ADVISORY\" is not one of SHIP, HOLD"
     );
     let error = store.write(2, &gate(1)).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        ".pace/day-2/gate-report.yaml: day: must be 2 in this folder, not 1"
-    );
+    assert_eq!(error, ".pace/day-2/gate-report.yaml: day: must be 2 in this folder, not 1");
     assert_eq!(store.read(1).unwrap(), Some(gate(1)), "the old one stays");
     assert!(!dir.path().join(".pace/day-2").exists());
 }
@@ -267,10 +253,7 @@ fn a_changed_artifact_says_where_it_is_wrong() {
                  gate_decision, hold_reason"
             ),
         ),
-        (
-            "",
-            format!("{p}:1: the document: expected a mapping, found nothing"),
-        ),
+        ("", format!("{p}:1: the document: expected a mapping, found nothing")),
         ("day: [", format!("{p}:1:6: unclosed bracket '['")),
         (
             "day: 7\nagent: GATE\ncriteria_results: []\ngate_decision: HOLD\n",
@@ -298,10 +281,7 @@ fn symbolic_links_are_never_followed() {
     symlink(&secret, dir.path().join("PROGRESS.md")).unwrap();
 
     let error = store.write(1, &gate(1)).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        ".pace/day-1: is a symbolic link or a file where a folder should be"
-    );
+    assert_eq!(error, ".pace/day-1: is a symbolic link or a file where a folder should be");
     for (what, error) in [
         ("read", store.read::<GateReport>(1).err()),
         ("context", store.context_docs().err()),
@@ -383,10 +363,7 @@ fn an_earlier_round_is_moved_aside() {
     }
     store.write(1, &gate(1)).unwrap();
     let error = store.move_round(1, 1).unwrap_err().to_string();
-    assert!(
-        error.contains("attempts/1/gate-report.yaml: exists already"),
-        "{error}"
-    );
+    assert!(error.contains("attempts/1/gate-report.yaml: exists already"), "{error}");
     store.move_round(1, 2).unwrap();
     assert_eq!(store.rounds(1).unwrap(), 2);
 }
@@ -467,10 +444,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{1b}[31m",
         "\u{fffe}",
     ]);
-    prop_oneof![
-        prop::collection::vec(pieces, 0..8).prop_map(|p| p.concat()),
-        any::<String>()
-    ]
+    prop_oneof![prop::collection::vec(pieces, 0..8).prop_map(|p| p.concat()), any::<String>()]
 }
 
 proptest! {

@@ -7,10 +7,7 @@
 /// advisories as its subject, a word for settling them, and nothing that describes product behaviour.
 pub(super) fn speaks_of_it(criterion: &str) -> bool {
     let lower = criterion.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
     let settles = words.iter().any(|w| SETTLING.contains(w));
     let product =
         lower.split_whitespace().any(looks_like_a_path) || words.iter().any(|w| PRODUCT.contains(w));
@@ -143,15 +140,9 @@ mod tests {
             ("Backlog endpoint returns 200", false),
             ("Backlog is cleared", false),
             ("The backlog is empty after the worker ran", false),
-            (
-                "GET /advisories returns all open advisories with resolved=false",
-                false,
-            ),
+            ("GET /advisories returns all open advisories with resolved=false", false),
             ("Advisory banner is closed by Escape", false),
-            (
-                "The advisory page lists all open advisories and resolved ones",
-                false,
-            ),
+            ("The advisory page lists all open advisories and resolved ones", false),
             ("Users can close every advisory", false),
             ("src/advisory/backlog.rs resolves all advisories lazily", false),
             ("Issue backlog resolved", false),

@@ -25,11 +25,7 @@ pub(crate) fn mark_shipped(text: &str, day: u32, shipped_at: &str) -> Result<Opt
         .position(|story| story["id"].as_str().and_then(day_of) == Some(day))
         .with_context(|| format!("story-{day} is not in the plan"))?;
 
-    let bom = if text.starts_with('\u{feff}') {
-        "\u{feff}"
-    } else {
-        ""
-    };
+    let bom = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
     let body = &text[bom.len()..];
     let story = story_at(body, index).with_context(|| refusal(day))?;
     let mut edits = edits(body, &story, shipped_at).with_context(|| refusal(day))?;
@@ -124,11 +120,7 @@ fn insert(
         } else {
             format!(", {key}: {value}")
         };
-        return Some(Edit {
-            at: end..end,
-            with,
-            rank,
-        });
+        return Some(Edit { at: end..end, with, rank });
     }
     let indent = " ".repeat(near.column);
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
@@ -136,11 +128,7 @@ fn insert(
         Some(offset) => (end + offset + 1, format!("{indent}{key}: {value}{line_end}")),
         None => (text.len(), format!("{line_end}{indent}{key}: {value}")),
     };
-    Some(Edit {
-        at: at..at,
-        with,
-        rank,
-    })
+    Some(Edit { at: at..at, with, rank })
 }
 
 /// A node of the text, with the bytes that it takes.
@@ -198,13 +186,10 @@ fn story_at(text: &str, index: usize) -> Option<Map> {
     let Mark::Map(root) = node(&mut events)? else {
         return None;
     };
-    let stories = root
-        .entries
-        .into_iter()
-        .find_map(|(key, node)| match (key, node) {
-            (Mark::Scalar(key), Mark::List(items)) if key.value == "stories" => Some(items),
-            _ => None,
-        })?;
+    let stories = root.entries.into_iter().find_map(|(key, node)| match (key, node) {
+        (Mark::Scalar(key), Mark::List(items)) if key.value == "stories" => Some(items),
+        _ => None,
+    })?;
     match stories.into_iter().nth(index)? {
         Mark::Map(story) => Some(story),
         _ => None,

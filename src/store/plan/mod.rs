@@ -36,10 +36,7 @@ pub(crate) fn locate(root: &Path, wanted: Option<&Path>) -> Result<PathBuf, Vec<
         return match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(path),
             Ok(_) => Err(vec![format!("{}: the plan must be a file", path.display())]),
-            Err(error) => Err(vec![format!(
-                "{}: the plan cannot be read: {error}",
-                path.display()
-            )]),
+            Err(error) => Err(vec![format!("{}: the plan cannot be read: {error}", path.display())]),
         };
     }
     let places = PLACES.map(|place| root.join(place));
@@ -62,9 +59,7 @@ pub(crate) fn load(root: &Path, path: &Path) -> Result<Parsed, Vec<String>> {
         None => path
             .parent()
             .zip(path.file_name())
-            .map_or(Ok(None), |(dir, file)| {
-                files::read(dir, Path::new(file), yaml::MAX_BYTES)
-            }),
+            .map_or(Ok(None), |(dir, file)| files::read(dir, Path::new(file), yaml::MAX_BYTES)),
     };
     match text {
         Ok(Some(text)) => parse(&name, &text),
@@ -83,9 +78,5 @@ pub(crate) fn parse(path: &str, text: &str) -> Result<Parsed, Vec<String>> {
     let mut notes = notes::Notes::default();
     let plan = shapes::plan(&root, &mut notes);
     let (problems, warnings) = notes.lines(path);
-    if problems.is_empty() {
-        Ok(Parsed { plan, warnings })
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(Parsed { plan, warnings }) } else { Err(problems) }
 }

@@ -30,18 +30,12 @@ pub(super) struct Text {
 impl<'n> Fields<'n> {
     /// The entry called `key`; one that holds nothing counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&'n Entry> {
-        self.entries
-            .iter()
-            .find(|e| e.key == key && e.node.tree != Tree::Null)
+        self.entries.iter().find(|e| e.key == key && e.node.tree != Tree::Null)
     }
 
     /// How a reader writes the way to `key`.
     pub(super) fn place_of(&self, key: &str) -> String {
-        if self.place.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.place)
-        }
+        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
     }
 }
 
@@ -58,9 +52,7 @@ impl Notes {
     pub(super) fn lines(self, path: &str) -> (Vec<String>, Vec<String>) {
         let ordered = |mut list: Vec<(u64, String)>| {
             list.sort_by_key(|(line, _)| *line);
-            list.into_iter()
-                .map(|(line, what)| format!("{path}:{line}: {what}"))
-                .collect()
+            list.into_iter().map(|(line, what)| format!("{path}:{line}: {what}")).collect()
         };
         (ordered(self.problems), ordered(self.warnings))
     }
@@ -68,18 +60,10 @@ impl Notes {
     /// `node` as a mapping; keys outside `known` are warned about.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, place: String, known: &[&str]) -> Option<Fields<'n>> {
         let Tree::Map(entries) = &node.tree else {
-            self.problem(
-                node.line,
-                &place,
-                format!("expected a mapping, found {}", node.kind()),
-            );
+            self.problem(node.line, &place, format!("expected a mapping, found {}", node.kind()));
             return None;
         };
-        let fields = Fields {
-            line: node.line,
-            place,
-            entries,
-        };
+        let fields = Fields { line: node.line, place, entries };
         for entry in entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
             let what = format!("unknown key, ignored; known are {}", known.join(", "));
             self.warning(entry.line, &fields.place_of(&entry.key), what);
@@ -102,10 +86,7 @@ impl Notes {
             &[]
         };
         let place = place.to_owned();
-        items
-            .iter()
-            .enumerate()
-            .map(move |(i, node)| (format!("{place}[{i}]"), node))
+        items.iter().enumerate().map(move |(i, node)| (format!("{place}[{i}]"), node))
     }
 
     /// A list of texts that are not blank; absent means empty.
@@ -114,10 +95,7 @@ impl Notes {
             return Vec::new();
         };
         let items: Vec<_> = self.list(entry, &fields.place_of(key), "strings").collect();
-        items
-            .into_iter()
-            .filter_map(|(place, node)| self.text_of(node, node.line, place))
-            .collect()
+        items.into_iter().filter_map(|(place, node)| self.text_of(node, node.line, place)).collect()
     }
 
     /// A text that is not blank; `None` where the key is absent.
@@ -181,10 +159,7 @@ impl Notes {
         };
         let count = number.filter(|n| (1..=MAX_DAY).contains(n));
         if count.is_none() {
-            let what = format!(
-                "expected a whole number from 1 to {MAX_DAY}, found {}",
-                shown(&entry.node)
-            );
+            let what = format!("expected a whole number from 1 to {MAX_DAY}, found {}", shown(&entry.node));
             self.problem(entry.line, &fields.place_of(key), what);
         }
         count
@@ -203,9 +178,5 @@ pub(super) fn shown(node: &Node) -> String {
 }
 
 fn at(place: &str, what: &str) -> String {
-    if place.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{place}: {what}")
-    }
+    if place.is_empty() { what.to_owned() } else { format!("{place}: {what}") }
 }

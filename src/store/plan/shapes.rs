@@ -44,10 +44,7 @@ const STATUS: [&str; 2] = ["pending", "shipped"];
 /// The whole plan; complaints go to `notes`, and the result counts only where there is no problem among them.
 pub(super) fn plan(root: &Node, notes: &mut Notes) -> Plan {
     let mut days = Days::default();
-    let mut plan = Plan {
-        sprint: Sprint::default(),
-        days: BTreeMap::new(),
-    };
+    let mut plan = Plan { sprint: Sprint::default(), days: BTreeMap::new() };
     if root.tree == Tree::Null {
         notes.problem(1, "", "the plan is empty; it needs stories or days");
         return plan;
@@ -60,10 +57,7 @@ pub(super) fn plan(root: &Node, notes: &mut Notes) -> Plan {
         (Some(stories), None) => by_id(stories, notes, &mut days),
         (None, Some(list)) => by_day(list, notes, &mut days),
         (Some(stories), Some(list)) => {
-            let what = format!(
-                "stories are given on line {} too; keep one of the two",
-                stories.line
-            );
+            let what = format!("stories are given on line {} too; keep one of the two", stories.line);
             notes.problem(list.line, "days", what);
         }
         (None, None) => notes.problem(root.line, "", "neither stories nor days is given"),
@@ -93,11 +87,7 @@ struct Days(BTreeMap<u32, (u64, DayPlan)>);
 impl Days {
     fn add(&mut self, line: u64, place: &str, day: DayPlan, notes: &mut Notes) {
         if let Some((first, _)) = self.0.get(&day.day) {
-            notes.problem(
-                line,
-                place,
-                format!("day {} stands on line {first} already", day.day),
-            );
+            notes.problem(line, place, format!("day {} stands on line {first} already", day.day));
         } else {
             self.0.insert(day.day, (line, day));
         }
@@ -107,18 +97,11 @@ impl Days {
         let mut expected = 1;
         for (day, (line, _)) in &self.0 {
             if *day > expected {
-                notes.warning(
-                    *line,
-                    "",
-                    format!("day {day} follows, but there is no day {expected}"),
-                );
+                notes.warning(*line, "", format!("day {day} follows, but there is no day {expected}"));
             }
             expected = day + 1;
         }
-        self.0
-            .into_iter()
-            .map(|(number, (_, day))| (number, day))
-            .collect()
+        self.0.into_iter().map(|(number, (_, day))| (number, day)).collect()
     }
 }
 
@@ -153,10 +136,7 @@ fn by_day(list: &Entry, notes: &mut Notes, days: &mut Days) {
             (Some(stories), None) => stories_of(stories, &fields, notes),
             (None, Some(_)) => vec![story(&fields, "target", "gate_criterion", notes)],
             (Some(stories), Some(target)) => {
-                let what = format!(
-                    "stories are given on line {} too; keep one of the two",
-                    stories.line
-                );
+                let what = format!("stories are given on line {} too; keep one of the two", stories.line);
                 notes.problem(target.line, &fields.place_of("target"), what);
                 continue;
             }
@@ -169,9 +149,7 @@ fn by_day(list: &Entry, notes: &mut Notes, days: &mut Days) {
         let note = notes.text(&fields, "notes").map(|t| t.text);
         let mut plan = day_plan(&fields, stories, notes);
         plan.notes = note;
-        plan.theme = theme
-            .or_else(|| plan.stories.first().map(|s| s.title.clone()))
-            .unwrap_or_default();
+        plan.theme = theme.or_else(|| plan.stories.first().map(|s| s.title.clone())).unwrap_or_default();
         if let (Some(day), Some(entry)) = (day, fields.get("day")) {
             plan.day = day;
             days.add(entry.line, &fields.place_of("day"), plan, notes);
@@ -214,20 +192,12 @@ fn story(fields: &Fields<'_>, title: &str, criteria: &str, notes: &mut Notes) ->
     } else {
         notes.texts(fields, criteria)
     };
-    if given.is_empty()
-        && fields
-            .get(criteria)
-            .is_none_or(|e| e.node.tree == Tree::List(Vec::new()))
-    {
+    if given.is_empty() && fields.get(criteria).is_none_or(|e| e.node.tree == Tree::List(Vec::new())) {
         let what = "none given; PRIME will write the criteria";
         notes.warning(fields.line, &fields.place_of(criteria), what);
     }
     let out_of_scope = notes.texts(fields, "out_of_scope");
-    let note = if by_target {
-        None
-    } else {
-        notes.text(fields, "notes")
-    };
+    let note = if by_target { None } else { notes.text(fields, "notes") };
     Told {
         story: Story {
             title: title_text.map(|t| t.text).unwrap_or_default(),
@@ -289,10 +259,7 @@ fn story_id(fields: &Fields<'_>, notes: &mut Notes) -> Option<(u64, u32)> {
         _ => None,
     };
     if day.is_none() {
-        let what = format!(
-            "{} is not story-1 … story-{MAX_DAY}; day N is `id: story-N`",
-            shown(&entry.node)
-        );
+        let what = format!("{} is not story-1 … story-{MAX_DAY}; day N is `id: story-N`", shown(&entry.node));
         notes.problem(entry.line, &place, what);
     }
     day.map(|day| (entry.line, day))

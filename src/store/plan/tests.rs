@@ -12,9 +12,7 @@ mod marking;
 
 /// The data files of a folder, read as YAML.
 fn cases(folder: &str) -> Vec<(String, Value)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/plans")
-        .join(folder);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plans").join(folder);
     let mut cases: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| {
@@ -47,11 +45,7 @@ fn good_plans_mean_what_they_say() {
     for (name, case) in cases("good") {
         let text = case["plan"].as_str().unwrap();
         let parsed = parse("plan.yaml", text).expect(&name);
-        assert_eq!(
-            serde_json::to_value(&parsed.plan).unwrap(),
-            case["read"],
-            "{name}"
-        );
+        assert_eq!(serde_json::to_value(&parsed.plan).unwrap(), case["read"], "{name}");
         assert_eq!(parsed.warnings, list(&case, "warnings"), "{name}");
         let value = yaml::parse(text).unwrap().to_json();
         for shape in ["plan-stories", "plan-days", "plan-days-legacy"] {
@@ -107,11 +101,7 @@ fn a_named_plan_is_the_only_place() {
     }
     let path = dir.path().join("plan.yaml");
     assert_eq!(locate(dir.path(), Some(Path::new("plan.yaml"))), Ok(path.clone()));
-    assert_eq!(
-        locate(Path::new("/nowhere"), Some(&path)),
-        Ok(path.clone()),
-        "absolute"
-    );
+    assert_eq!(locate(Path::new("/nowhere"), Some(&path)), Ok(path.clone()), "absolute");
 }
 
 #[test]
@@ -125,21 +115,12 @@ fn a_plan_is_read_inside_and_outside_the_repository() {
     fs::write(&outside, text.replace("done", "shipped")).unwrap();
 
     let error = load(repo.path(), &inside).unwrap_err();
-    assert_eq!(
-        error,
-        ["pace/plan.yaml:4: stories[0].status: \"done\" is not one of pending, shipped"]
-    );
+    assert_eq!(error, ["pace/plan.yaml:4: stories[0].status: \"done\" is not one of pending, shipped"]);
     assert!(load(repo.path(), &outside).unwrap().plan.days[&1].shipped);
 
     fs::remove_file(&inside).unwrap();
-    assert_eq!(
-        load(repo.path(), &inside).unwrap_err(),
-        ["pace/plan.yaml: the plan is not there"]
-    );
+    assert_eq!(load(repo.path(), &inside).unwrap_err(), ["pace/plan.yaml: the plan is not there"]);
     std::os::unix::fs::symlink(&outside, &inside).unwrap();
     let error = load(repo.path(), &inside).unwrap_err();
-    assert_eq!(
-        error,
-        ["pace/plan.yaml: is a symbolic link, which is not followed"]
-    );
+    assert_eq!(error, ["pace/plan.yaml: is a symbolic link, which is not followed"]);
 }

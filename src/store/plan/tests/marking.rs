@@ -18,11 +18,7 @@ fn change(text: &str, day: u32) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (lines(text), lines(&edited));
     let gone = old.iter().filter(|l| !new.contains(l)).map(|l| format!("-{l}"));
     let come = new.iter().filter(|l| !old.contains(l)).map(|l| format!("+{l}"));
-    gone.chain(come)
-        .collect::<Vec<_>>()
-        .join("|")
-        .replace('\r', "␍")
-        .replace(AT, "T")
+    gone.chain(come).collect::<Vec<_>>().join("|").replace('\r', "␍").replace(AT, "T")
 }
 
 fn lines(text: &str) -> Vec<&str> {
@@ -46,11 +42,7 @@ const LAYOUTS: &[(&str, &str, &str)] = &[
         "stories:\n- id: story-1\n  title: A\n  status: pending\n  shipped_at: \"old\"",
         "-  status: pending|-  shipped_at: \"old\"|+  status: shipped|+  shipped_at: \"T\"",
     ),
-    (
-        "no final line end",
-        "stories:\n- title: A\n  id: story-1",
-        "+  status: shipped|+  shipped_at: \"T\"",
-    ),
+    ("no final line end", "stories:\n- title: A\n  id: story-1", "+  status: shipped|+  shipped_at: \"T\""),
     (
         "CRLF",
         "stories:\r\n- id: story-1\r\n  title: A\r\n- id: story-2\r\n  title: B\r\n",
@@ -193,10 +185,9 @@ fn only_the_named_day_is_touched() {
 
 #[test]
 fn days_that_are_not_stories_by_id_are_left_alone() {
-    for text in [
-        "days:\n- day: 1\n  stories: [{title: A}]\n",
-        "days:\n- day: 1\n  target: A\n  status: pending\n",
-    ] {
+    for text in
+        ["days:\n- day: 1\n  stories: [{title: A}]\n", "days:\n- day: 1\n  target: A\n  status: pending\n"]
+    {
         assert_eq!(mark_shipped(text, 1, AT).unwrap(), None, "{text}");
     }
 }
@@ -209,26 +200,14 @@ fn what_cannot_be_edited_alone_is_refused() {
             "stories:\n- id: story-1\n  title: A\n  status: |\n    pending\n",
             "by hand",
         ),
-        (
-            "explicit keys",
-            "stories:\n- ? id\n  : story-1\n  ? title\n  : A\n",
-            "by hand",
-        ),
+        ("explicit keys", "stories:\n- ? id\n  : story-1\n  ? title\n  : A\n", "by hand"),
         (
             "a status that another story shares",
             "stories:\n- id: story-1\n  title: A\n  status: &s pending\n- id: story-2\n  title: B\n  status: *s\n",
             "by hand",
         ),
-        (
-            "a story that stands elsewhere",
-            "x: &x {id: story-1, title: A}\nstories:\n- *x\n",
-            "by hand",
-        ),
-        (
-            "no such day",
-            "stories:\n- id: story-2\n  title: A\n",
-            "story-1 is not in the plan",
-        ),
+        ("a story that stands elsewhere", "x: &x {id: story-1, title: A}\nstories:\n- *x\n", "by hand"),
+        ("no such day", "stories:\n- id: story-2\n  title: A\n", "story-1 is not in the plan"),
         ("not YAML", "stories: [", "1:10: "),
     ] {
         let error = mark_shipped(text, 1, AT).expect_err(name).to_string();

@@ -77,11 +77,22 @@ pub(crate) struct Step {
 
 /// A piece of a script: the name of a file, or a reply as it stands.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "serde_yaml::Value")]
 pub(crate) enum Part {
     /// `NAME.yaml` of the scenario's folder, else of `_parts/`.
     Named(String),
     Said(Box<Reply>),
+}
+
+impl TryFrom<serde_yaml::Value> for Part {
+    type Error = serde_yaml::Error;
+
+    fn try_from(value: serde_yaml::Value) -> Result<Self, Self::Error> {
+        match value {
+            serde_yaml::Value::String(name) => Ok(Self::Named(name)),
+            other => serde_yaml::from_value(other).map(|reply| Self::Said(Box::new(reply))),
+        }
+    }
 }
 
 /// Who answers.

@@ -37,9 +37,9 @@ test *args:
     cargo test --locked --lib {{ args }}
     cargo test --locked --test it {{ args }}
 
-# Licences, sources and advisories of the dependencies.
+# Licences, sources and bans of the dependencies, and advisories where their database is at hand.
 deny:
-    cargo deny --offline check --disable-fetch advisories bans licenses sources
+    scripts/deny
 
 # The binary that ships, with its checksum.
 dist: (build-static "dist")

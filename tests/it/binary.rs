@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -92,14 +93,9 @@ impl Pace {
     /// Runs to the end, and sends `signal` once as soon as `moment` is true.
     pub(crate) fn run_until(&self, signal: Signal, mut moment: impl FnMut() -> bool) -> Finished {
         let started = Instant::now();
-        let mut child = self.spawn();
-        let stdout = drain(child.stdout.take().unwrap());
-        let stderr = drain(child.stderr.take().unwrap());
+        let (mut child, output) = self.start();
         let mut sent = false;
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
+        while child.try_wait().unwrap().is_none() {
             if !sent && moment() {
                 send(&child, signal);
                 sent = true;
@@ -108,14 +104,18 @@ impl Pace {
                 child.kill().unwrap();
             }
             std::thread::sleep(Duration::from_millis(2));
-        };
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        Finished {
-            code: status.code().unwrap_or_else(|| -signal.unwrap_or(0)),
-            stdout: stdout.join().unwrap(),
-            stderr: stderr.join().unwrap(),
-            took: started.elapsed(),
         }
+        output.finish(child, started)
+    }
+
+    /// Starts, with both streams being read.
+    pub(crate) fn start(&self) -> (Child, Streams) {
+        let mut child = self.spawn();
+        let streams = Streams {
+            stdout: drain(child.stdout.take().unwrap()),
+            stderr: drain(child.stderr.take().unwrap()),
+        };
+        (child, streams)
     }
 
     #[expect(
@@ -133,6 +133,26 @@ impl Pace {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {}: {e}", self.program.display()))
+    }
+}
+
+/// The two streams of a running process.
+pub(crate) struct Streams {
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+impl Streams {
+    /// Waits for the end of the process and of its streams.
+    pub(crate) fn finish(self, mut child: Child, started: Instant) -> Finished {
+        let status = child.wait().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        Finished {
+            code: status.code().unwrap_or_else(|| -signal.unwrap_or(0)),
+            took: started.elapsed(),
+            stdout: self.stdout.join().unwrap(),
+            stderr: self.stderr.join().unwrap(),
+        }
     }
 }
 
@@ -154,7 +174,7 @@ fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         // A pipe that breaks has told all it had to tell.

@@ -10,5 +10,7 @@
 mod architecture;
 mod binary;
 mod model_server;
+mod peer_model;
 mod project;
 mod scenario;
+mod third_party;

@@ -19,6 +19,9 @@ fn validator(schema: &str) -> Validator {
     jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
 }
 
+/// Far beyond any honest request of these small projects.
+const LARGEST: usize = 1 << 20;
+
 /// Every breach, in words. `canaries` are strings that no model may see.
 pub(crate) fn breaches(exchanges: &[Exchange], canaries: &[String]) -> Vec<String> {
     let mut breaches = Vec::new();
@@ -28,6 +31,9 @@ pub(crate) fn breaches(exchanges: &[Exchange], canaries: &[String]) -> Vec<Strin
             |text: String| breaches.push(format!("request {} ({}): {text}", i + 1, exchange.agent));
         schema(exchange).into_iter().for_each(&mut report);
         answers(exchange).into_iter().for_each(&mut report);
+        if exchange.bytes > LARGEST {
+            report(format!("{} bytes are too many", exchange.bytes));
+        }
         let text = exchange.body.to_string();
         for canary in canaries.iter().filter(|c| text.contains(c.as_str())) {
             report(format!("the secret {}… is in it", &canary[..canary.len().min(6)]));
@@ -118,6 +124,9 @@ fn growth(before: &Exchange, after: &Exchange) -> Vec<String> {
         return vec![];
     }
     let mut problems = Vec::new();
+    if before.left.is_some_and(|left| after.arrived < left) {
+        problems.push("it came before the request before was answered".to_owned());
+    }
     for (i, message) in old.iter().enumerate() {
         let old = without_breakpoints(message).to_string();
         let new = new
@@ -179,6 +188,8 @@ mod tests {
             },
             bytes: 0,
             answered: true,
+            arrived: std::time::Instant::now(),
+            left: None,
             body,
         }
     }

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -36,6 +37,10 @@ pub(crate) struct Exchange {
     pub(crate) bytes: usize,
     /// A reply was given; false for errors, cut streams and hanging requests.
     pub(crate) answered: bool,
+    /// When the whole request was there.
+    pub(crate) arrived: Instant,
+    /// When the whole answer was ready to leave.
+    pub(crate) left: Option<Instant>,
 }
 
 struct Shared {
@@ -188,6 +193,8 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
         protocol,
         bytes: request.body.len(),
         answered: false,
+        arrived: Instant::now(),
+        left: None,
         body,
     };
     let turn = if !has_key(request, protocol) {
@@ -200,10 +207,16 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
     };
     exchange.answered = matches!(turn, Turn::Say(..));
     // Recorded before the answer leaves: whoever has the answer finds the request on record.
-    lock(&shared.exchanges).push(exchange);
+    let record = {
+        let mut exchanges = lock(&shared.exchanges);
+        exchanges.push(exchange);
+        exchanges.len() - 1
+    };
     match turn {
         Turn::Say(number, reply) => {
             let events = protocol.stream(&reply, number, &shared.model);
+            // Before the answer leaves, since the next request may be here before the call below returns.
+            lock(&shared.exchanges)[record].left = Some(Instant::now());
             send_stream(stream, &events, events.len())
         }
         Turn::Cut(number, reply) => {

@@ -9,6 +9,7 @@
 )]
 #![expect(
     dead_code,
+    unused_imports,
     reason = "the harness is shared with the tests, which use all of it"
 )]
 

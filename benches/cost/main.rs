@@ -1,0 +1,191 @@
+//! What `pace` costs, measured from outside against a scripted model on loopback: start, memory, time per tool
+//! turn, CPU of a day, bytes sent, size. Every figure is a median; the expectation stands beside it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench prints its table, and one that fails panics"
+)]
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "the harness is shared with the tests, which use all of it"
+)]
+
+#[path = "../../tests/it/binary.rs"]
+mod binary;
+mod measure;
+#[path = "../../tests/it/model_server/mod.rs"]
+mod model_server;
+#[path = "../../tests/it/project.rs"]
+mod project;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use binary::{PACE, Pace};
+use measure::{Cost, run};
+use model_server::ModelServer;
+use model_server::script::{Call, Reply, Script};
+use model_server::wire::Protocol;
+use project::Project;
+use serde_json::json;
+
+/// Tool turns of the long loop.
+const TURNS: usize = 30;
+
+fn main() {
+    println!("{PACE}\n");
+    println!(
+        "{:<44} {:>12} {:>12} {:>6}",
+        "measure", "median", "expected", "runs"
+    );
+    starts();
+    loops();
+    days();
+    let size = std::fs::metadata(PACE).unwrap().len();
+    row("binary size", &bytes(size), "≤ 15 MB", 1);
+}
+
+/// From the start of the process to the first request at the model, without a test run before it.
+fn starts() {
+    let script = parts(&["prime"]);
+    let samples: Vec<Duration> = (0..21)
+        .map(|_| {
+            let (project, server) = (project(), ModelServer::start(&script));
+            let started = Instant::now();
+            let pace = pace(&project, &server).env([("DRY_RUN", "true"), ("PACE_TEST_COMMAND", "none")]);
+            run(&pace, 0);
+            server.exchanges()[0].arrived - started
+        })
+        .collect();
+    row(
+        "cold start to first request",
+        &time(median(samples)),
+        "≤ 20 ms",
+        21,
+    );
+}
+
+/// A FORGE that reads a file thirty times before it hands off.
+fn loops() {
+    let mut script = parts(&["prime"]);
+    let read = Reply {
+        agent: "FORGE".into(),
+        text: String::new(),
+        calls: vec![Call {
+            name: "read_file".into(),
+            input: json!({"path": "greet.sh"}),
+        }],
+        stop: None,
+        usage: None,
+        fault: None,
+    };
+    script.replies.extend(std::iter::repeat_n(read, TURNS));
+    let rest = ["forge", "gate", "sentinel", "scribe"];
+    script.replies.extend(parts(&rest).replies);
+    let mut turns = Vec::new();
+    let mut sent = Vec::new();
+    let mut peaks = Vec::new();
+    for _ in 0..5 {
+        let (project, server) = (project(), ModelServer::start(&script));
+        let limit = (TURNS + 20).to_string();
+        let pace = pace(&project, &server).env([("PACE_MAX_ITERATIONS", limit)]);
+        peaks.push(run(&pace, 0).peak_bytes);
+        let exchanges = server.exchanges();
+        let forge: Vec<_> = exchanges
+            .iter()
+            .filter(|e| e.agent == "FORGE")
+            .take(TURNS + 1)
+            .collect();
+        turns.extend(
+            forge
+                .windows(2)
+                .map(|pair| pair[1].arrived - pair[0].left.unwrap()),
+        );
+        sent.push(forge.iter().map(|e| e.bytes as u64).sum::<u64>());
+    }
+    row(
+        "time per tool turn, wire included",
+        &time(median(turns)),
+        "≤ 1 ms",
+        5,
+    );
+    row(
+        &format!("bytes sent in {TURNS} turns"),
+        &bytes(median(sent)),
+        "",
+        5,
+    );
+    row("peak memory of that day", &bytes(median(peaks)), "≤ 30 MB", 5);
+}
+
+/// A whole day that ships; its children's time is not counted.
+fn days() {
+    let script = parts(&["prime", "forge", "gate", "sentinel", "scribe"]);
+    let costs: Vec<Cost> = (0..11)
+        .map(|_| {
+            let (project, server) = (project(), ModelServer::start(&script));
+            run(&pace(&project, &server), 0)
+        })
+        .collect();
+    let cpu = costs.iter().map(|c| c.cpu).collect();
+    row(
+        "CPU of a day without its tests",
+        &time(median(cpu)),
+        "≤ 500 ms",
+        11,
+    );
+    let peak = costs.iter().map(|c| c.peak_bytes).collect();
+    row("peak memory of a day", &bytes(median(peak)), "≤ 30 MB", 11);
+    let took = costs.iter().map(|c| c.took).collect();
+    row("wall time of a day, tests included", &time(median(took)), "", 11);
+}
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+fn project() -> Project {
+    Project::new(&[scenarios().join("_trees/shell")])
+}
+
+fn parts(names: &[&str]) -> Script {
+    let mut whole = Script::default();
+    for name in names {
+        let path = scenarios().join("_parts").join(format!("{name}.yaml"));
+        let text = std::fs::read_to_string(path).unwrap();
+        whole.replies.extend(Script::parse(&text).unwrap().replies);
+    }
+    whole
+}
+
+fn pace(project: &Project, server: &ModelServer) -> Pace {
+    Pace::new(&project.dir, &project.home)
+        .env([
+            ("DAY", "1"),
+            ("PACE_TEST_COMMAND", "sh test.sh"),
+            ("PACE_SANDBOX", "off"),
+            ("PACE_PLATFORM", "local"),
+        ])
+        .env(server.env(Protocol::Anthropic))
+}
+
+fn median<T: Ord + Copy>(mut samples: Vec<T>) -> T {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+fn row(name: &str, value: &str, expected: &str, runs: usize) {
+    println!("{name:<44} {value:>12} {expected:>12} {runs:>6}");
+}
+
+fn time(value: Duration) -> String {
+    format!("{:.2} ms", value.as_secs_f64() * 1e3)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+fn bytes(value: u64) -> String {
+    format!("{:.2} MB", value as f64 / 1e6)
+}

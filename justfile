@@ -1,0 +1,61 @@
+# Every recipe that CI and people use. `just` lists them.
+
+target := "x86_64-unknown-linux-gnu"
+static_flags := "-C target-feature=+crt-static"
+pace := justfile_directory() / "target" / target / "release" / "pace"
+dist_pace := justfile_directory() / "target" / target / "dist" / "pace"
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# All that must hold before a change lands; CI runs exactly this.
+check: fmt lint unit static black-box deny
+
+# The sources are formatted.
+fmt:
+    cargo fmt --check
+
+# No lint is raised, in tests and benches neither.
+lint:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Tests that sit beside the code.
+unit:
+    cargo test --locked --lib
+
+# The static binary that the black-box tests run.
+static: (build-static "release")
+    scripts/prove-static {{ pace }}
+
+# Tests from outside, against the static binary.
+black-box *args: static
+    PACE_BINARY={{ pace }} cargo test --locked --test it {{ args }}
+
+# The quick round while working: unit and black-box tests against the debug build.
+test *args:
+    cargo test --locked --lib {{ args }}
+    cargo test --locked --test it {{ args }}
+
+# Licences, sources and bans of the dependencies, and advisories where their database is at hand.
+deny:
+    scripts/deny
+
+# The binary that ships, with its checksum.
+dist: (build-static "dist")
+    scripts/prove-static {{ dist_pace }}
+    mkdir -p out
+    install -m 755 {{ dist_pace }} out/pace-x86_64-linux
+    cd out && sha256sum pace-x86_64-linux | tee pace-x86_64-linux.sha256
+
+# What it costs: start, memory, time per turn, CPU of a day, bytes sent, size.
+bench: static
+    PACE_BINARY={{ pace }} RUSTFLAGS='{{ static_flags }}' cargo bench --locked --target {{ target }} --bench cost
+
+# A whole sprint day with a recorded model: no key, no network.
+demo: (build-static "release")
+    {{ pace }} demo
+
+[private]
+build-static profile:
+    RUSTFLAGS='{{ static_flags }}' cargo build --locked --profile {{ profile }} --target {{ target }} --bin pace

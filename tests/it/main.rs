@@ -1,0 +1,16 @@
+//! Proves `pace` from outside: the real binary, real repositories, models on loopback. Nothing here links the
+//! crate itself, so what these tests see is what a user sees.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics, and says where it stands"
+)]
+
+mod architecture;
+mod binary;
+mod model_server;
+mod peer_model;
+mod project;
+mod scenario;
+mod third_party;

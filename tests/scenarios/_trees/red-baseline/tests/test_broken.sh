@@ -1,0 +1,3 @@
+# test: sings
+. ./greet.sh
+[ "$(sing)" = "La" ]

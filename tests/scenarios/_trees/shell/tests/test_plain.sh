@@ -1,0 +1,3 @@
+# test: greets without a name
+. ./greet.sh
+[ "$(greet)" = "Hello" ]

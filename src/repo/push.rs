@@ -35,7 +35,7 @@ pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
         .map(|credential| credential.token.expose());
     match verdict(result, refusal, &report, token) {
         Ok(()) => {
-            note_remote_tip(&repo, inner, branch, tip)?;
+            note_remote_tip(&repo, inner, branch, tip);
             Ok(Pushed::To(shown))
         }
         Err(reason) => Err(RepoError::Push {
@@ -140,12 +140,17 @@ fn said(bytes: &[u8], token: Option<&str>) -> String {
     }
 }
 
-/// Remembers where the remote's branch is now, as `git push` does; only for the remote called `origin`.
-fn note_remote_tip(repo: &Repository, inner: &Inner, branch: &str, tip: Oid) -> Result<(), RepoError> {
-    if inner.is_origin {
-        let name = format!("refs/remotes/origin/{branch}");
-        repo.reference(&name, tip, true, "update by push")
-            .context("noting the remote's branch")?;
+/// Remembers where the remote's branch is now, as `git push` does; only for the remote called `origin`. The push
+/// stands, also where this fails.
+fn note_remote_tip(repo: &Repository, inner: &Inner, branch: &str, tip: Oid) {
+    if inner.is_origin
+        && let Err(error) = repo.reference(
+            &format!("refs/remotes/origin/{branch}"),
+            tip,
+            true,
+            "update by push",
+        )
+    {
+        tracing::debug!("origin/{branch} could not be noted: {}", error.message());
     }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
 
 use super::git::Inner;
 use super::refusal::{Refusal, plain};
-use super::{Pushed, RepoError, history, settle};
+use super::{Pushed, RepoError, settle};
 
 /// Lines of a remote's own words that an error repeats.
 const SAID_LINES: usize = 6;
@@ -66,15 +66,6 @@ fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -
     if there == Some(tip) {
         report.status.replace(Some(None));
         return Ok(());
-    }
-    if let Some(there) = there
-        && !history::contains(repo, tip, there)?
-    {
-        return Err(git2::Error::new(
-            ErrorCode::NotFastForward,
-            git2::ErrorClass::Reference,
-            "not a fast-forward",
-        ));
     }
     let mut callbacks = RemoteCallbacks::new();
     let (status, said) = (Rc::clone(&report.status), Rc::clone(&report.said));

@@ -9,7 +9,7 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
-use crate::evidence::cites::Place;
+use crate::evidence::place::Place;
 use crate::evidence::findings;
 
 /// A file of the commit as prompts carry it.

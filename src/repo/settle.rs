@@ -100,8 +100,16 @@ fn refuse(problem: String) -> Result<Names, RepoError> {
 mod tests {
     use super::*;
 
+    type Row = (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        Result<&'static str, &'static str>,
+    );
+
     /// `PACE_BRANCH`, CI's ref, HEAD's branch, base → target, or a part of the refusal.
-    const TABLE: [(&str, &str, &str, &str, Result<&str, &str>); 14] = [
+    const TABLE: [Row; 14] = [
         ("", "b:main", "", "main", Ok("pace/sprint")),
         ("", "b:main", "main", "main", Ok("pace/sprint")),
         ("", "b:feature", "", "main", Ok("feature")),

@@ -80,7 +80,9 @@ async fn attributes_hide_nothing() {
     for name in ["a.py", "a.sh", "a.rs"] {
         fixture.write(name, "evil()\n");
     }
+    fixture.write("a.js", "/*\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}*/ evil()\n");
     let diff = repo.work_diff(&BTreeSet::new()).unwrap();
+    assert!(diff.file("a.js").unwrap().patch.ends_with("evil()\n"));
     for name in ["a.py", "a.sh", "a.rs"] {
         let file = diff.file(name).unwrap();
         assert!(!file.binary && file.patch.ends_with("+evil()\n") && file.added == [(1, 2)], "{file:?}");

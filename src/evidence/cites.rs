@@ -8,9 +8,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::claims;
+use super::command::command_of;
 use super::files::{FileKind, kind_of};
 use super::names::{Lookup, Names};
 use super::pattern;
+use super::place::{Place, unquoted};
 use super::results::{fold, lines, strip_ansi};
 use crate::domain::artifact::{Cite, CiteKind, CriterionVerdict};
 use crate::domain::observation::{CiState, Exit, TestCase, TestRun, TestStatus};
@@ -234,7 +236,10 @@ impl<'a> Evidence<'a> {
     /// A job that was read and is green.
     fn ci_job(&self, reference: &str) -> Result<(), Lack> {
         let unseen = |why: String| Err(Lack::Unseen(why));
-        let wanted = JOB_STATUS.replace(&fold(reference).to_lowercase(), "").trim().to_owned();
+        let wanted = JOB_STATUS
+            .replace_all(&fold(reference).to_lowercase(), "")
+            .trim()
+            .to_owned();
         match self.observed.ci {
             CiState::Green { jobs } if jobs.iter().any(|j| fold(j).to_lowercase() == wanted) => Ok(()),
             CiState::Green { jobs } => {
@@ -262,100 +267,6 @@ impl<'a> Evidence<'a> {
         if exit.ok() { Ok(()) } else { Err(Lack::Unseen(format!("`{command}`: {exit}"))) }
     }
 }
-
-/// The command of a criterion that asks for nothing but its success: `` `make lint` exits 0 ``, or
-/// `pytest -q exits 0` where the first word is a known tool. `None` for every other criterion.
-pub(crate) fn command_of(criterion: &str) -> Option<String> {
-    let text = fold(criterion);
-    let command = COMMAND.captures(&text).map(|c| c[1].trim().to_owned()).or_else(|| {
-        let command = BARE_COMMAND.captures(&text)?[1].to_owned();
-        let first = command.split(' ').next().unwrap_or_default();
-        (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
-    })?;
-    (!command.is_empty() && !command.contains('`')).then_some(command)
-}
-
-/// `path:line`, `path#L12` or a path; what follows a dash is a remark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub path: String,
-    pub line: Option<u32>,
-}
-
-impl Place {
-    /// Reads the place at the start of `text`.
-    pub(crate) fn parse(text: &str) -> Self {
-        let text = unquoted(text);
-        let text = text.split([' ', '—', '–', ',', ';']).next().unwrap_or_default();
-        let text = text.trim_end_matches([':', '.', '`', ')']).trim_start_matches(['`', '(']);
-        let text = text.strip_prefix("./").unwrap_or(text);
-        PLACE.captures(text).map_or_else(
-            || Self { path: text.to_owned(), line: None },
-            // A number too large for a line is no line of any file.
-            |c| Self { path: c[1].to_owned(), line: Some(c[2].parse().unwrap_or(0)) },
-        )
-    }
-}
-
-static PLACE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.+?)(?::|#L)(\d+)(?:[:-]L?\d+)*$"));
-static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)^`([^`]+)` (?:exits?(?: with)?(?: code| status)? 0|returns 0|succeeds|passes)\.?$")
-});
-static BARE_COMMAND: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^([a-z./][^`]*?) (?:exits?(?: with)?(?: code| status)? 0|returns 0)\.?$"));
-
-/// First words that make a criterion without backticks a command.
-const TOOLS: &[&str] = &[
-    "pytest",
-    "python",
-    "python3",
-    "tox",
-    "nox",
-    "ruff",
-    "mypy",
-    "flake8",
-    "black",
-    "pyright",
-    "uv",
-    "poetry",
-    "cargo",
-    "go",
-    "golangci-lint",
-    "npm",
-    "npx",
-    "pnpm",
-    "yarn",
-    "bun",
-    "deno",
-    "node",
-    "tsc",
-    "eslint",
-    "jest",
-    "vitest",
-    "mocha",
-    "mvn",
-    "gradle",
-    "dotnet",
-    "make",
-    "just",
-    "cmake",
-    "ctest",
-    "bash",
-    "sh",
-    "bats",
-    "terraform",
-    "helm",
-    "rspec",
-    "rake",
-    "bundle",
-    "phpunit",
-    "composer",
-    "mix",
-    "swift",
-    "sbt",
-    "shellcheck",
-    "pre-commit",
-];
 
 /// A summary that is short but says a number.
 static COUNT: LazyLock<Regex> =
@@ -390,10 +301,3 @@ fn bare(line: &str) -> String {
     let line = line.trim_matches(|c| matches!(c, '=' | '─' | '-' | '`' | '"' | ' '));
     line.trim_end_matches(['…']).trim_end_matches("...").trim().to_owned()
 }
-
-fn unquoted(text: &str) -> String {
-    fold(text).trim_matches(|c| matches!(c, '`' | '"' | '\'')).trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::cites::Place;
+use super::place::Place;
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
@@ -173,108 +173,41 @@ mod tests {
         Diff { files: paths.iter().map(file).collect() }
     }
 
+    /// Agent; result, evidence, file, line as submitted; file, line and problem as checked.
+    type Row<'a> = (
+        Agent,
+        (FindingResult, &'a str, Option<&'a str>, Option<u32>),
+        (Option<&'a str>, Option<u32>, &'a str),
+    );
+
+    #[rustfmt::skip]
+    const PLACES: &[Row<'_>] = &[
+        (Agent::Sentinel, (Pass, "scan found nothing", None, None), (None, None, "")),
+        (Agent::Sentinel, (Fail, "x", Some("src/pay.py"), Some(2)), (Some("src/pay.py"), Some(2), "")),
+        (Agent::Sentinel, (Fail, "src/pay.py:2 — no timeout", None, None), (Some("src/pay.py"), Some(2), "")),
+        (Agent::Sentinel, (Fail, "see `src/pay.py:2`.", None, None), (Some("src/pay.py"), Some(2), "")),
+        (Agent::Sentinel, (Advisory, "x", Some("src/pay.py:2"), None), (Some("src/pay.py"), Some(2), "")),
+        (Agent::Sentinel, (Advisory, "at src/pay.py:1", Some("src/pay.py"), None), (Some("src/pay.py"), Some(1), "")),
+        (Agent::Sentinel, (Fail, "no place", None, None), (None, None, "name the file and the line")),
+        (Agent::Sentinel, (Fail, "x", Some("src/pay.py"), None), (Some("src/pay.py"), None, "name the line")),
+        (Agent::Sentinel, (Fail, "x", Some("src/pay.py"), Some(3)), (Some("src/pay.py"), Some(3), "has 2 lines")),
+        (Agent::Sentinel, (Fail, "x", Some("src/pay.py"), Some(0)), (Some("src/pay.py"), Some(0), "has 2 lines")),
+        (Agent::Sentinel, (Fail, "x", Some("src/no.py"), Some(1)), (Some("src/no.py"), Some(1), "not in the commit")),
+        (Agent::Sentinel, (Fail, "x", Some("src/gone.py"), None), (Some("src/gone.py"), None, "")),
+        (Agent::Conduit, (Advisory, "no CI files", None, None), (None, None, "")),
+        (Agent::Conduit, (Advisory, ".github/workflows/ci.yml uses a branch", None, None), (Some(".github/workflows/ci.yml"), None, "")),
+        (Agent::Conduit, (Fail, "x", Some("ci.yml"), None), (Some("ci.yml"), None, "not in the commit")),
+    ];
+
     #[test]
     fn places_are_checked_and_filled_in() {
-        type Row<'a> = (Agent, Finding, Option<&'a str>, Option<u32>, Option<&'a str>);
-        let table: Vec<Row<'_>> = vec![
-            (Agent::Sentinel, finding(Pass, "scan found nothing", None, None), None, None, None),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/pay.py"), Some(2)),
-                Some("src/pay.py"),
-                Some(2),
-                None,
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "src/pay.py:2 — no timeout", None, None),
-                Some("src/pay.py"),
-                Some(2),
-                None,
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "see `src/pay.py:2`.", None, None),
-                Some("src/pay.py"),
-                Some(2),
-                None,
-            ),
-            (
-                Agent::Sentinel,
-                finding(Advisory, "x", Some("src/pay.py:2"), None),
-                Some("src/pay.py"),
-                Some(2),
-                None,
-            ),
-            (
-                Agent::Sentinel,
-                finding(Advisory, "at src/pay.py:1", Some("src/pay.py"), None),
-                Some("src/pay.py"),
-                Some(1),
-                None,
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "no place", None, None),
-                None,
-                None,
-                Some("name the file and the line"),
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/pay.py"), None),
-                Some("src/pay.py"),
-                None,
-                Some("name the line"),
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/pay.py"), Some(3)),
-                Some("src/pay.py"),
-                Some(3),
-                Some("has 2 lines"),
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/pay.py"), Some(0)),
-                Some("src/pay.py"),
-                Some(0),
-                Some("has 2 lines"),
-            ),
-            (
-                Agent::Sentinel,
-                finding(Fail, "x", Some("src/no.py"), Some(1)),
-                Some("src/no.py"),
-                Some(1),
-                Some("not in the commit"),
-            ),
-            (Agent::Sentinel, finding(Fail, "x", Some("src/gone.py"), None), Some("src/gone.py"), None, None),
-            (Agent::Conduit, finding(Advisory, "no CI files", None, None), None, None, None),
-            (
-                Agent::Conduit,
-                finding(Advisory, ".github/workflows/ci.yml uses a branch", None, None),
-                Some(".github/workflows/ci.yml"),
-                None,
-                None,
-            ),
-            (
-                Agent::Conduit,
-                finding(Fail, "x", Some("ci.yml"), None),
-                Some("ci.yml"),
-                None,
-                Some("not in the commit"),
-            ),
-        ];
-        for (agent, given, file, line, problem) in table {
-            let mut findings = [given.clone()];
+        for &(agent, (result, evidence, file, line), (wanted_file, wanted_line, problem)) in PLACES {
+            let mut findings = [finding(result, evidence, file, line)];
             let problems = check(agent, &mut findings, show, &diff(&["src/gone.py"]));
-            assert_eq!((findings[0].file.as_deref(), findings[0].line), (file, line), "{given:?}");
-            match problem {
-                None => assert!(problems.is_empty(), "{given:?}: {problems:?}"),
-                Some(part) => {
-                    assert!(problems.len() == 1 && problems[0].contains(part), "{given:?}: {problems:?}")
-                }
-            }
+            let found = (findings[0].file.as_deref(), findings[0].line);
+            assert_eq!(found, (wanted_file, wanted_line), "{evidence} {file:?} {line:?}");
+            assert_eq!(problems.len(), usize::from(!problem.is_empty()), "{problems:?}");
+            assert!(problems.iter().all(|p| p.contains(problem)), "{problems:?}");
         }
     }
 

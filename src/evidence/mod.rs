@@ -4,10 +4,12 @@
 
 pub(crate) mod cites;
 pub(crate) mod claims;
+pub(crate) mod command;
 pub(crate) mod files;
 pub(crate) mod findings;
 pub(crate) mod gate;
 pub(crate) mod names;
+pub(crate) mod place;
 pub(crate) mod reports;
 pub(crate) mod results;
 pub(crate) mod run_tests;

@@ -109,6 +109,9 @@ mod tests {
     use super::*;
     use crate::domain::observation::Output;
 
+    /// Files with their content; command and mark.
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+
     fn detected(files: &[(&str, &str)]) -> Option<(String, String)> {
         let names: Vec<String> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
         let read =
@@ -120,7 +123,7 @@ mod tests {
     fn detection_table() {
         let script = r#"{"scripts":{"test":"jest"}}"#;
         let placeholder = r#"{"scripts":{"test":"echo \"Error: no test specified\" && exit 1"}}"#;
-        let table: &[(&[(&str, &str)], Option<(&str, &str)>)] = &[
+        let table: &[Row<'_>] = &[
             (&[], None),
             (&[("README.md", "")], None),
             (&[("pytest.ini", "")], Some((PYTEST, "pytest.ini"))),

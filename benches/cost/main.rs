@@ -7,11 +7,7 @@
     clippy::print_stdout,
     reason = "a bench prints its table, and one that fails panics"
 )]
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the harness is shared with the tests, which use all of it"
-)]
+#![expect(dead_code, unused_imports, reason = "the harness is shared with the tests, which use all of it")]
 
 #[path = "../../tests/it/binary.rs"]
 mod binary;
@@ -37,10 +33,7 @@ const TURNS: usize = 30;
 
 fn main() {
     println!("{PACE}\n");
-    println!(
-        "{:<44} {:>12} {:>12} {:>6}",
-        "measure", "median", "expected", "runs"
-    );
+    println!("{:<44} {:>12} {:>12} {:>6}", "measure", "median", "expected", "runs");
     starts();
     loops();
     days();
@@ -60,12 +53,7 @@ fn starts() {
             server.exchanges()[0].arrived - started
         })
         .collect();
-    row(
-        "cold start to first request",
-        &time(median(samples)),
-        "≤ 20 ms",
-        21,
-    );
+    row("cold start to first request", &time(median(samples)), "≤ 20 ms", 21);
 }
 
 /// A FORGE that reads a file thirty times before it hands off.
@@ -74,10 +62,7 @@ fn loops() {
     let read = Reply {
         agent: "FORGE".into(),
         text: String::new(),
-        calls: vec![Call {
-            name: "read_file".into(),
-            input: json!({"path": "greet.sh"}),
-        }],
+        calls: vec![Call { name: "read_file".into(), input: json!({"path": "greet.sh"}) }],
         stop: None,
         usage: None,
         fault: None,
@@ -94,30 +79,12 @@ fn loops() {
         let pace = pace(&project, &server).env([("PACE_MAX_ITERATIONS", limit)]);
         peaks.push(run(&pace, 0).peak_bytes);
         let exchanges = server.exchanges();
-        let forge: Vec<_> = exchanges
-            .iter()
-            .filter(|e| e.agent == "FORGE")
-            .take(TURNS + 1)
-            .collect();
-        turns.extend(
-            forge
-                .windows(2)
-                .map(|pair| pair[1].arrived - pair[0].left.unwrap()),
-        );
+        let forge: Vec<_> = exchanges.iter().filter(|e| e.agent == "FORGE").take(TURNS + 1).collect();
+        turns.extend(forge.windows(2).map(|pair| pair[1].arrived - pair[0].left.unwrap()));
         sent.push(forge.iter().map(|e| e.bytes as u64).sum::<u64>());
     }
-    row(
-        "time per tool turn, wire included",
-        &time(median(turns)),
-        "≤ 1 ms",
-        5,
-    );
-    row(
-        &format!("bytes sent in {TURNS} turns"),
-        &bytes(median(sent)),
-        "",
-        5,
-    );
+    row("time per tool turn, wire included", &time(median(turns)), "≤ 1 ms", 5);
+    row(&format!("bytes sent in {TURNS} turns"), &bytes(median(sent)), "", 5);
     row("peak memory of that day", &bytes(median(peaks)), "≤ 30 MB", 5);
 }
 
@@ -131,12 +98,7 @@ fn days() {
         })
         .collect();
     let cpu = costs.iter().map(|c| c.cpu).collect();
-    row(
-        "CPU of a day without its tests",
-        &time(median(cpu)),
-        "≤ 500 ms",
-        11,
-    );
+    row("CPU of a day without its tests", &time(median(cpu)), "≤ 500 ms", 11);
     let peak = costs.iter().map(|c| c.peak_bytes).collect();
     row("peak memory of a day", &bytes(median(peak)), "≤ 30 MB", 11);
     let took = costs.iter().map(|c| c.took).collect();

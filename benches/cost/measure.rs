@@ -25,10 +25,7 @@ pub(crate) fn run(pace: &Pace, exit: i32) -> Cost {
     let mut peak_bytes = 0;
     // The dead process is left in its place until its figures are read.
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while waitid(WaitId::Pid(Pid::from_raw(pid).unwrap()), options)
-        .unwrap()
-        .is_none()
-    {
+    while waitid(WaitId::Pid(Pid::from_raw(pid).unwrap()), options).unwrap().is_none() {
         peak_bytes = peak_bytes.max(peak(pid).unwrap_or(0));
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -36,11 +33,7 @@ pub(crate) fn run(pace: &Pace, exit: i32) -> Cost {
     let cpu = cpu(pid);
     let finished = output.finish(child, started);
     assert_eq!(finished.code, exit, "{}", finished.transcript());
-    Cost {
-        cpu,
-        peak_bytes,
-        took,
-    }
+    Cost { cpu, peak_bytes, took }
 }
 
 fn peak(pid: i32) -> Option<u64> {
@@ -54,11 +47,6 @@ fn peak(pid: i32) -> Option<u64> {
 fn cpu(pid: i32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|f| f.parse::<u64>().unwrap())
-        .sum();
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|f| f.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)
 }

@@ -16,8 +16,8 @@ use crate::domain::decision::{self, Decision};
 use crate::domain::observation::{CiState, CommandRun, TestRun, TestStatus};
 use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::command::command_of;
-use crate::evidence::place::Place;
 use crate::evidence::gate::{self, Adjudicated};
+use crate::evidence::place::Place;
 use crate::sandbox::Command;
 use crate::tool::Tests as _;
 

@@ -9,8 +9,8 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
-use crate::evidence::place::Place;
 use crate::evidence::findings;
+use crate::evidence::place::Place;
 
 /// A file of the commit as prompts carry it.
 #[derive(Debug, serde::Serialize)]

@@ -236,10 +236,7 @@ impl<'a> Evidence<'a> {
     /// A job that was read and is green.
     fn ci_job(&self, reference: &str) -> Result<(), Lack> {
         let unseen = |why: String| Err(Lack::Unseen(why));
-        let wanted = JOB_STATUS
-            .replace_all(&fold(reference).to_lowercase(), "")
-            .trim()
-            .to_owned();
+        let wanted = JOB_STATUS.replace_all(&fold(reference).to_lowercase(), "").trim().to_owned();
         match self.observed.ci {
             CiState::Green { jobs } if jobs.iter().any(|j| fold(j).to_lowercase() == wanted) => Ok(()),
             CiState::Green { jobs } => {

@@ -13,14 +13,11 @@ use super::results::fold;
 /// `pytest -q exits 0` where the first word is a known tool. `None` for every other criterion.
 pub(crate) fn command_of(criterion: &str) -> Option<String> {
     let text = fold(criterion);
-    let command = COMMAND
-        .captures(&text)
-        .map(|c| c[1].trim().to_owned())
-        .or_else(|| {
-            let command = BARE_COMMAND.captures(&text)?[1].to_owned();
-            let first = command.split(' ').next().unwrap_or_default();
-            (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
-        })?;
+    let command = COMMAND.captures(&text).map(|c| c[1].trim().to_owned()).or_else(|| {
+        let command = BARE_COMMAND.captures(&text)?[1].to_owned();
+        let first = command.split(' ').next().unwrap_or_default();
+        (TOOLS.contains(&first) || first.starts_with("./")).then_some(command)
+    })?;
     (!command.is_empty() && !command.contains('`')).then_some(command)
 }
 
@@ -94,10 +91,7 @@ mod tests {
             ("`make lint` exits with code 0.", Some("make lint")),
             ("`npm run build` succeeds", Some("npm run build")),
             ("pytest -q exits 0", Some("pytest -q")),
-            (
-                "cargo clippy --all exits with status 0",
-                Some("cargo clippy --all"),
-            ),
+            ("cargo clippy --all exits with status 0", Some("cargo clippy --all")),
             ("./check.sh exits 0", Some("./check.sh")),
             ("`make lint` exits 1", None),
             ("`make lint` exits 0 and prints nothing", None),

@@ -19,20 +19,12 @@ impl Place {
     pub(crate) fn parse(text: &str) -> Self {
         let text = unquoted(text);
         let text = text.split([' ', '—', '–', ',', ';']).next().unwrap_or_default();
-        let text = text
-            .trim_end_matches([':', '.', '`', ')'])
-            .trim_start_matches(['`', '(']);
+        let text = text.trim_end_matches([':', '.', '`', ')']).trim_start_matches(['`', '(']);
         let text = text.strip_prefix("./").unwrap_or(text);
         PLACE.captures(text).map_or_else(
-            || Self {
-                path: text.to_owned(),
-                line: None,
-            },
+            || Self { path: text.to_owned(), line: None },
             // A number too large for a line is no line of any file.
-            |c| Self {
-                path: c[1].to_owned(),
-                line: Some(c[2].parse().unwrap_or(0)),
-            },
+            |c| Self { path: c[1].to_owned(), line: Some(c[2].parse().unwrap_or(0)) },
         )
     }
 }
@@ -41,10 +33,7 @@ static PLACE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.+?)(?::|#L)(\d+)(?
 
 /// Folded, without quotes around it.
 pub(super) fn unquoted(text: &str) -> String {
-    fold(text)
-        .trim_matches(|c| matches!(c, '`' | '"' | '\''))
-        .trim()
-        .to_owned()
+    fold(text).trim_matches(|c| matches!(c, '`' | '"' | '\'')).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -65,14 +54,7 @@ mod tests {
             ("src/a.py:99999999999", "src/a.py", Some(0)),
             ("", "", None),
         ] {
-            assert_eq!(
-                Place::parse(text),
-                Place {
-                    path: path.into(),
-                    line
-                },
-                "{text}"
-            );
+            assert_eq!(Place::parse(text), Place { path: path.into(), line }, "{text}");
         }
     }
 }

@@ -29,19 +29,15 @@ pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
         settle::local_tip(&repo, branch).with_context(|| format!("there is no branch {branch} here"))?;
     let report = Report::default();
     let (result, refusal) = inner.session().run(|| send(&repo, url, branch, tip, &report));
-    let token = inner
-        .remote
-        .credential()
-        .map(|credential| credential.token.expose());
+    let token = inner.remote.credential().map(|credential| credential.token.expose());
     match verdict(result, refusal, &report, token) {
         Ok(()) => {
             note_remote_tip(&repo, inner, branch, tip);
             Ok(Pushed::To(shown))
         }
-        Err(reason) => Err(RepoError::Push {
-            branch: branch.to_owned(),
-            reason: format!("{reason} ({shown})"),
-        }),
+        Err(reason) => {
+            Err(RepoError::Push { branch: branch.to_owned(), reason: format!("{reason} ({shown})") })
+        }
     }
 }
 
@@ -58,11 +54,7 @@ fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -
     let name = format!("refs/heads/{branch}");
     let mut remote = repo.remote_anonymous(url)?;
     let mut connection = remote.connect_auth(Direction::Push, None, None)?;
-    let there = connection
-        .list()?
-        .iter()
-        .find(|head| head.name() == name)
-        .map(git2::RemoteHead::oid);
+    let there = connection.list()?.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
     if there == Some(tip) {
         report.status.replace(Some(None));
         return Ok(());
@@ -94,15 +86,9 @@ fn verdict(
 ) -> Result<(), String> {
     let said = said(&report.said.borrow(), token);
     if let Some(Some(problem)) = &*report.status.borrow() {
-        let protected = if problem.contains("hook declined") {
-            " (a hook or a branch protection)"
-        } else {
-            ""
-        };
-        return Err(format!(
-            "the remote rejected it: {}{protected}{said}",
-            plain(problem, token)
-        ));
+        let protected =
+            if problem.contains("hook declined") { " (a hook or a branch protection)" } else { "" };
+        return Err(format!("the remote rejected it: {}{protected}{said}", plain(problem, token)));
     }
     match (result, refusal) {
         (_, Some(refusal)) => Err(refusal.text().to_owned()),
@@ -124,23 +110,15 @@ fn said(bytes: &[u8], token: Option<&str>) -> String {
     let lines: Vec<_> = text.split(['\n', '\r']).map(|line| plain(line, token)).collect();
     let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(SAID_LINES)..];
-    if last.is_empty() {
-        String::new()
-    } else {
-        format!("; it said: {}", last.join(" / "))
-    }
+    if last.is_empty() { String::new() } else { format!("; it said: {}", last.join(" / ")) }
 }
 
 /// Remembers where the remote's branch is now, as `git push` does; only for the remote called `origin`. The push
 /// stands, also where this fails.
 fn note_remote_tip(repo: &Repository, inner: &Inner, branch: &str, tip: Oid) {
     if inner.is_origin
-        && let Err(error) = repo.reference(
-            &format!("refs/remotes/origin/{branch}"),
-            tip,
-            true,
-            "update by push",
-        )
+        && let Err(error) =
+            repo.reference(&format!("refs/remotes/origin/{branch}"), tip, true, "update by push")
     {
         tracing::debug!("origin/{branch} could not be noted: {}", error.message());
     }

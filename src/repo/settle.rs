@@ -100,13 +100,7 @@ fn refuse(problem: String) -> Result<Names, RepoError> {
 mod tests {
     use super::*;
 
-    type Row = (
-        &'static str,
-        &'static str,
-        &'static str,
-        &'static str,
-        Result<&'static str, &'static str>,
-    );
+    type Row = (&'static str, &'static str, &'static str, &'static str, Result<&'static str, &'static str>);
 
     /// `PACE_BRANCH`, CI's ref, HEAD's branch, base → target, or a part of the refusal.
     const TABLE: [Row; 14] = [

@@ -28,12 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("prompt", &["domain"]),
     ("schema", &["domain"]),
     ("report", &["domain", "prompt"]),
-    (
-        "agent",
-        &[
-            "domain", "error", "evidence", "journal", "llm", "prompt", "schema", "tool",
-        ],
-    ),
+    ("agent", &["domain", "error", "evidence", "journal", "llm", "prompt", "schema", "tool"]),
 ];
 
 /// Rooms that put all others together.
@@ -72,18 +67,12 @@ fn rooms_use_only_what_the_table_allows() {
             continue;
         }
         let Some(allowed) = table.get(source.room.as_str()) else {
-            breaches.push(format!(
-                "{}: the table knows no room {}",
-                source.path, source.room
-            ));
+            breaches.push(format!("{}: the table knows no room {}", source.path, source.room));
             continue;
         };
         for (line, used) in uses(&source.production) {
             if used != source.room && !allowed.contains(&used.as_str()) {
-                breaches.push(format!(
-                    "{}:{line}: {} may not use {used}",
-                    source.path, source.room
-                ));
+                breaches.push(format!("{}:{line}: {} may not use {used}", source.path, source.room));
             }
         }
     }
@@ -92,10 +81,8 @@ fn rooms_use_only_what_the_table_allows() {
 
 #[test]
 fn printing_exiting_and_the_environment_have_their_places() {
-    let rules: Vec<_> = RESERVED
-        .iter()
-        .map(|(pattern, rooms)| (Regex::new(pattern).unwrap(), *rooms))
-        .collect();
+    let rules: Vec<_> =
+        RESERVED.iter().map(|(pattern, rooms)| (Regex::new(pattern).unwrap(), *rooms)).collect();
     let mut breaches = Vec::new();
     for source in sources() {
         for (number, line) in source.production.iter().enumerate() {
@@ -251,10 +238,7 @@ mod tests {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let found = uses(&lines);
         let names: Vec<_> = found.iter().map(|(n, r)| format!("{n} {r}")).collect();
-        assert_eq!(
-            names,
-            ["1 domain", "3 llm", "4 repo", "6 store", "6 tool", "7 settings"]
-        );
+        assert_eq!(names, ["1 domain", "3 llm", "4 repo", "6 store", "6 tool", "7 settings"]);
     }
 
     #[test]

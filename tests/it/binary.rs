@@ -55,10 +55,7 @@ impl Pace {
             program: PACE.into(),
             dir: dir.to_owned(),
             args: vec![],
-            env: vec![
-                ("PATH".to_owned(), path_variable()),
-                ("HOME".to_owned(), home.display().to_string()),
-            ],
+            env: vec![("PATH".to_owned(), path_variable()), ("HOME".to_owned(), home.display().to_string())],
         }
     }
 
@@ -118,10 +115,7 @@ impl Pace {
         (child, streams)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a black-box test starts the binary itself"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a black-box test starts the binary itself")]
     fn spawn(&self) -> Child {
         std::process::Command::new(&self.program)
             .args(&self.args)
@@ -157,10 +151,7 @@ impl Streams {
 }
 
 /// A variable of the test's own process, for what a toolchain needs to be found.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the tests hand a few of their own variables on"
-)]
+#[expect(clippy::disallowed_methods, reason = "the tests hand a few of their own variables on")]
 pub(crate) fn own_variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
@@ -200,11 +191,8 @@ mod tests {
             .without("HOME")
             .run();
         assert_eq!((run.code, run.stderr.as_str()), (7, "err\n"));
-        let names: Vec<_> = run
-            .stdout
-            .lines()
-            .filter(|l| !matches!(*l, "PWD" | "_" | "SHLVL" | "OLDPWD"))
-            .collect();
+        let names: Vec<_> =
+            run.stdout.lines().filter(|l| !matches!(*l, "PWD" | "_" | "SHLVL" | "OLDPWD")).collect();
         assert_eq!(names, ["out", "PACE_X", "PATH"]);
     }
 

@@ -1,11 +1,7 @@
 //! Proves `pace` from outside: the real binary, real repositories, models on loopback. Nothing here links the
 //! crate itself, so what these tests see is what a user sees.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that fails panics, and says where it stands"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics, and says where it stands")]
 
 mod architecture;
 mod binary;

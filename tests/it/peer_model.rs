@@ -19,11 +19,7 @@ fn a_day_over_the_anthropic_wire() {
     let url = peer.url.clone();
     day(
         &peer,
-        &[
-            ("PACE_LLM_PROVIDER", "anthropic"),
-            ("PACE_LLM_BASE_URL", &url),
-            ("ANTHROPIC_API_KEY", KEY),
-        ],
+        &[("PACE_LLM_PROVIDER", "anthropic"), ("PACE_LLM_BASE_URL", &url), ("ANTHROPIC_API_KEY", KEY)],
     );
 }
 
@@ -31,14 +27,7 @@ fn a_day_over_the_anthropic_wire() {
 fn a_day_over_the_openai_wire() {
     let peer = Peer::start();
     let url = format!("{}/v1", peer.url);
-    day(
-        &peer,
-        &[
-            ("PACE_LLM_PROVIDER", "openai"),
-            ("PACE_LLM_BASE_URL", &url),
-            ("OPENAI_API_KEY", KEY),
-        ],
-    );
+    day(&peer, &[("PACE_LLM_PROVIDER", "openai"), ("PACE_LLM_BASE_URL", &url), ("OPENAI_API_KEY", KEY)]);
 }
 
 fn day(peer: &Peer, model: &[(&str, &str)]) {
@@ -69,24 +58,13 @@ impl Peer {
     #[expect(clippy::disallowed_methods, reason = "the test starts its peer itself")]
     fn start() -> Self {
         let program = program();
-        assert!(
-            program.is_file(),
-            "{} is missing; scripts/setup installs it",
-            program.display()
-        );
+        assert!(program.is_file(), "{} is missing; scripts/setup installs it", program.display());
         let fixtures = tempfile::tempdir().unwrap();
         let script = shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]);
         std::fs::write(fixtures.path().join("day.json"), convert(&script).to_string()).unwrap();
         let mut child = std::process::Command::new("node")
             .arg(program)
-            .args([
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--strict",
-                "--validate-on-load",
-            ])
+            .args(["--host", "127.0.0.1", "--port", "0", "--strict", "--validate-on-load"])
             .args(["--fixtures".as_ref(), fixtures.path().as_os_str()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -149,10 +127,8 @@ fn response(reply: &Reply) -> Value {
         response["content"] = json!(reply.text);
     }
     if !reply.calls.is_empty() {
-        let calls = reply
-            .calls
-            .iter()
-            .map(|call| json!({"name": call.name, "arguments": call.input.to_string()}));
+        let calls =
+            reply.calls.iter().map(|call| json!({"name": call.name, "arguments": call.input.to_string()}));
         response["toolCalls"] = calls.collect();
     }
     if reply.stop() == Stop::Length {

@@ -27,11 +27,7 @@ impl Project {
         }
         let options = &mut RepositoryInitOptions::new();
         Repository::init_opts(&dir, options.initial_head("main").external_template(false)).unwrap();
-        let project = Self {
-            _root: root,
-            dir,
-            home,
-        };
+        let project = Self { _root: root, dir, home };
         project.commit_all("Start the project");
         project
     }
@@ -47,9 +43,7 @@ impl Project {
         let person = Signature::new("Ada Person", "ada@example.org", &Time::new(1_760_000_000, 0)).unwrap();
         let parent = repository.head().ok().and_then(|h| h.peel_to_commit().ok());
         let parents: Vec<_> = parent.iter().collect();
-        repository
-            .commit(Some("HEAD"), &person, &person, message, &tree, &parents)
-            .unwrap();
+        repository.commit(Some("HEAD"), &person, &person, message, &tree, &parents).unwrap();
     }
 
     pub(crate) fn write(&self, path: &str, content: &str) {
@@ -95,10 +89,7 @@ impl Project {
         options.include_untracked(true).recurse_untracked_dirs(true);
         let repository = self.repository();
         let statuses = repository.statuses(Some(&mut options)).unwrap();
-        statuses
-            .iter()
-            .map(|s| String::from_utf8_lossy(s.path_bytes()).into_owned())
-            .collect()
+        statuses.iter().map(|s| String::from_utf8_lossy(s.path_bytes()).into_owned()).collect()
     }
 
     /// All files below `path` of the work tree, sorted, relative to the work tree.

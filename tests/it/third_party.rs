@@ -15,13 +15,7 @@ const CRATE: &str = "shlex";
 const VERSION: &str = "1.3.0";
 
 /// Tests of the crate's own suite, none of which the day touches.
-const OWN_TESTS: &[&str] = &[
-    "test_split",
-    "test_lineno",
-    "test_quote",
-    "test_join",
-    "test_invalid_utf8",
-];
+const OWN_TESTS: &[&str] = &["test_split", "test_lineno", "test_quote", "test_join", "test_invalid_utf8"];
 
 const PLAN: &str = r#"stories:
   - id: story-1
@@ -65,12 +59,8 @@ fn a_day_on_a_crate_from_the_registry_ships_and_runs_its_whole_suite() {
     assert!(report.contains("gate_decision: SHIP"), "{report}");
     assert!(project.read("src/lib.rs").unwrap().contains("pub fn word_count"));
 
-    let told: String = server
-        .exchanges()
-        .iter()
-        .filter(|e| e.agent == "GATE")
-        .map(|e| e.body.to_string())
-        .collect();
+    let told: String =
+        server.exchanges().iter().filter(|e| e.agent == "GATE").map(|e| e.body.to_string()).collect();
     for name in OWN_TESTS.iter().chain(&["counts_words"]) {
         assert!(told.contains(name), "GATE saw no {name}: {told}");
     }
@@ -128,10 +118,6 @@ fn cargo(dir: &Path, args: &[&str]) -> String {
         .env("CARGO_TARGET_DIR", dir.join("target"))
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "cargo {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

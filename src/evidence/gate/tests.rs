@@ -69,12 +69,8 @@ fn truth_table() {
             .unwrap_or_else(|e| panic!("{file}: {e}"));
         let run = (!table.observed.no_run).then(|| run_of(&table.observed));
         let show = |path: &str| table.observed.files.get(path).cloned();
-        let commands: Vec<_> = table
-            .observed
-            .commands
-            .iter()
-            .map(|(c, e)| (c.clone(), Exit::Code(*e)))
-            .collect();
+        let commands: Vec<_> =
+            table.observed.commands.iter().map(|(c, e)| (c.clone(), Exit::Code(*e))).collect();
         let evidence = Evidence::new(Observed {
             run: run.as_ref(),
             output: &table.observed.output,
@@ -94,10 +90,7 @@ fn truth_table() {
                 row.name
             );
             let results: Vec<_> = judged.results.iter().map(|r| r.result).collect();
-            let wanted = row
-                .results
-                .clone()
-                .unwrap_or(vec![CriterionResult::Pass; table.criteria.len()]);
+            let wanted = row.results.clone().unwrap_or(vec![CriterionResult::Pass; table.criteria.len()]);
             let told = format!(
                 "{}\n{}\n{}",
                 judged.problems().join("\n"),
@@ -111,10 +104,7 @@ fn truth_table() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
-    assert!(
-        rows >= 60 && overclaims >= 30,
-        "{rows} reports, {overclaims} of them claim too much"
-    );
+    assert!(rows >= 60 && overclaims >= 30, "{rows} reports, {overclaims} of them claim too much");
 }
 
 fn run_of(seen: &Seen) -> TestRun {
@@ -136,12 +126,7 @@ fn run_of(seen: &Seen) -> TestRun {
 }
 
 fn verdict(criterion: &str, result: CriterionResult, evidence: &str) -> CriterionVerdict {
-    CriterionVerdict {
-        criterion: criterion.into(),
-        result,
-        evidence: evidence.into(),
-        cites: vec![],
-    }
+    CriterionVerdict { criterion: criterion.into(), result, evidence: evidence.into(), cites: vec![] }
 }
 
 #[test]
@@ -187,19 +172,12 @@ fn the_run_itself_holds() {
         run: CommandRun {
             command: "pytest".into(),
             exit,
-            output: Output {
-                head: output.into(),
-                tail: String::new(),
-                total_bytes: output.len() as u64,
-            },
+            output: Output { head: output.into(), tail: String::new(), total_bytes: output.len() as u64 },
             duration_ms: 1,
         },
         cases: cases
             .iter()
-            .map(|(name, status)| TestCase {
-                name: (*name).into(),
-                status: *status,
-            })
+            .map(|(name, status)| TestCase { name: (*name).into(), status: *status })
             .collect(),
         source: String::new(),
     };
@@ -209,36 +187,17 @@ fn the_run_itself_holds() {
         (run(Exit::Code(0), &passed, ""), true, None),
         (run(Exit::Code(0), &[], ""), false, None),
         (run(Exit::Code(0), &[], "4 passed in 0.01s"), true, None),
-        (
-            run(Exit::Code(0), &[], ""),
-            true,
-            Some("exit code 0, but no test"),
-        ),
-        (
-            run(Exit::Code(0), &skipped, ""),
-            true,
-            Some("exit code 0, but no test"),
-        ),
-        (
-            run(Exit::Code(1), &passed, ""),
-            true,
-            Some("exit code 1 of `pytest`: test_b failed"),
-        ),
-        (
-            run(Exit::Code(5), &[], "no tests ran"),
-            false,
-            Some("exit code 5 of `pytest`"),
-        ),
+        (run(Exit::Code(0), &[], ""), true, Some("exit code 0, but no test")),
+        (run(Exit::Code(0), &skipped, ""), true, Some("exit code 0, but no test")),
+        (run(Exit::Code(1), &passed, ""), true, Some("exit code 1 of `pytest`: test_b failed")),
+        (run(Exit::Code(5), &[], "no tests ran"), false, Some("exit code 5 of `pytest`")),
         (run(Exit::Signal(9), &[], ""), true, Some("ended by signal 9")),
         (run(Exit::TimedOut, &passed, ""), true, Some("timed out")),
     ] {
         let held = run_verdict(Some(&run), changed);
         match expected {
             None => assert_eq!(held, None),
-            Some(part) => assert!(
-                held.as_deref().is_some_and(|h| h.starts_with(part)),
-                "{part}: {held:?}"
-            ),
+            Some(part) => assert!(held.as_deref().is_some_and(|h| h.starts_with(part)), "{part}: {held:?}"),
         }
     }
     assert_eq!(run_verdict(None, true), None);

@@ -258,14 +258,8 @@ async fn a_dead_host_and_a_plain_web_server_are_named() {
 async fn an_empty_repository_takes_its_first_branch() {
     let (fixture, server) = served(Server::start);
     git(fixture.dir.path(), "init -q --bare empty.git");
-    git(
-        &fixture.dir.path().join("empty.git"),
-        "config http.receivepack true",
-    );
-    for url in [
-        format!("{}/empty.git", server.url),
-        format!("{}/empty.git", fixture.dir.path().display()),
-    ] {
+    git(&fixture.dir.path().join("empty.git"), "config http.receivepack true");
+    for url in [format!("{}/empty.git", server.url), format!("{}/empty.git", fixture.dir.path().display())] {
         let repo = fixture.with(|options| {
             options.remote = Some(url);
             options.push.credential = credential(TOKEN, &server.url);

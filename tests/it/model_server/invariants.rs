@@ -69,10 +69,7 @@ fn schema(exchange: &Exchange) -> Vec<String> {
         .iter_errors(&body)
         .map(|e| {
             let text: String = e.to_string().chars().take(300).collect();
-            format!(
-                "does not fit the provider's schema at {}: {text}",
-                e.instance_path()
-            )
+            format!("does not fit the provider's schema at {}: {text}", e.instance_path())
         })
         .collect()
 }
@@ -129,9 +126,7 @@ fn growth(before: &Exchange, after: &Exchange) -> Vec<String> {
     }
     for (i, message) in old.iter().enumerate() {
         let old = without_breakpoints(message).to_string();
-        let new = new
-            .get(i)
-            .map_or(String::new(), |m| without_breakpoints(m).to_string());
+        let new = new.get(i).map_or(String::new(), |m| without_breakpoints(m).to_string());
         if old != new {
             problems.push(format!(
                 "message {} changed from one request to the next:\n  {}\n  {}",
@@ -165,11 +160,7 @@ fn without_breakpoints(value: &Value) -> Value {
 
 /// The part of `text` around the first difference from `other`.
 fn excerpt(text: &str, other: &str) -> String {
-    let same = text
-        .chars()
-        .zip(other.chars())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = text.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     text.chars().skip(same.saturating_sub(40)).take(160).collect()
 }
 
@@ -214,13 +205,12 @@ mod tests {
         let second = anthropic(json!([{"role": "user", "content": "go"}, call,
             {"role": "user", "content": [result("a"), result("b")]}]));
         assert_eq!(breaches(&[first, second], &["sk-1".into()]), [] as [&str; 0]);
-        let openai = exchange(
-            json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
+        let openai =
+            exchange(json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
             "messages": [{"role": "system", "content": "You are GATE, x"}, {"role": "user", "content": "go"},
               {"role": "assistant", "content": null, "tool_calls": [
                 {"id": "a", "type": "function", "function": {"name": "t", "arguments": "{}"}}]},
-              {"role": "tool", "tool_call_id": "a", "content": "ok"}]}),
-        );
+              {"role": "tool", "tool_call_id": "a", "content": "ok"}]}));
         assert_eq!(breaches(&[openai], &[]), [] as [&str; 0]);
     }
 
@@ -232,10 +222,8 @@ mod tests {
         assert!(breaches(&[swapped], &[])[0].contains("were answered by"));
         let changed = [
             anthropic(json!([{"role": "user", "content": "go"}])),
-            anthropic(
-                json!([{"role": "user", "content": "went"}, {"role": "assistant", "content": "hm"},
-                {"role": "user", "content": "on"}]),
-            ),
+            anthropic(json!([{"role": "user", "content": "went"}, {"role": "assistant", "content": "hm"},
+                {"role": "user", "content": "on"}])),
         ];
         assert!(breaches(&changed, &[])[0].contains("message 1 changed"));
         let leaking = anthropic(json!([{"role": "user", "content": "the key is sk-1234567"}]));

@@ -159,10 +159,7 @@ fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<HttpRequest
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers
-        .get("content-length")
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0);
+    let length = headers.get("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Ok(Some(HttpRequest { path, headers, body }))
@@ -247,10 +244,9 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
 fn has_key(request: &HttpRequest, protocol: Protocol) -> bool {
     match protocol {
         Protocol::Anthropic => request.headers.get("x-api-key").is_some_and(|key| key == KEY),
-        Protocol::OpenAi => request
-            .headers
-            .get("authorization")
-            .is_some_and(|v| v.strip_prefix("Bearer ") == Some(KEY)),
+        Protocol::OpenAi => {
+            request.headers.get("authorization").is_some_and(|v| v.strip_prefix("Bearer ") == Some(KEY))
+        }
     }
 }
 
@@ -291,10 +287,7 @@ mod tests {
     use serde_json::json;
 
     fn post(server: &ModelServer, path: &str, key: &str, body: &Value) -> (u16, String) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         drop(rustls::crypto::ring::default_provider().install_default());
         runtime.block_on(async {
             let response = reqwest::Client::new()

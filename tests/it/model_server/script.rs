@@ -71,12 +71,7 @@ pub(crate) struct Usage {
 
 impl Default for Usage {
     fn default() -> Self {
-        Self {
-            input: 1000,
-            cache_write: 0,
-            cache_read: 0,
-            output: 100,
-        }
+        Self { input: 1000, cache_write: 0, cache_read: 0, output: 100 }
     }
 }
 
@@ -115,11 +110,7 @@ impl Script {
 
 impl Reply {
     pub(crate) fn stop(&self) -> Stop {
-        self.stop.unwrap_or(if self.calls.is_empty() {
-            Stop::EndTurn
-        } else {
-            Stop::ToolUse
-        })
+        self.stop.unwrap_or(if self.calls.is_empty() { Stop::EndTurn } else { Stop::ToolUse })
     }
 
     fn says_nothing(&self) -> bool {
@@ -154,11 +145,7 @@ impl Player {
     pub(crate) fn new(script: &Script) -> Self {
         let mut player = Self::default();
         for reply in &script.replies {
-            player
-                .queues
-                .entry(reply.agent.clone())
-                .or_default()
-                .push(reply.clone());
+            player.queues.entry(reply.agent.clone()).or_default().push(reply.clone());
         }
         player
     }
@@ -182,9 +169,7 @@ impl Player {
             return match fault {
                 Fault { hang: true, .. } => Turn::Hang,
                 Fault { cut: true, .. } => Turn::Cut(number, reply.clone()),
-                Fault {
-                    status, retry_after, ..
-                } => Turn::Fail(status.unwrap_or(500), retry_after.clone()),
+                Fault { status, retry_after, .. } => Turn::Fail(status.unwrap_or(500), retry_after.clone()),
             };
         }
         *at += 1;
@@ -232,9 +217,7 @@ replies:
         let mut player = Player::new(&script);
         assert!(matches!(player.next("FORGE"), Turn::Fail(529, None)));
         assert!(matches!(player.next("FORGE"), Turn::Fail(529, None)));
-        let Turn::Say(0, reply) = player.next("FORGE") else {
-            panic!("the reply follows its fault")
-        };
+        let Turn::Say(0, reply) = player.next("FORGE") else { panic!("the reply follows its fault") };
         assert_eq!((reply.text.as_str(), reply.stop()), ("hello", Stop::EndTurn));
         assert_eq!(player.left_over(), ["FORGE: 2 of 3", "PRIME: 1 of 1"]);
         assert!(matches!(player.next("FORGE"), Turn::Fail(401, None)));

@@ -116,10 +116,7 @@ fn anthropic(reply: &Reply, number: usize, model: &str) -> Vec<String> {
         let input = input_text(&call.input);
         let deltas = pieces(&input).map(|p| json!({"type": "input_json_delta", "partial_json": p}));
         let id = call_id("toolu", reply, number, i);
-        block(
-            json!({"type": "tool_use", "id": id, "name": call.name, "input": {}}),
-            deltas.collect(),
-        );
+        block(json!({"type": "tool_use", "id": id, "name": call.name, "input": {}}), deltas.collect());
     }
     let stop = match reply.stop() {
         Stop::EndTurn => "end_turn",
@@ -146,10 +143,7 @@ fn openai(reply: &Reply, number: usize, model: &str) -> Vec<String> {
         format!("data: {chunk}\n\n")
     };
     let delta = |delta: Value, finish: Value| {
-        chunk(
-            json!([{"index": 0, "delta": delta, "finish_reason": finish}]),
-            Value::Null,
-        )
+        chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish}]), Value::Null)
     };
     let mut events = vec![delta(json!({"role": "assistant", "content": ""}), Value::Null)];
     for piece in pieces(&reply.text) {

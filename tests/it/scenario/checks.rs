@@ -29,10 +29,9 @@ pub(super) fn files(folder: &Path, step: &Step, project: &Project) -> Vec<String
         match project.read(path) {
             Some(_) if check.absent => problems.push(format!("{path} should not be there")),
             None if check.absent => {}
-            None => problems.push(format!(
-                "{path} is not there; there are {:?}",
-                project.files_below(".pace")
-            )),
+            None => {
+                problems.push(format!("{path} is not there; there are {:?}", project.files_below(".pace")))
+            }
             Some(content) => {
                 let before = problems.len();
                 text(path, &content, &check.has, &check.lacks, &mut problems);
@@ -92,11 +91,7 @@ fn expected(folder: &Path, project: &Project) -> Vec<String> {
     let mut wanted = BTreeMap::new();
     collect(&root, &mut |file| {
         let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        let name = if name.starts_with("pace/") {
-            format!(".{name}")
-        } else {
-            name
-        };
+        let name = if name.starts_with("pace/") { format!(".{name}") } else { name };
         wanted.insert(name, std::fs::read_to_string(file).unwrap());
     });
     let mut problems = Vec::new();
@@ -131,19 +126,13 @@ fn difference(path: &str, wanted: &str, found: &str) -> Option<String> {
 
 /// The bytes of files that a step must leave alone: whole folders by their name.
 pub(super) fn snapshot(project: &Project, paths: &[String]) -> Vec<(String, BTreeMap<String, String>)> {
-    paths
-        .iter()
-        .map(|path| (path.clone(), contents(project, path)))
-        .collect()
+    paths.iter().map(|path| (path.clone(), contents(project, path))).collect()
 }
 
 fn contents(project: &Project, path: &str) -> BTreeMap<String, String> {
     let mut paths = project.files_below(path);
     paths.insert(path.to_owned());
-    paths
-        .into_iter()
-        .filter_map(|p| Some((p.clone(), project.read(&p)?)))
-        .collect()
+    paths.into_iter().filter_map(|p| Some((p.clone(), project.read(&p)?))).collect()
 }
 
 /// What changed since [`snapshot`].

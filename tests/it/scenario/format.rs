@@ -216,11 +216,7 @@ impl Step {
 pub(crate) fn read_part(folder: &Path, name: &str) -> Result<Script, String> {
     let file = format!("{name}.yaml");
     let own = folder.join(&file);
-    let path = if own.is_file() {
-        own
-    } else {
-        folder.parent().unwrap_or(folder).join("_parts").join(&file)
-    };
+    let path = if own.is_file() { own } else { folder.parent().unwrap_or(folder).join("_parts").join(&file) };
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     Script::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -28,9 +28,7 @@ pub(crate) fn shared_script(names: &[&str]) -> Script {
     let mut whole = Script::default();
     for name in names {
         let folder = scenarios_dir().join("_");
-        whole
-            .replies
-            .extend(format::read_part(&folder, name).unwrap().replies);
+        whole.replies.extend(format::read_part(&folder, name).unwrap().replies);
     }
     whole
 }
@@ -38,10 +36,7 @@ pub(crate) fn shared_script(names: &[&str]) -> Script {
 #[test]
 fn scenarios() {
     let wanted = own_variable("SCENARIO").unwrap_or_default();
-    let folders: Vec<PathBuf> = folders()
-        .into_iter()
-        .filter(|f| name(f).contains(&wanted))
-        .collect();
+    let folders: Vec<PathBuf> = folders().into_iter().filter(|f| name(f).contains(&wanted)).collect();
     assert!(!folders.is_empty(), "no scenario is called {wanted}");
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
@@ -62,16 +57,8 @@ fn scenarios() {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
-    let report: String = failures
-        .iter()
-        .map(|(name, text)| format!("\n===== {name}\n{text}\n"))
-        .collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} scenarios failed:\n{report}",
-        failures.len(),
-        folders.len()
-    );
+    let report: String = failures.iter().map(|(name, text)| format!("\n===== {name}\n{text}\n")).collect();
+    assert!(failures.is_empty(), "{} of {} scenarios failed:\n{report}", failures.len(), folders.len());
 }
 
 /// Every scenario can be read, and so can every script that it names.
@@ -103,11 +90,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn name(folder: &Path) -> String {
-    folder
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Plays a scenario; what went wrong, in words.
@@ -175,11 +158,7 @@ fn command(
         ModelKind::Scripted => pace.env(env),
         ModelKind::WrongKey => {
             let wrong = env.into_iter().map(|(name, value)| {
-                let value = if value == KEY {
-                    "sk-wrong".to_owned()
-                } else {
-                    value
-                };
+                let value = if value == KEY { "sk-wrong".to_owned() } else { value };
                 (name, value)
             });
             pace.env(wrong)
@@ -189,10 +168,7 @@ fn command(
         ModelKind::Replay => {
             let path = project.home.join("script.yaml");
             std::fs::write(&path, serde_yaml::to_string(script).unwrap()).unwrap();
-            pace.env([
-                ("PACE_LLM_PROVIDER", "replay"),
-                ("PACE_LLM_BASE_URL", &path.display().to_string()),
-            ])
+            pace.env([("PACE_LLM_PROVIDER", "replay"), ("PACE_LLM_BASE_URL", &path.display().to_string())])
         }
         ModelKind::None => pace,
     };
@@ -211,13 +187,7 @@ fn judge(step: &Step, server: &ModelServer, finished: &Finished) -> Vec<String> 
     if finished.code != step.exit {
         problems.push(format!("exit {} instead of {}", finished.code, step.exit));
     }
-    checks::text(
-        "stdout",
-        &finished.stdout,
-        &step.stdout_has,
-        &step.stdout_lacks,
-        &mut problems,
-    );
+    checks::text("stdout", &finished.stdout, &step.stdout_has, &step.stdout_lacks, &mut problems);
     checks::text("stderr", &finished.stderr, &step.stderr_has, &[], &mut problems);
     let calls = server.calls();
     for (agent, count) in &step.calls {
@@ -245,9 +215,7 @@ fn apply(edit: &Edit, project: &Project) -> Result<(), String> {
         project.delete(path);
     }
     for (path, pairs) in &edit.replace {
-        let mut text = project
-            .read(path)
-            .ok_or_else(|| format!("edit: there is no {path}"))?;
+        let mut text = project.read(path).ok_or_else(|| format!("edit: there is no {path}"))?;
         for (old, new) in pairs {
             if !text.contains(old.as_str()) {
                 return Err(format!("edit: {path} has no {old:?}:\n{text}"));

@@ -7,10 +7,7 @@ use regex::Regex;
 static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\b[0-9a-f]{40}\b", "<sha>"),
-        (
-            r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
-            "<time>",
-        ),
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?\b( UTC)?", "<time>"),
         (r"/[^\s'\x22`]*/pace-it-[A-Za-z0-9]+", "<root>"),
         (r"127\.0\.0\.1:\d+", "<model>"),
@@ -23,9 +20,7 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// `text` with the accidents of a run taken out.
 pub(crate) fn normal(text: &str) -> String {
-    RULES.iter().fold(text.to_owned(), |text, (pattern, word)| {
-        pattern.replace_all(&text, *word).into_owned()
-    })
+    RULES.iter().fold(text.to_owned(), |text, (pattern, word)| pattern.replace_all(&text, *word).into_owned())
 }
 
 #[cfg(test)]
@@ -35,10 +30,7 @@ mod tests {
     #[test]
     fn accidents_of_a_run_vanish() {
         let table = [
-            (
-                "commit: 8380205a8380205a8380205a8380205a8380205a",
-                "commit: <sha>",
-            ),
+            ("commit: 8380205a8380205a8380205a8380205a8380205a", "commit: <sha>"),
             ("date: \"2026-03-13T04:12:33Z\"", "date: \"<time>\""),
             ("at 2026-03-13T04:12:33.123+02:00.", "at <time>."),
             ("in /tmp/pace-it-x7Yz/greeter/a.sh", "in <root>/greeter/a.sh"),

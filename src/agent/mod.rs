@@ -4,6 +4,7 @@
 pub(crate) mod conduit;
 pub(crate) mod forge;
 pub(crate) mod gate;
+pub(crate) mod kit;
 pub(crate) mod prime;
 pub(crate) mod purse;
 pub(crate) mod report;
@@ -26,8 +27,6 @@ use crate::llm::Model;
 use crate::prompt::Templates;
 use crate::repo::Repository;
 use crate::sandbox::Sandbox;
-use crate::tool::door::Door;
-use crate::tool::{Bench, ToolBox};
 use purse::Purse;
 
 /// What every agent works with.
@@ -96,13 +95,6 @@ impl Desk<'_> {
     pub(crate) fn step(&self, agent: Agent, text: impl Into<String>) {
         self.events.emit(crate::domain::event::Event::Step { agent, text: text.into() });
     }
-}
-
-/// The reading tools, as reviewers have them.
-pub(crate) fn reading(desk: &Desk<'_>) -> anyhow::Result<ToolBox> {
-    let mut tools = ToolBox::default();
-    tools.reading(&Bench::new(&desk.root, Door::reader(&desk.root)?));
-    Ok(tools)
 }
 
 /// Text of the named files of a commit, as a recorded step; `None` for what is absent there.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::report::{Judge, SubmitReport};
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reading, reviewer, yaml};
+use super::kit::reading;
+use super::{AgentError, Desk, reviewer, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{GateReport, Handoff, SentinelReport, StoryCard};
 use crate::domain::backlog::Entry;

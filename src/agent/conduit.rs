@@ -12,7 +12,7 @@ use crate::domain::artifact::{ConduitReport, Finding, FindingResult, Handoff, Se
 use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
-use crate::evidence::files::is_pipeline;
+use crate::evidence::pipeline::is_pipeline;
 
 const AGENT: Agent = Agent::Conduit;
 

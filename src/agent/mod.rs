@@ -104,7 +104,8 @@ pub(crate) async fn commit_files(
     paths: impl IntoIterator<Item = String>,
 ) -> Result<BTreeMap<String, Option<String>>, AgentError> {
     let paths: BTreeSet<String> = paths.into_iter().collect();
-    let files = desk.journal.step("commit-files", &(commit, &paths), async {
+    let input = (commit, &paths);
+    let files = desk.journal.step("commit-files", &input, async {
         let read = |path: &String| {
             let text =
                 desk.repo.show(commit, path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -45,7 +45,7 @@ impl Site {
         let root = crate::repo::discover(dir)?;
         let http = crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("{e:#}")))?;
         let repo = Arc::new(open_repo(settings, &root, &http)?);
-        let sandbox = Arc::new(Open::new(settings.child_env.clone()));
+        let sandbox = Arc::new(Open { env: settings.child_env.clone() });
         let store = Store::new(root.clone());
         Ok(Self { root, repo, sandbox, http, store })
     }

@@ -11,6 +11,7 @@ mod diff;
 mod fetch;
 mod git;
 mod handle;
+mod init;
 mod history;
 mod push;
 mod refusal;
@@ -24,6 +25,7 @@ mod tests;
 
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
+pub(crate) use init::init;
 
 use std::collections::BTreeSet;
 

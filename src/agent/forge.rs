@@ -249,7 +249,7 @@ impl Closing<'_> {
         Ok(self
             .desk
             .journal
-            .step("work-diff", &written, async {
+            .step("work-diff", "", async {
                 let mut diff = self.desk.repo.work_diff(&except)?;
                 diff.files.retain(|f| !f.path.starts_with(&day));
                 anyhow::Ok(diff)

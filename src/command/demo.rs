@@ -73,7 +73,7 @@ fn environment(invocation: &Invocation, dir: &Path) -> Vec<(OsString, OsString)>
         ("DAY", "1"),
         ("PACE_LLM_PROVIDER", "replay"),
         ("PACE_LLM_BASE_URL", recording.to_string_lossy().as_ref()),
-        ("PACE_MODEL", "recorded"),
+        ("PACE_MODEL", "claude-sonnet-4-6"),
         ("PACE_MAX_RETRIES", "0"),
         ("PACE_PLATFORM", "local"),
         ("PACE_PRODUCT_NAME", "greet"),

@@ -34,7 +34,6 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         store: Store::new(root.clone()),
         repo: Arc::new(Absent),
         sandbox: Arc::new(Open { env: vec![] }),
-        http: reqwest::Client::new(),
         root: root.clone(),
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;

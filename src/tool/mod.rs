@@ -1,5 +1,7 @@
 //! What a model may do: one file a tool. Knows no model and no agent's task.
 
+pub(crate) mod door;
+
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ use anyhow::Context;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-pub(crate) use self::name::Name;
+pub(crate) use self::name::{Name, is_git};
 pub(crate) use self::rights::Rights;
 use super::ToolError;
 
@@ -225,7 +225,7 @@ fn fault(error: Errno, name: &Name) -> ToolError {
     let reason = match error {
         Errno::NOENT => "does not exist; list_files shows what does",
         Errno::LOOP => "is a symbolic link or lies behind one, which is not followed",
-        Errno::NOTDIR => "lies behind a part that is no folder, or a symbolic link to one",
+        Errno::NOTDIR => "is no folder, or lies behind something that is none (a file, a symbolic link)",
         Errno::NAMETOOLONG => "has a name that is too long",
         Errno::ACCESS | Errno::PERM => "may not be touched: permission denied",
         Errno::ROFS => "lies on a read-only part of the work tree",

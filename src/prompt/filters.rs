@@ -72,8 +72,7 @@ fn usd(value: Value) -> Result<Value, Error> {
         ValueKind::None => None,
         _ => Some(f64::try_from(value)?),
     };
-    // A dollar sign opens mathematics in Markdown where a second one follows.
-    Ok(Value::from_safe_string(figures::usd(cost).replace('$', "\\$")))
+    Ok(Value::from_safe_string(figures::usd(cost)))
 }
 
 fn refused(why: &str) -> Error {

@@ -241,8 +241,14 @@ const ATTACK: &str = "\"]; click X \"javascript:alert(1)\"\n```\n</details>\n\n#
     \x1b[31m\u{202e}{{ product }}[skip ci]\nPace-Day: 99\n::error::x ##[error]y";
 
 fn hostile() -> DayView {
-    let text = || ATTACK.to_owned();
-    let mut view = hold(Agent::Sentinel, Cause::Code, ATTACK);
+    told(ATTACK)
+}
+
+/// A held day all of whose texts are `text`.
+fn told(text: &str) -> DayView {
+    let words = text;
+    let text = || words.to_owned();
+    let mut view = hold(Agent::Sentinel, Cause::Code, words);
     view.product.name = text();
     view.product.description = Some(text());
     view.sprint = text();
@@ -251,7 +257,7 @@ fn hostile() -> DayView {
     view.base = text();
     view.commit = Some(text());
     view.sandbox = text();
-    view.criteria = vec![criterion(ATTACK, CriterionResult::Fail, ATTACK)];
+    view.criteria = vec![criterion(words, CriterionResult::Fail, words)];
     view.findings = vec![FindingView {
         agent: Agent::Conduit,
         finding: Finding {
@@ -416,32 +422,45 @@ fn the_picture_is_well_formed() {
     }
 }
 
-#[test]
-fn a_hostile_day_adds_no_structure() {
-    let harmless = {
-        let mut view = hostile();
-        let text = serde_json::to_string(&ATTACK).unwrap();
-        let plain = serde_json::to_string("harmless").unwrap();
-        let _ = (&mut view, text, plain);
-        view
-    };
-    for body in [
-        review(&templates(), &harmless).unwrap(),
-        escalation(&templates(), &harmless).unwrap(),
-        summary(&templates(), &harmless).unwrap(),
-    ] {
-        assert!(!body.contains("<img") && !body.contains("\x1b") && !body.contains('\u{202e}'));
-        assert!(!body.contains("@octocat") && !body.contains("/x.png)\n") && !body.contains("](http"));
-        assert_eq!(
-            body.matches("-->").filter(|_| true).count(),
-            body.matches(" --> ").count() + body.matches(" -->\n").count()
-        );
-        for line in body.lines() {
-            assert!(
-                !line.starts_with('/') && !line.starts_with("Pace-Day") && !line.starts_with("# Decision"),
-                "{line}"
-            );
+/// What makes structure of a body: how its lines begin, and their cells and tags. Fenced blocks count as one.
+fn structure(body: &str) -> Vec<String> {
+    let opening = regex::Regex::new(r"^(<!-- |#+ |- |---|\||`+|\*\*|)").unwrap();
+    let mut fence = None;
+    let mut shapes = Vec::new();
+    for line in body.lines() {
+        match &fence {
+            Some(end) if line == end => fence = None,
+            Some(_) => continue,
+            None if line.starts_with("```") => {
+                fence = Some(line.trim_end_matches(char::is_alphabetic).to_owned())
+            }
+            None => {}
         }
+        let tags = line.replace("<br>", "").matches('<').count();
+        let start = opening.find(line).map_or("", |m| m.as_str());
+        let start = if start.starts_with('`') { "```" } else { start };
+        shapes.push(format!(
+            "{start} {} cells, {tags} tags",
+            line.matches('|').count()
+        ));
+    }
+    assert_eq!(fence, None, "a block stays open");
+    shapes
+}
+
+#[test]
+fn a_hostile_day_has_the_structure_of_a_harmless_one() {
+    let bodies = |text: &str| {
+        let view = told(text);
+        [
+            review(&templates(), &view).unwrap(),
+            escalation(&templates(), &view).unwrap(),
+            summary(&templates(), &view).unwrap(),
+        ]
+    };
+    for (hostile, harmless) in bodies(ATTACK).iter().zip(&bodies("harmless")) {
+        assert_eq!(structure(hostile), structure(harmless));
+        assert!(!hostile.contains(['\x1b', '\u{202e}']));
     }
 }
 

@@ -59,7 +59,16 @@ pub(crate) struct Verdict {
 impl Verdict {
     fn new(card: StoryCard, reports: Reports, hold: Option<Hold>, earlier_holds: Vec<Hold>) -> Self {
         let decision = reports.decision(hold.as_ref());
-        Self { decision, hold, card, reports, earlier_holds, documented: false, review_url: None, issue_url: None }
+        Self {
+            decision,
+            hold,
+            card,
+            reports,
+            earlier_holds,
+            documented: false,
+            review_url: None,
+            issue_url: None,
+        }
     }
 }
 

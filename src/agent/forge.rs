@@ -19,10 +19,10 @@ use crate::domain::diff::Diff;
 use crate::domain::observation::{TestRun, TestStatus};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::llm::ToolCall;
-use crate::tool::toolbox::Spec;
 use crate::schema;
 use crate::tool::Written;
 use crate::tool::run_tests::Tests as _;
+use crate::tool::toolbox::Spec;
 
 const AGENT: Agent = Agent::Forge;
 const CONFIRM_RED_PHASE: &str = "confirm_red_phase";
@@ -216,7 +216,8 @@ impl Closing<'_> {
             return Ok(Answer::Refused(problems.join("\n")));
         }
         let diff = self.changes().await?;
-        let refusal = |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
+        let refusal =
+            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
         let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
         if !outside.is_empty() {
             return Ok(Answer::Refused(format!(

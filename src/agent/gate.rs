@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::kit::reading;
 use super::report::{Judge, SubmitReport, fill};
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
-use super::kit::reading;
 use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{CiteKind, CriterionResult, CriterionVerdict, GateReport, Handoff, StoryCard};

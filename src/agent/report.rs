@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::AgentError;
 use super::turns::{Answer, Finish};
 use crate::llm::ToolCall;
-use crate::tool::toolbox::Spec;
 use crate::schema;
+use crate::tool::toolbox::Spec;
 
 /// Judges a submission that fits its schema: the finished artifact, or what is wrong with it.
 pub(crate) trait Judge: Send {

@@ -3,12 +3,12 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::kit::Kit;
 use super::report::{Judge, SubmitReport, fill};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
-use super::kit::Kit;
 
 const AGENT: Agent = Agent::Scribe;
 

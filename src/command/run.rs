@@ -25,7 +25,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let settings = invocation.settings()?;
     let redactor = Redactor::new(&settings.secrets());
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
-    crate::report::log(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
+    crate::report::log::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {
         terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }

@@ -19,7 +19,12 @@ impl Day<'_> {
         let bill = self.desk.purse.bill();
         let code = exit::of_outcome(&Outcome::Decided(verdict.decision), terms.advisory_exit_code);
         let hold = verdict.hold.as_ref().map(|hold| {
-            HoldView::cascade(hold, reports.gate.as_ref(), reports.sentinel.as_ref(), reports.conduit.as_ref())
+            HoldView::cascade(
+                hold,
+                reports.gate.as_ref(),
+                reports.sentinel.as_ref(),
+                reports.conduit.as_ref(),
+            )
         });
         Ok(DayView {
             product: ProductView {
@@ -77,7 +82,12 @@ impl Day<'_> {
 
     /// Every day of the plan with its runs so far.
     fn history(&self) -> anyhow::Result<Vec<HistoryDay>> {
-        self.start.plan.days.values().map(|day| Ok(history_day(day, &self.store.attempts(day.day)?))).collect()
+        self.start
+            .plan
+            .days
+            .values()
+            .map(|day| Ok(history_day(day, &self.store.attempts(day.day)?)))
+            .collect()
     }
 
     /// Writes the day's Markdown files; their text once more where it goes elsewhere too.
@@ -108,7 +118,9 @@ pub(super) struct Bodies {
 fn rounds(verdict: &Verdict) -> Vec<RoundView> {
     let number = 1..;
     let views = number.zip(&verdict.earlier_holds);
-    views.map(|(number, hold)| RoundView { number, held_by: hold.agent, reason: hold.reason.clone() }).collect()
+    views
+        .map(|(number, hold)| RoundView { number, held_by: hold.agent, reason: hold.reason.clone() })
+        .collect()
 }
 
 fn history_day(day: &DayPlan, attempts: &[Attempt]) -> HistoryDay {

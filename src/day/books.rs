@@ -2,12 +2,12 @@
 //! compare it byte for byte.
 
 use super::Day;
+use crate::agent::kit::forge_refusal;
 use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome};
 use crate::domain::backlog::{Entry, Status};
 use crate::domain::money::round_usd;
 use crate::domain::{Agent, backlog};
 use crate::store::artifacts::{Artifact, Store};
-use crate::agent::kit::forge_refusal;
 
 impl Day<'_> {
     /// Writes an artifact of the day.

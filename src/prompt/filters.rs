@@ -22,9 +22,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("md", |v: Value| safe(&v, markdown::inline));
     env.add_filter("cell", |v: Value| safe(&v, markdown::cell));
     env.add_filter("code", |v: Value, language: Option<String>| {
-        safe(&v, |text| {
-            markdown::code(text, language.as_deref().unwrap_or("text"))
-        })
+        safe(&v, |text| markdown::code(text, language.as_deref().unwrap_or("text")))
     });
     env.add_filter("link", |v: Value| safe(&v, markdown::link));
     env.add_filter("marker", |v: Value| safe(&v, markdown::marker));
@@ -36,25 +34,17 @@ pub(super) fn register(env: &mut Environment<'_>) {
     env.add_filter("cut", |v: Value, max: usize| {
         if v.is_safe() {
             // An entity or a fence would be cut in half.
-            return Err(refused(
-                "`cut` has to come before the filter that makes the value inert",
-            ));
+            return Err(refused("`cut` has to come before the filter that makes the value inert"));
         }
         Ok(Value::from(plain::cut(&text(&v)?, max)))
     });
     env.add_filter("usd", usd);
-    env.add_filter("tokens", |count: u64| {
-        Value::from_safe_string(figures::tokens(count))
-    });
+    env.add_filter("tokens", |count: u64| Value::from_safe_string(figures::tokens(count)));
 }
 
 /// Makes `value` inert with `rule`; one that already is stays as it is.
 fn safe(value: &Value, rule: impl Fn(&str) -> String) -> Result<Value, Error> {
-    if value.is_safe() {
-        Ok(value.clone())
-    } else {
-        Ok(Value::from_safe_string(rule(&text(value)?)))
-    }
+    if value.is_safe() { Ok(value.clone()) } else { Ok(Value::from_safe_string(rule(&text(value)?))) }
 }
 
 fn text(value: &Value) -> Result<String, Error> {

@@ -21,12 +21,7 @@ pattern!(BRACKETED, r"(\[[a-z_]+)(:)");
 /// `text` within a line of Markdown: one physical line, line ends as `<br>`.
 pub(crate) fn inline(text: &str) -> String {
     let text = visible(text);
-    let lines: Vec<_> = text
-        .lines()
-        .map(line)
-        .filter(|l| !l.is_empty())
-        .map(|l| inert(&l))
-        .collect();
+    let lines: Vec<_> = text.lines().map(line).filter(|l| !l.is_empty()).map(|l| inert(&l)).collect();
     guard_start(lines.join("<br>"))
 }
 
@@ -62,11 +57,7 @@ pattern!(REFERRED, concat!(closing!(), r"(:?\s+\S*[#!-])(\d)"));
 pub(crate) fn link(url: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@!$&'()*+,;=%".contains(c);
     let is_url = url.starts_with("https://") || url.starts_with("http://");
-    if is_url && url.chars().all(plain) {
-        format!("<{url}>")
-    } else {
-        inline(url)
-    }
+    if is_url && url.chars().all(plain) { format!("<{url}>") } else { inline(url) }
 }
 
 /// `text` as part of a hidden marker `<!-- pace:… -->`: different texts stay different, and no comment can
@@ -171,10 +162,7 @@ mod tests {
     #[test]
     fn inline_table() {
         for (text, expected) in [
-            (
-                "User.create() stores bcrypt-hashed password",
-                "User.create() stores bcrypt-hashed password",
-            ),
+            ("User.create() stores bcrypt-hashed password", "User.create() stores bcrypt-hashed password"),
             ("src/user_model.rs", "src/user_model.rs"),
             ("src/__init__.py", "src/\\_\\_init\\_\\_.py"),
             ("POST /users returns 201", "POST /users returns 201"),
@@ -231,18 +219,12 @@ mod tests {
 
     #[test]
     fn a_mermaid_label_has_no_quote() {
-        assert_eq!(
-            mermaid("Day 2: \"x\"]; A-->B"),
-            "Day 2#58; #34;x#34;#93;#59; A--#62;B"
-        );
+        assert_eq!(mermaid("Day 2: \"x\"]; A-->B"), "Day 2#58; #34;x#34;#93;#59; A--#62;B");
     }
 
     #[test]
     fn only_plain_web_addresses_become_links() {
-        assert_eq!(
-            link("https://github.com/o/r/pull/1"),
-            "<https://github.com/o/r/pull/1>"
-        );
+        assert_eq!(link("https://github.com/o/r/pull/1"), "<https://github.com/o/r/pull/1>");
         assert_eq!(link("javascript:alert(1)"), "javascript:alert(1)");
         assert_eq!(link("https://x> @y"), "https:&#8203;//x&gt; @&#8203;y");
     }

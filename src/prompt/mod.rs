@@ -43,24 +43,15 @@ impl Templates {
     /// Errors list every file that cannot be read or parsed, with its line.
     pub(crate) fn new(user_dir: Option<&Path>) -> anyhow::Result<Self> {
         let sources = sources::collect(user_dir)?;
-        let mut templates = Self {
-            env: environment()?,
-            sources,
-        };
+        let mut templates = Self { env: environment()?, sources };
         let mut problems = Vec::new();
         for source in &templates.sources {
-            let added = templates
-                .env
-                .add_template_owned(source.name.clone(), source.text.clone());
+            let added = templates.env.add_template_owned(source.name.clone(), source.text.clone());
             if let Err(error) = added {
                 problems.push(templates.describe(&error));
             }
         }
-        if problems.is_empty() {
-            Ok(templates)
-        } else {
-            bail!(problems.join("\n"))
-        }
+        if problems.is_empty() { Ok(templates) } else { bail!(problems.join("\n")) }
     }
 
     /// The template `name` (a path below `templates/`, e.g. `summary.md.j2`) filled with `values`.
@@ -88,9 +79,7 @@ impl Templates {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind,
         };
-        let Some(source) = deepest
-            .name()
-            .and_then(|name| self.sources.iter().find(|s| s.name == name))
+        let Some(source) = deepest.name().and_then(|name| self.sources.iter().find(|s| s.name == name))
         else {
             return what;
         };
@@ -100,11 +89,7 @@ impl Templates {
             .filter(|text| !text.trim().is_empty() && !what.contains(text))
             .map(|text| format!(", in `{}`", plain::cut(&plain::line(text), 80)))
             .unwrap_or_default();
-        format!(
-            "{}:{}: {what}{expression}",
-            source.place,
-            deepest.line().unwrap_or(1)
-        )
+        format!("{}:{}: {what}{expression}", source.place, deepest.line().unwrap_or(1))
     }
 }
 
@@ -113,11 +98,7 @@ fn environment() -> anyhow::Result<Environment<'static>> {
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
     env.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .keep_trailing_newline(true)
-            .build()?,
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?,
     );
     env.set_auto_escape_callback(|name| match Form::of(name) {
         Some(form) => AutoEscape::Custom(form.name().into()),

@@ -20,13 +20,9 @@ pattern!(
 /// `text` as a reader sees it: without terminal codes, controls, and characters that hide or reorder text.
 /// Line ends become `\n`; tabs stay.
 pub(crate) fn visible(text: &str) -> String {
-    let text = text
-        .replace("\r\n", "\n")
-        .replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
+    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
     let text = ESCAPES.replace_all(&text, "");
-    text.chars()
-        .filter(|&c| c == '\n' || c == '\t' || !hidden(c))
-        .collect()
+    text.chars().filter(|&c| c == '\n' || c == '\t' || !hidden(c)).collect()
 }
 
 /// `text` on one line: visible, runs of white space folded into one blank.
@@ -123,9 +119,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        for pattern in [
-            &ESCAPES, &CLOSES, &REFERENCE, &MENTION, &SKIP_CI, &NO_CI, &NOT_PROSE,
-        ] {
+        for pattern in [&ESCAPES, &CLOSES, &REFERENCE, &MENTION, &SKIP_CI, &NO_CI, &NOT_PROSE] {
             assert!(!pattern.as_str().is_empty());
         }
     }
@@ -178,10 +172,7 @@ mod tests {
         for line in body.lines() {
             assert!(line.chars().count() <= WIDTH + 1, "{line:?}");
         }
-        assert!(
-            body.ends_with("\n\n Pace-Day: 99 Signed-off-by: x\n\n ---\n\n # note"),
-            "{body}"
-        );
+        assert!(body.ends_with("\n\n Pace-Day: 99 Signed-off-by: x\n\n ---\n\n # note"), "{body}");
     }
 
     #[test]

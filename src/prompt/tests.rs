@@ -35,23 +35,10 @@ fn a_users_file_wins_by_name_and_the_rest_stays() {
     fs::write(dir.path().join(".hidden.j2"), "{{ broken").unwrap();
     fs::write(dir.path().join("notes.txt"), "{{ broken").unwrap();
     let templates = Templates::new(Some(dir.path())).unwrap();
-    let values = Values {
-        text: "a*b",
-        absent: None,
-    };
+    let values = Values { text: "a*b", absent: None };
     assert_eq!(templates.render("summary.md.j2", &values).unwrap(), "mine: a\\*b");
-    assert!(
-        templates
-            .sources
-            .iter()
-            .any(|s| s.place == "templates/review-pr.md.j2")
-    );
-    assert!(
-        !templates
-            .sources
-            .iter()
-            .any(|s| s.place == "templates/summary.md.j2")
-    );
+    assert!(templates.sources.iter().any(|s| s.place == "templates/review-pr.md.j2"));
+    assert!(!templates.sources.iter().any(|s| s.place == "templates/summary.md.j2"));
 }
 
 #[test]
@@ -70,17 +57,8 @@ fn every_unusable_file_is_told_at_once_with_its_line() {
     fs::write(dir.path().join("a.md.j2"), "one\n{{ open\n").unwrap();
     fs::write(dir.path().join("b.md.j2"), "{% nope %}").unwrap();
     let error = Templates::new(Some(dir.path())).unwrap_err().to_string();
-    assert!(
-        error.contains(&format!("{}:", dir.path().join("a.md.j2").display())),
-        "{error}"
-    );
-    assert!(
-        error.contains(&format!(
-            "{}:1: syntax error",
-            dir.path().join("b.md.j2").display()
-        )),
-        "{error}"
-    );
+    assert!(error.contains(&format!("{}:", dir.path().join("a.md.j2").display())), "{error}");
+    assert!(error.contains(&format!("{}:1: syntax error", dir.path().join("b.md.j2").display())), "{error}");
 
     fs::write(dir.path().join("a.md.j2"), b"one\n\xff\n").unwrap();
     let error = Templates::new(Some(dir.path())).unwrap_err().to_string();
@@ -88,28 +66,16 @@ fn every_unusable_file_is_told_at_once_with_its_line() {
 
     let missing = dir.path().join("missing");
     let error = Templates::new(Some(&missing)).unwrap_err().to_string();
-    assert!(
-        error.starts_with(&format!("templates folder {}: cannot be read", missing.display())),
-        "{error}"
-    );
+    assert!(error.starts_with(&format!("templates folder {}: cannot be read", missing.display())), "{error}");
 }
 
 #[test]
 fn an_error_names_file_line_and_expression() {
     for (source, tail) in [
-        (
-            "one\n{{ txet }}",
-            "own.md.j2:2: undefined value: `txet` is undefined",
-        ),
+        ("one\n{{ txet }}", "own.md.j2:2: undefined value: `txet` is undefined"),
         ("one\n\n{{ txet | md }}", "own.md.j2:3: undefined value"),
-        (
-            "{{ absent }}",
-            "own.md.j2:1: invalid operation: the value is none here",
-        ),
-        (
-            "{{ text | md | cut(3) }}",
-            "own.md.j2:1: invalid operation: `cut` has to come before",
-        ),
+        ("{{ absent }}", "own.md.j2:1: invalid operation: the value is none here"),
+        ("{{ text | md | cut(3) }}", "own.md.j2:1: invalid operation: `cut` has to come before"),
         (
             "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
             "own.md.j2:1: engine ran out of fuel",
@@ -126,11 +92,7 @@ fn an_error_in_an_included_file_is_told_there() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("own.md.j2"), "{% include 'part.md.j2' %}").unwrap();
     fs::write(dir.path().join("part.md.j2"), "\n\n{{ nothing }}").unwrap();
-    let error = Templates::new(Some(dir.path()))
-        .unwrap()
-        .render("own.md.j2", &())
-        .unwrap_err()
-        .to_string();
+    let error = Templates::new(Some(dir.path())).unwrap().render("own.md.j2", &()).unwrap_err().to_string();
     assert!(error.contains("part.md.j2:3: undefined value"), "{error}");
 }
 
@@ -151,17 +113,10 @@ fn a_forgotten_filter_is_made_up_for_and_nothing_is_escaped_twice() {
         "{% macro m(t) %}{{ t }}{% endmacro %}{{ m(text) }}",
         "{% set x %}{{ text }}{% endset %}{{ x }}",
     ] {
-        assert_eq!(
-            rendered("own.md.j2", source, "<b>").unwrap(),
-            "&lt;b&gt;",
-            "{source}"
-        );
+        assert_eq!(rendered("own.md.j2", source, "<b>").unwrap(), "&lt;b&gt;", "{source}");
     }
     assert_eq!(rendered("prompts/own.md.j2", "{{ text }}", "<b>").unwrap(), "<b>");
-    assert_eq!(
-        rendered("own.txt.j2", "{{ text }}", "fixes #1\n").unwrap(),
-        "fixes \"# 1\""
-    );
+    assert_eq!(rendered("own.txt.j2", "{{ text }}", "fixes #1\n").unwrap(), "fixes \"# 1\"");
 }
 
 /// Pieces of which attacks are made, so that random texts are near misses and hits, not noise.
@@ -247,11 +202,7 @@ fn hostile() -> impl Strategy<Value = String> {
 /// What must never be read in inert Markdown, whatever came in.
 fn assert_inert(out: &str) {
     assert!(!out.contains('\n') && !out.contains('\r'), "line end: {out:?}");
-    assert!(
-        out.chars()
-            .all(|c| !c.is_control() && c != '\u{200b}' && c != '\u{202e}'),
-        "hidden: {out:?}"
-    );
+    assert!(out.chars().all(|c| !c.is_control() && c != '\u{200b}' && c != '\u{202e}'), "hidden: {out:?}");
     let tagless = out.replace("<br>", "");
     assert!(!tagless.contains(['<', '>', '|']), "tag or cell: {out:?}");
     let mut chars = tagless.char_indices().peekable();
@@ -260,23 +211,15 @@ fn assert_inert(out: &str) {
         match c {
             '\\' => {
                 let escaped = chars.next().map(|(_, c)| c);
-                assert!(
-                    escaped.is_some_and(|c| c.is_ascii_punctuation()),
-                    "backslash: {out:?}"
-                );
+                assert!(escaped.is_some_and(|c| c.is_ascii_punctuation()), "backslash: {out:?}");
             }
             '`' | '*' | '[' | ']' | '~' | '$' => panic!("unescaped {c}: {out:?}"),
             '@' => assert!(rest.starts_with("&#8203;"), "mention: {out:?}"),
             '#' if tagless[..at].ends_with('&') => {}
-            '#' | '!' => assert!(
-                !rest.starts_with(|c: char| c.is_ascii_digit()),
-                "reference: {out:?}"
-            ),
+            '#' | '!' => assert!(!rest.starts_with(|c: char| c.is_ascii_digit()), "reference: {out:?}"),
             ':' => assert!(!rest.starts_with("//"), "address: {out:?}"),
             '&' => assert!(
-                ["amp;", "lt;", "gt;", "#124;", "#8203;"]
-                    .iter()
-                    .any(|e| rest.starts_with(e)),
+                ["amp;", "lt;", "gt;", "#124;", "#8203;"].iter().any(|e| rest.starts_with(e)),
                 "entity: {out:?}"
             ),
             _ => {}
@@ -285,10 +228,7 @@ fn assert_inert(out: &str) {
     let first = out.chars().next();
     assert!(!first.is_some_and(|c| "#+-=:/ \t".contains(c)), "block: {out:?}");
     let digits = out.trim_start_matches(|c: char| c.is_ascii_digit());
-    assert!(
-        digits.len() == out.len() || !digits.starts_with(['.', ')']),
-        "ordinal: {out:?}"
-    );
+    assert!(digits.len() == out.len() || !digits.starts_with(['.', ')']), "ordinal: {out:?}");
 }
 
 proptest! {

@@ -100,11 +100,7 @@ impl HoldView {
             .find_map(|(agent, reason)| Some((agent, reason?.trim())).filter(|(_, r)| !r.is_empty()));
         let (agent, reason) =
             found.unwrap_or((hold.agent, "no reason was given; read the report of the day"));
-        Self {
-            agent,
-            cause: hold.cause,
-            reason: reason.to_owned(),
-        }
+        Self { agent, cause: hold.cause, reason: reason.to_owned() }
     }
 }
 
@@ -154,17 +150,10 @@ pub(crate) fn agents(bill: &Bill, states: &[(Agent, AgentState)]) -> Vec<AgentVi
         .map(|name| {
             let spend = bill.spends.iter().find(|s| s.agent == name);
             let calls = spend.map_or(0, |s| s.calls);
-            let unknown = if calls > 0 {
-                AgentState::Failed
-            } else {
-                AgentState::Skipped
-            };
+            let unknown = if calls > 0 { AgentState::Failed } else { AgentState::Skipped };
             AgentView {
                 name,
-                state: states
-                    .iter()
-                    .find(|(agent, _)| *agent == name)
-                    .map_or(unknown, |(_, state)| *state),
+                state: states.iter().find(|(agent, _)| *agent == name).map_or(unknown, |(_, state)| *state),
                 calls,
                 tokens: spend.map_or(0, |s| s.usage.total()),
                 cost: spend.map_or(Some(0.0), |s| s.cost),
@@ -187,12 +176,8 @@ pub(crate) fn findings(
     conduit: Option<&ConduitReport>,
 ) -> Vec<FindingView> {
     let of = |agent: Agent, findings: Option<&Vec<Finding>>| {
-        let views: Vec<_> = findings
-            .into_iter()
-            .flatten()
-            .cloned()
-            .map(|finding| FindingView { agent, finding })
-            .collect();
+        let views: Vec<_> =
+            findings.into_iter().flatten().cloned().map(|finding| FindingView { agent, finding }).collect();
         views
     };
     let mut all = of(Agent::Sentinel, sentinel.map(|r| &r.findings));
@@ -304,11 +289,7 @@ mod tests {
     use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
 
     fn hold(reason: &str) -> Hold {
-        Hold {
-            agent: Agent::Conduit,
-            cause: Cause::Code,
-            reason: reason.into(),
-        }
+        Hold { agent: Agent::Conduit, cause: Cause::Code, reason: reason.into() }
     }
 
     fn gate(reason: &str) -> GateReport {
@@ -342,12 +323,8 @@ mod tests {
             ("", "g", "s", (Agent::Gate, "g")),
             (" \n", " ", "s", (Agent::Sentinel, "s")),
         ] {
-            let view = HoldView::cascade(
-                &hold(own),
-                Some(&gate(in_gate)),
-                Some(&sentinel(in_sentinel)),
-                None,
-            );
+            let view =
+                HoldView::cascade(&hold(own), Some(&gate(in_gate)), Some(&sentinel(in_sentinel)), None);
             assert_eq!((view.agent, view.reason.as_str()), expected);
         }
         let view = HoldView::cascade(&hold(""), None, None, None);
@@ -380,10 +357,7 @@ mod tests {
                 },
                 duration_ms: 1,
             },
-            cases: vec![TestCase {
-                name: "t".into(),
-                status: TestStatus::Failed,
-            }],
+            cases: vec![TestCase { name: "t".into(), status: TestStatus::Failed }],
             source: String::new(),
         };
         let failed = TestsView::from(&run(Exit::Code(1)));

@@ -64,18 +64,10 @@ impl Capture {
             // Nothing is missing between the two: a character on the border goes to the tail as a whole.
             tail.splice(..0, rest);
         } else {
-            let broken = tail
-                .iter()
-                .take(3)
-                .take_while(|&&byte| byte & 0xC0 == 0x80)
-                .count();
+            let broken = tail.iter().take(3).take_while(|&&byte| byte & 0xC0 == 0x80).count();
             tail.drain(..broken);
         }
-        Ok(Output {
-            head: text(&self.head),
-            tail: text(&tail),
-            total_bytes: self.total,
-        })
+        Ok(Output { head: text(&self.head), tail: text(&tail), total_bytes: self.total })
     }
 }
 
@@ -119,14 +111,7 @@ impl Spool {
         let file = std::fs::create_dir_all(folder)
             .and_then(|()| File::create(path))
             .with_context(|| format!("cannot write a child's output to {}", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            cap,
-            left: cap,
-            cut: false,
-            failed: None,
-        })
+        Ok(Self { path: path.to_owned(), file, cap, left: cap, cut: false, failed: None })
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -214,10 +199,7 @@ mod tests {
         }
         assert_eq!(capture.finish().unwrap().total_bytes, 20);
         let spooled = std::fs::read_to_string(path).unwrap();
-        assert_eq!(
-            spooled,
-            "1234123412\n[pace: output beyond 10 bytes is not kept]\n"
-        );
+        assert_eq!(spooled, "1234123412\n[pace: output beyond 10 bytes is not kept]\n");
     }
 
     #[cfg(target_os = "linux")]

@@ -51,14 +51,7 @@ impl Open {
         let mut capture = Capture::new(command.spool.as_deref())?;
         let started = Instant::now();
         let (mut child, mut pipe, tree) = self.start(command, turn)?;
-        let exit = watch(
-            &mut child,
-            &mut pipe,
-            &mut capture,
-            &tree,
-            started + command.timeout,
-        )
-        .await?;
+        let exit = watch(&mut child, &mut pipe, &mut capture, &tree, started + command.timeout).await?;
         // Ending a tree may take some looks at it, which must not block the runtime.
         tokio::task::spawn_blocking(move || drop(tree)).await?;
         drain(&mut pipe, &mut capture).await;
@@ -72,10 +65,7 @@ impl Open {
 
     /// Starts the shell in a process group of its own, both outputs on one pipe so that their order is kept.
     /// The order of the results matters to a caller that is cancelled: the tree ends before the child drops.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that starts an unconfined child"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts an unconfined child")]
     fn start(&self, command: &Command, turn: Turn) -> anyhow::Result<(Child, Receiver, Tree)> {
         let (reader, writer) = std::io::pipe().context("cannot make a pipe for a child's output")?;
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader)).context("cannot watch a child's output")?;
@@ -92,9 +82,8 @@ impl Open {
             .stderr(writer)
             .process_group(0)
             .kill_on_drop(true);
-        let child = shell
-            .spawn()
-            .with_context(|| format!("cannot start /bin/sh in {}", command.dir.display()))?;
+        let child =
+            shell.spawn().with_context(|| format!("cannot start /bin/sh in {}", command.dir.display()))?;
         // `shell` holds the write ends until here; the pipe could not come to its end before.
         drop(shell);
         let tree = Tree::of(child.id(), turn)?;

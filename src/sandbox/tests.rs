@@ -12,19 +12,11 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn open() -> Open {
     let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    Open {
-        env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())],
-    }
+    Open { env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())] }
 }
 
 fn command(dir: &Path, script: &str, timeout: Duration) -> Command {
-    Command {
-        script: script.to_owned(),
-        dir: dir.to_owned(),
-        env: Vec::new(),
-        timeout,
-        spool: None,
-    }
+    Command { script: script.to_owned(), dir: dir.to_owned(), env: Vec::new(), timeout, spool: None }
 }
 
 async fn run(dir: &Path, script: &str, timeout: Duration) -> CommandRun {
@@ -68,28 +60,15 @@ async fn a_signal_is_named() {
 #[tokio::test]
 async fn only_the_given_environment_is_seen_and_stdin_is_empty() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = command(
-        dir.path(),
-        "cat; env | grep -v -e ^PWD -e ^_ -e ^SHLVL | sort",
-        LONG,
-    );
-    command.env = vec![
-        ("EXTRA".to_owned(), "1".to_owned()),
-        ("KEPT".to_owned(), "own".to_owned()),
-    ];
+    let mut command = command(dir.path(), "cat; env | grep -v -e ^PWD -e ^_ -e ^SHLVL | sort", LONG);
+    command.env = vec![("EXTRA".to_owned(), "1".to_owned()), ("KEPT".to_owned(), "own".to_owned())];
     let got = open().run(&command).await.unwrap();
-    assert_eq!(
-        got.output.head,
-        "EXTRA=1\nKEPT=own\nPATH=/usr/local/bin:/usr/bin:/bin\n"
-    );
+    assert_eq!(got.output.head, "EXTRA=1\nKEPT=own\nPATH=/usr/local/bin:/usr/bin:/bin\n");
 }
 
 #[tokio::test]
 async fn a_missing_folder_is_an_error_that_names_it() {
-    let error = open()
-        .run(&command(Path::new("/no/such"), "true", LONG))
-        .await
-        .unwrap_err();
+    let error = open().run(&command(Path::new("/no/such"), "true", LONG)).await.unwrap_err();
     assert!(format!("{error:#}").contains("/no/such"), "{error:#}");
 }
 
@@ -159,12 +138,7 @@ async fn a_daemon_ends_with_its_command() {
 #[tokio::test]
 async fn a_daemon_ends_with_a_time_out() {
     let dir = tempfile::tempdir().unwrap();
-    let got = run(
-        dir.path(),
-        &format!("{DAEMON} sleep 1000"),
-        Duration::from_secs(2),
-    )
-    .await;
+    let got = run(dir.path(), &format!("{DAEMON} sleep 1000"), Duration::from_secs(2)).await;
     assert_eq!(got.exit, Exit::TimedOut);
     assert!(!alive(pid_in(&dir.path().join("pid")).await));
 }

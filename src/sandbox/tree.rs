@@ -85,11 +85,7 @@ impl Drop for Tree {
         let mut quiet = 0;
         // One look is no snapshot: a process may fork behind it. Two quiet looks in a row end it.
         while quiet < 2 {
-            quiet = if self.signal(Signal::KILL) == 0 {
-                quiet + 1
-            } else {
-                0
-            };
+            quiet = if self.signal(Signal::KILL) == 0 { quiet + 1 } else { 0 };
             if Instant::now() > end {
                 tracing::warn!("a process that a command left behind cannot be ended");
                 return;

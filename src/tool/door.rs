@@ -38,11 +38,7 @@ impl Door {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(root, flags, Mode::empty())
             .with_context(|| format!("cannot open the work tree {}", root.display()))?;
-        let mut door = Self {
-            path: root.to_owned(),
-            root: fd,
-            rights,
-        };
+        let mut door = Self { path: root.to_owned(), root: fd, rights };
         if root.join(".gitmodules").symlink_metadata().is_ok() {
             let modules = door
                 .read(&Name::parse(".gitmodules").map_err(anyhow::Error::msg)?, 1 << 20)
@@ -122,11 +118,7 @@ impl Door {
     }
 
     fn folder(&self, name: &Name, folders: &[String]) -> Result<OwnedFd, ToolError> {
-        let path = if folders.is_empty() {
-            ".".to_owned()
-        } else {
-            folders.join("/")
-        };
+        let path = if folders.is_empty() { ".".to_owned() } else { folders.join("/") };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         beneath::open(self.root.as_fd(), &path, flags).map_err(|e| fault(e, name))
     }
@@ -161,16 +153,12 @@ fn readable(name: &Name) -> Result<(&[String], &str), ToolError> {
     }
     match name.parts().split_last() {
         Some((last, folders)) => Ok((folders, last)),
-        None => Err(ToolError::mend(
-            "the root of the repository is a folder, not a file",
-        )),
+        None => Err(ToolError::mend("the root of the repository is a folder, not a file")),
     }
 }
 
 fn closed(name: &Name) -> ToolError {
-    ToolError::mend(format!(
-        "`{name}` is out of bounds: `.git` is neither read nor written"
-    ))
+    ToolError::mend(format!("`{name}` is out of bounds: `.git` is neither read nor written"))
 }
 
 fn stat(parent: &OwnedFd, last: &str, name: &Name) -> Result<Option<Stat>, ToolError> {

@@ -93,11 +93,7 @@ fn replace_once(name: &Name, text: &str, old: &str, new: &str) -> Result<(String
     // A model writes `\n`; in a file with `\r\n` throughout it means that.
     let dos = text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
     let ends = |passage: &str| {
-        if dos && !passage.contains('\r') {
-            passage.replace('\n', "\r\n")
-        } else {
-            passage.to_owned()
-        }
+        if dos && !passage.contains('\r') { passage.replace('\n', "\r\n") } else { passage.to_owned() }
     };
     let (old, new) = (ends(old), ends(new));
     let places = places(text, &old);
@@ -108,11 +104,8 @@ fn replace_once(name: &Name, text: &str, old: &str, new: &str) -> Result<(String
             Ok((edited, line_at(text, at)))
         }
         _ => {
-            let lines: Vec<String> = places
-                .iter()
-                .take(10)
-                .map(|&at| line_at(text, at).to_string())
-                .collect();
+            let lines: Vec<String> =
+                places.iter().take(10).map(|&at| line_at(text, at).to_string()).collect();
             Err(ToolError::mend(format!(
                 "old occurs {} times in `{name}` (lines {}); give more of what stands around it",
                 places.len(),
@@ -140,11 +133,7 @@ fn line_at(text: &str, at: usize) -> usize {
 
 fn not_found(name: &Name, text: &str, old: &str) -> String {
     let told = format!("old does not occur in `{name}`");
-    let wanted = old
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
+    let wanted = old.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let lines = text.lines().enumerate().take(COMPARED);
     let nearest = lines
         .map(|(index, line)| (likeness(wanted, line.trim()), index, line))
@@ -172,20 +161,13 @@ fn likeness(a: &str, b: &str) -> f64 {
     }
     let pairs = |line: &str| {
         let chars: Vec<char> = line.chars().take(LINE).collect();
-        chars
-            .windows(2)
-            .map(|pair| (pair[0], pair[1]))
-            .collect::<HashSet<_>>()
+        chars.windows(2).map(|pair| (pair[0], pair[1])).collect::<HashSet<_>>()
     };
     let (a, b) = (pairs(a), pairs(b));
     let both = a.intersection(&b).count() as f64;
     let all = (a.len() + b.len()) as f64;
     // Never a full 1 for lines that differ.
-    if all == 0.0 {
-        0.0
-    } else {
-        (2.0 * both / all).min(0.99)
-    }
+    if all == 0.0 { 0.0 } else { (2.0 * both / all).min(0.99) }
 }
 
 #[cfg(test)]
@@ -201,10 +183,7 @@ mod tests {
     fn one_occurrence_is_replaced() {
         assert_eq!(edit("a\nb\nc\n", "b\n", ""), Ok(("a\nc\n".to_owned(), 2)));
         assert_eq!(edit("x = 1", "1", "$1\\0"), Ok(("x = $1\\0".to_owned(), 1)));
-        assert_eq!(
-            edit("a\r\nb\r\n", "a\nb", "a\nc"),
-            Ok(("a\r\nc\r\n".to_owned(), 1))
-        );
+        assert_eq!(edit("a\r\nb\r\n", "a\nb", "a\nc"), Ok(("a\r\nc\r\n".to_owned(), 1)));
         assert_eq!(edit("a\r\nb\n", "b\n", "c\n"), Ok(("a\r\nc\n".to_owned(), 2)));
     }
 

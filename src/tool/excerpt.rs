@@ -13,14 +13,8 @@ pub(super) fn excerpt(output: &Output, head: usize, tail: usize) -> String {
     let first = ending_with_a_line(&whole[..whole.floor_char_boundary(head)]);
     let start = whole.ceil_char_boundary(whole.len().saturating_sub(tail));
     let last = starting_with_a_line(&whole, start);
-    let left_out = output
-        .total_bytes
-        .saturating_sub((first.len() + last.len()) as u64);
-    let gap = if first.is_empty() || first.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
+    let left_out = output.total_bytes.saturating_sub((first.len() + last.len()) as u64);
+    let gap = if first.is_empty() || first.ends_with('\n') { "" } else { "\n" };
     format!("{first}{gap}… {left_out} bytes left out …\n{last}")
 }
 
@@ -44,11 +38,7 @@ mod tests {
     use super::*;
 
     fn output(head: &str, tail: &str, total: u64) -> Output {
-        Output {
-            head: head.to_owned(),
-            tail: tail.to_owned(),
-            total_bytes: total,
-        }
+        Output { head: head.to_owned(), tail: tail.to_owned(), total_bytes: total }
     }
 
     #[test]
@@ -56,19 +46,9 @@ mod tests {
         for (given, head, tail, expected) in [
             (output("", "", 0), 4, 4, ""),
             (output("abcd", "efgh", 8), 4, 4, "abcdefgh"),
-            (
-                output("abcde", "fghi", 9),
-                4,
-                4,
-                "abcd\n… 1 bytes left out …\nfghi",
-            ),
+            (output("abcde", "fghi", 9), 4, 4, "abcd\n… 1 bytes left out …\nfghi"),
             (output("a\nbb\nccc\n", "", 9), 0, 6, "… 5 bytes left out …\nccc\n"),
-            (
-                output("one\ntwo\nthree", "x\ny\n", 1000),
-                9,
-                2,
-                "one\ntwo\n… 990 bytes left out …\ny\n",
-            ),
+            (output("one\ntwo\nthree", "x\ny\n", 1000), 9, 2, "one\ntwo\n… 990 bytes left out …\ny\n"),
             (output("éé", "éé", 8), 3, 3, "é\n… 4 bytes left out …\né"),
         ] {
             assert_eq!(excerpt(&given, head, tail), expected, "{given:?}");

@@ -64,26 +64,18 @@ fn list(door: &Door, input: &Input) -> Result<String, ToolError> {
     let glob = input.glob.as_deref().map(Glob::parse).transpose()?;
     let files = walk::files(door, &under, glob.as_ref())?;
     if files.is_empty() {
-        return Ok(format!(
-            "no file below `{under}` fits (what .gitignore names is not listed)"
-        ));
+        return Ok(format!("no file below `{under}` fits (what .gitignore names is not listed)"));
     }
     let mut text = format!("{} files below `{under}`:\n", files.len());
     for name in files.iter().take(SHOWN) {
         // A name may hold a line break; escaped it stays one line.
-        let shown = if name.chars().any(char::is_control) {
-            name.escape_debug().to_string()
-        } else {
-            name.clone()
-        };
+        let shown =
+            if name.chars().any(char::is_control) { name.escape_debug().to_string() } else { name.clone() };
         text.push_str(&shown);
         text.push('\n');
     }
     if files.len() > SHOWN {
-        text.push_str(&format!(
-            "… {} more left out; narrow it with path or glob\n",
-            files.len() - SHOWN
-        ));
+        text.push_str(&format!("… {} more left out; narrow it with path or glob\n", files.len() - SHOWN));
     }
     Ok(text)
 }

@@ -67,10 +67,7 @@ pub(crate) struct Written(Arc<Mutex<BTreeSet<String>>>);
 
 impl Written {
     fn record(&self, name: &Name) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_string());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string());
     }
 
     /// All of them so far, sorted.
@@ -95,9 +92,7 @@ async fn blocking<F>(work: F) -> Result<String, ToolError>
 where
     F: FnOnce() -> Result<String, ToolError> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("a tool broke off")?
+    tokio::task::spawn_blocking(work).await.context("a tool broke off")?
 }
 
 /// `Reading src/x.py ...`: a step with a text that a model chose, on one line and free of control characters.

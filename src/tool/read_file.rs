@@ -79,10 +79,7 @@ impl Tool for ReadFile {
 fn read(door: &Door, input: &Input) -> Result<String, ToolError> {
     let name = name_of(Some(&input.path))?;
     let file = door.open(&name)?;
-    let size = file
-        .metadata()
-        .with_context(|| format!("cannot read {name}"))?
-        .len();
+    let size = file.metadata().with_context(|| format!("cannot read {name}"))?.len();
     let mut reader = BufReader::with_capacity(PAGE, file.take(SCAN));
     let start = reader.fill_buf().with_context(|| format!("cannot read {name}"))?;
     if start.is_empty() {
@@ -111,13 +108,7 @@ struct Page {
 
 impl Page {
     fn read(mut reader: impl BufRead, first: u64, limit: u64) -> std::io::Result<Self> {
-        let mut page = Self {
-            text: Vec::new(),
-            first,
-            next: first,
-            total: 0,
-            cut: 0,
-        };
+        let mut page = Self { text: Vec::new(), first, next: first, total: 0, cut: 0 };
         let mut full = false;
         let mut line = 1;
         // Where the present line starts in `text`.
@@ -161,12 +152,7 @@ impl Page {
             return Err(ToolError::mend(format!("`{name}` has only {} lines", self.total)));
         }
         let more = if size > SCAN { "more than " } else { "" };
-        let mut text = format!(
-            "{name}: lines {}-{} of {more}{}",
-            self.first,
-            self.next - 1,
-            self.total
-        );
+        let mut text = format!("{name}: lines {}-{} of {more}{}", self.first, self.next - 1, self.total);
         if self.next <= self.total {
             text.push_str(&format!(" (read on with offset {})", self.next));
         }

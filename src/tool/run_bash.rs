@@ -84,10 +84,7 @@ impl Tool for RunBash {
                 return Err(ToolError::mend(format!("the command is refused: {reason}")));
             }
             let limit = Duration::from_secs(self.seconds());
-            let timeout = input
-                .timeout_seconds
-                .map_or(limit, Duration::from_secs)
-                .min(limit);
+            let timeout = input.timeout_seconds.map_or(limit, Duration::from_secs).min(limit);
             let command = Command {
                 script: input.command,
                 dir: self.dir.clone(),

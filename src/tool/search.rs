@@ -78,11 +78,7 @@ fn search(door: &Door, input: &Input) -> Result<String, ToolError> {
     let under = name_of(input.path.as_deref())?;
     let glob = input.glob.as_deref().map(Glob::parse).transpose()?;
     let single = input.path.is_some() && door.open(&under).is_ok();
-    let files = if single {
-        vec![under.to_string()]
-    } else {
-        walk::files(door, &under, glob.as_ref())?
-    };
+    let files = if single { vec![under.to_string()] } else { walk::files(door, &under, glob.as_ref())? };
     let mut found = Found::default();
     for file in &files {
         // Links, sockets and what vanished meanwhile are no reason to fail a search.
@@ -146,14 +142,9 @@ impl Found {
             );
         }
         if self.matches == 0 {
-            text.push_str(&format!(
-                "no match below `{under}` (what .gitignore names is not searched)\n"
-            ));
+            text.push_str(&format!("no match below `{under}` (what .gitignore names is not searched)\n"));
         } else {
-            text.push_str(&format!(
-                "{} matching lines in {} files:\n",
-                self.matches, self.files
-            ));
+            text.push_str(&format!("{} matching lines in {} files:\n", self.matches, self.files));
         }
         for line in &self.lines {
             text.push_str(line);
@@ -161,9 +152,7 @@ impl Found {
         }
         if self.matches > self.lines.len() {
             let more = self.matches - self.lines.len();
-            text.push_str(&format!(
-                "… {more} more left out; narrow it with pattern, path or glob\n"
-            ));
+            text.push_str(&format!("… {more} more left out; narrow it with pattern, path or glob\n"));
         }
         if self.skipped > 0 {
             text.push_str(&format!(
@@ -183,17 +172,8 @@ fn window(line: &str, hit: usize) -> String {
     if line.len() <= LINE {
         return line.to_owned();
     }
-    let start = if hit < LINE / 2 {
-        0
-    } else {
-        line.floor_char_boundary(hit - LINE / 4)
-    };
+    let start = if hit < LINE / 2 { 0 } else { line.floor_char_boundary(hit - LINE / 4) };
     let end = line.floor_char_boundary(start + LINE);
     let dots = |cut: bool| if cut { "…" } else { "" };
-    format!(
-        "{}{}{}",
-        dots(start > 0),
-        &line[start..end],
-        dots(end < line.len())
-    )
+    format!("{}{}{}", dots(start > 0), &line[start..end], dots(end < line.len()))
 }

@@ -88,31 +88,17 @@ fn all(dir: &Path, written: &Written) -> ToolBox {
     let door = Arc::new(Door::new(dir, rights).unwrap());
     let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
     ToolBox::new(vec![
-        Box::new(ReadFile {
-            door: Arc::clone(&door),
-        }),
-        Box::new(ListFiles {
-            door: Arc::clone(&door),
-        }),
-        Box::new(Search {
-            door: Arc::clone(&door),
-        }),
-        Box::new(WriteFile {
-            door: Arc::clone(&door),
-            written: written.clone(),
-        }),
-        Box::new(EditFile {
-            door,
-            written: written.clone(),
-        }),
+        Box::new(ReadFile { door: Arc::clone(&door) }),
+        Box::new(ListFiles { door: Arc::clone(&door) }),
+        Box::new(Search { door: Arc::clone(&door) }),
+        Box::new(WriteFile { door: Arc::clone(&door), written: written.clone() }),
+        Box::new(EditFile { door, written: written.clone() }),
         Box::new(RunBash {
             sandbox: Arc::new(Open { env: vec![path] }),
             dir: dir.to_owned(),
             timeout: Duration::from_secs(60),
         }),
-        Box::new(RunTests {
-            tests: Arc::new(FakeTests),
-        }),
+        Box::new(RunTests { tests: Arc::new(FakeTests) }),
     ])
     .with_flow(Spec {
         name: "complete_handoff".to_owned(),
@@ -134,27 +120,13 @@ async fn names_and_inputs_are_the_stable_interface() {
         .specs()
         .iter()
         .map(|spec| {
-            let required = spec.input_schema["required"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
+            let required = spec.input_schema["required"].as_array().cloned().unwrap_or_default();
             let inputs = spec.input_schema["properties"].as_object().unwrap().keys();
             let inputs: Vec<String> = inputs
-                .map(|key| {
-                    if required.contains(&json!(key)) {
-                        format!("{key}*")
-                    } else {
-                        key.clone()
-                    }
-                })
+                .map(|key| if required.contains(&json!(key)) { format!("{key}*") } else { key.clone() })
                 .collect();
             assert!(!spec.description.is_empty());
-            assert_eq!(
-                spec.input_schema["additionalProperties"],
-                json!(false),
-                "{}",
-                spec.name
-            );
+            assert_eq!(spec.input_schema["additionalProperties"], json!(false), "{}", spec.name);
             format!("{}: {}", spec.name, inputs.join(", "))
         })
         .collect();
@@ -177,33 +149,13 @@ async fn names_and_inputs_are_the_stable_interface() {
 fn calls_that_do_not_fit_say_how_to_mend_them() {
     let bench = Bench::new(&[]);
     for (name, input, expected) in [
-        (
-            "grep",
-            json!({}),
-            "no tool \"grep\"; the tools are: read_file, list_files, search, write_file",
-        ),
+        ("grep", json!({}), "no tool \"grep\"; the tools are: read_file, list_files, search, write_file"),
         ("read_file", json!({}), "- input: \"path\" is a required property"),
         ("read_file", json!(null), "\"path\" is a required property"),
-        (
-            "read_file",
-            json!({"path": 3}),
-            "- /path: the value is not of type \"string\"",
-        ),
-        (
-            "read_file",
-            json!({"path": "a", "offset": 0, "limit": "x"}),
-            "- /limit: ",
-        ),
-        (
-            "read_file",
-            json!({"path": "a", "offset": 0, "limit": "x"}),
-            "- /offset: ",
-        ),
-        (
-            "read_file",
-            json!({"path": "a", "line": 1}),
-            "'line' was unexpected",
-        ),
+        ("read_file", json!({"path": 3}), "- /path: the value is not of type \"string\""),
+        ("read_file", json!({"path": "a", "offset": 0, "limit": "x"}), "- /limit: "),
+        ("read_file", json!({"path": "a", "offset": 0, "limit": "x"}), "- /offset: "),
+        ("read_file", json!({"path": "a", "line": 1}), "'line' was unexpected"),
         ("read_file", json!(["a"]), "- input: "),
         (
             "write_file",
@@ -215,22 +167,10 @@ fn calls_that_do_not_fit_say_how_to_mend_them() {
             json!("{\"path\": \"a\", \"cont"),
             "was not valid JSON (EOF while parsing a string at line 1",
         ),
-        (
-            "write_file",
-            json!("{\"path\": \"a\"}"),
-            "was a JSON string; call it again",
-        ),
-        (
-            "run_bash",
-            json!({"command": "x", "timeout_seconds": 61}),
-            "- /timeout_seconds: ",
-        ),
+        ("write_file", json!("{\"path\": \"a\"}"), "was a JSON string; call it again"),
+        ("run_bash", json!({"command": "x", "timeout_seconds": 61}), "- /timeout_seconds: "),
         ("run_bash", json!({"command": ""}), "- /command: "),
-        (
-            "complete_handoff",
-            json!({}),
-            "\"summary\" is a required property",
-        ),
+        ("complete_handoff", json!({}), "\"summary\" is a required property"),
     ] {
         match bench.tools.check(name, &input) {
             Err(ToolError::Mend(told)) => assert!(told.contains(expected), "{name} {input}: {told}"),
@@ -254,32 +194,16 @@ fn steps_read_as_a_person_expects() {
     let bench = Bench::new(&[]);
     for (name, input, expected) in [
         ("read_file", json!({"path": "src/x"}), Some("Reading src/x ...")),
-        (
-            "write_file",
-            json!({"path": "src/x", "content": ""}),
-            Some("Writing src/x ..."),
-        ),
+        ("write_file", json!({"path": "src/x", "content": ""}), Some("Writing src/x ...")),
         ("edit_file", json!({"path": "src/x"}), Some("Writing src/x ...")),
         ("run_tests", json!({}), Some("Running tests: pytest -v ...")),
-        (
-            "run_bash",
-            json!({"command": "ls -l"}),
-            Some("Running: ls -l ..."),
-        ),
-        (
-            "run_bash",
-            json!({"command": "a\u{1b}[31m\nb"}),
-            Some("Running: a[31m… ..."),
-        ),
+        ("run_bash", json!({"command": "ls -l"}), Some("Running: ls -l ...")),
+        ("run_bash", json!({"command": "a\u{1b}[31m\nb"}), Some("Running: a[31m… ...")),
         ("list_files", json!({}), None),
         ("search", json!({"pattern": "x"}), None),
         ("read_file", json!(["broken"]), None),
     ] {
-        assert_eq!(
-            bench.tools.get(name).unwrap().step(&input).as_deref(),
-            expected,
-            "{name}"
-        );
+        assert_eq!(bench.tools.get(name).unwrap().step(&input).as_deref(), expected, "{name}");
     }
 }
 
@@ -300,47 +224,27 @@ async fn read_file_pages_through_lines() {
     assert!(page.starts_with("n.txt: lines 1-400 of 1000 (read on with offset 401)\nline 1\n"));
     assert!(page.ends_with("\nline 400\n"));
     for (input, expected) in [
-        (
-            json!({"path": "n.txt", "offset": 999}),
-            "n.txt: lines 999-1000 of 1000\nline 999\nline 1000\n",
-        ),
+        (json!({"path": "n.txt", "offset": 999}), "n.txt: lines 999-1000 of 1000\nline 999\nline 1000\n"),
         (
             json!({"path": "./n.txt", "offset": 7, "limit": 1}),
             "n.txt: lines 7-7 of 1000 (read on with offset 8)\nline 7\n",
         ),
         (json!({"path": "two.txt"}), "two.txt: lines 1-2 of 2\na\nb"),
         (json!({"path": "empty"}), "empty: empty file"),
-        (
-            json!({"path": "pic.png"}),
-            "pic.png: binary file of 7 bytes, not shown",
-        ),
-        (
-            json!({"path": "long.txt", "offset": 2}),
-            "long.txt: lines 2-2 of 2\nshort\n",
-        ),
+        (json!({"path": "pic.png"}), "pic.png: binary file of 7 bytes, not shown"),
+        (json!({"path": "long.txt", "offset": 2}), "long.txt: lines 2-2 of 2\nshort\n"),
     ] {
         assert_eq!(bench.ok("read_file", input).await, expected);
     }
     let cut = bench.ok("read_file", json!({"path": "long.txt"})).await;
     assert!(cut.starts_with("long.txt: lines 1-1 of 2 (read on with offset 2)\nxxx"));
-    assert!(
-        cut.ends_with("x\n… 134465 more bytes of this line left out\n"),
-        "{}",
-        &cut[cut.len() - 80..]
-    );
+    assert!(cut.ends_with("x\n… 134465 more bytes of this line left out\n"), "{}", &cut[cut.len() - 80..]);
     let whole_lines = bench.ok("read_file", json!({"path": "wide.txt"})).await;
     assert!(whole_lines.starts_with("wide.txt: lines 1-3 of 10 (read on with offset 4)\n1yyy"));
     assert!(whole_lines.ends_with("y\n"));
-    let far = bench
-        .mend("read_file", json!({"path": "two.txt", "offset": 9}))
-        .await;
+    let far = bench.mend("read_file", json!({"path": "two.txt", "offset": 9})).await;
     assert_eq!(far, "`two.txt` has only 2 lines");
-    assert!(
-        bench
-            .mend("read_file", json!({"path": "../x"}))
-            .await
-            .contains("`..`")
-    );
+    assert!(bench.mend("read_file", json!({"path": "../x"})).await.contains("`..`"));
 }
 
 const TREE: [(&str, &str); 9] = [
@@ -363,27 +267,12 @@ async fn list_files_leaves_out_what_git_ignores() {
             json!({}),
             "5 files below `.`:\n.github/workflows/ci.yml\n.gitignore\nsrc/app.py\nsrc/sub/.gitignore\nsrc/sub/use.ts\n",
         ),
-        (
-            json!({"path": "src/sub/"}),
-            "2 files below `src/sub`:\nsrc/sub/.gitignore\nsrc/sub/use.ts\n",
-        ),
+        (json!({"path": "src/sub/"}), "2 files below `src/sub`:\nsrc/sub/.gitignore\nsrc/sub/use.ts\n"),
         (json!({"glob": "*.py"}), "1 files below `.`:\nsrc/app.py\n"),
-        (
-            json!({"glob": "src/*.{py,ts}"}),
-            "1 files below `.`:\nsrc/app.py\n",
-        ),
-        (
-            json!({"glob": "src/**/*.ts"}),
-            "1 files below `.`:\nsrc/sub/use.ts\n",
-        ),
-        (
-            json!({"path": "src", "glob": "sub/*.ts"}),
-            "1 files below `src`:\nsrc/sub/use.ts\n",
-        ),
-        (
-            json!({"path": "build"}),
-            "no file below `build` fits (what .gitignore names is not listed)",
-        ),
+        (json!({"glob": "src/*.{py,ts}"}), "1 files below `.`:\nsrc/app.py\n"),
+        (json!({"glob": "src/**/*.ts"}), "1 files below `.`:\nsrc/sub/use.ts\n"),
+        (json!({"path": "src", "glob": "sub/*.ts"}), "1 files below `src`:\nsrc/sub/use.ts\n"),
+        (json!({"path": "build"}), "no file below `build` fits (what .gitignore names is not listed)"),
     ] {
         assert_eq!(bench.ok("list_files", input).await, expected);
     }
@@ -416,10 +305,7 @@ async fn list_files_is_capped() {
 async fn search_finds_lines() {
     let bench = Bench::new(&TREE);
     for (input, expected) in [
-        (
-            json!({"pattern": "needle"}),
-            "1 matching lines in 1 files:\nsrc/app.py:2: needle = foo(1)\n",
-        ),
+        (json!({"pattern": "needle"}), "1 matching lines in 1 files:\nsrc/app.py:2: needle = foo(1)\n"),
         (
             json!({"pattern": "(?i)^\\W*NEEDLE"}),
             "2 matching lines in 2 files:\nsrc/app.py:2: needle = foo(1)\nsrc/sub/use.ts:1: // Needle\n",
@@ -444,9 +330,7 @@ async fn search_finds_lines() {
     ] {
         assert_eq!(bench.ok("search", input).await, expected);
     }
-    let told = bench
-        .mend("search", json!({"pattern": "x", "path": ".git/config"}))
-        .await;
+    let told = bench.mend("search", json!({"pattern": "x", "path": ".git/config"})).await;
     assert!(told.contains("neither read nor written"), "{told}");
 }
 
@@ -463,62 +347,30 @@ async fn search_is_capped_and_reads_no_link() {
     assert!(found.starts_with("301 matching lines in 2 files:\nmany.txt:1: hit\n"));
     assert!(found.contains("… 101 more left out"));
     assert!(!found.contains("canary"));
-    let cut = bench
-        .ok("search", json!({"pattern": "-hit-", "path": "min.js"}))
-        .await;
-    assert!(
-        cut.contains("min.js:1: …aaa") && cut.contains("é-hit-bbb") && cut.ends_with("b…\n"),
-        "{cut}"
-    );
+    let cut = bench.ok("search", json!({"pattern": "-hit-", "path": "min.js"})).await;
+    assert!(cut.contains("min.js:1: …aaa") && cut.contains("é-hit-bbb") && cut.ends_with("b…\n"), "{cut}");
     assert!(cut.len() < 400);
 }
 
 #[tokio::test]
 async fn what_is_written_is_recorded() {
     let bench = Bench::new(&[("src/old.py", "a = 1\nb = 2\n")]);
-    let made = bench
-        .ok(
-            "write_file",
-            json!({"path": "./tests/new/t.py", "content": "x\ny\n"}),
-        )
-        .await;
+    let made = bench.ok("write_file", json!({"path": "./tests/new/t.py", "content": "x\ny\n"})).await;
     assert_eq!(made, "created tests/new/t.py (2 lines)");
-    let edited = bench
-        .ok(
-            "edit_file",
-            json!({"path": "src/old.py", "old": "b = 2", "new": "b = 3"}),
-        )
-        .await;
+    let edited = bench.ok("edit_file", json!({"path": "src/old.py", "old": "b = 2", "new": "b = 3"})).await;
     assert_eq!(edited, "edited src/old.py at line 2");
-    let replaced = bench
-        .ok("write_file", json!({"path": "tests/new/t.py", "content": ""}))
-        .await;
+    let replaced = bench.ok("write_file", json!({"path": "tests/new/t.py", "content": ""})).await;
     assert_eq!(replaced, "replaced tests/new/t.py (0 lines)");
-    let told = bench
-        .mend("write_file", json!({"path": "setup.py", "content": ""}))
-        .await;
-    assert_eq!(
-        told,
-        "`setup.py` may not be written: only these places may be: `src`, `tests`"
-    );
-    let told = bench
-        .mend(
-            "edit_file",
-            json!({"path": "src/none.py", "old": "a", "new": "b"}),
-        )
-        .await;
+    let told = bench.mend("write_file", json!({"path": "setup.py", "content": ""})).await;
+    assert_eq!(told, "`setup.py` may not be written: only these places may be: `src`, `tests`");
+    let told = bench.mend("edit_file", json!({"path": "src/none.py", "old": "a", "new": "b"})).await;
     assert!(told.contains("does not exist"), "{told}");
     fs::write(bench.dir.path().join("src/latin"), [0xe9]).unwrap();
-    let told = bench
-        .mend("edit_file", json!({"path": "src/latin", "old": "a", "new": "b"}))
-        .await;
+    let told = bench.mend("edit_file", json!({"path": "src/latin", "old": "a", "new": "b"})).await;
     assert!(told.contains("not UTF-8"), "{told}");
     let written: Vec<String> = bench.written.paths().into_iter().collect();
     assert_eq!(written, ["src/old.py", "tests/new/t.py"]);
-    assert_eq!(
-        fs::read_to_string(bench.dir.path().join("src/old.py")).unwrap(),
-        "a = 1\nb = 3\n"
-    );
+    assert_eq!(fs::read_to_string(bench.dir.path().join("src/old.py")).unwrap(), "a = 1\nb = 3\n");
 }
 
 #[tokio::test]
@@ -534,16 +386,12 @@ async fn run_bash_answers_with_exit_and_output() {
     ] {
         assert_eq!(bench.ok("run_bash", input).await, expected);
     }
-    let much = bench
-        .ok("run_bash", json!({"command": "yes | head -c 1000000; echo end"}))
-        .await;
+    let much = bench.ok("run_bash", json!({"command": "yes | head -c 1000000; echo end"})).await;
     assert!(much.starts_with("exit code 0\ny\n") && much.ends_with("y\nend\n"));
     assert!(much.contains(" bytes left out …\n") && much.len() < 17 * 1024);
     let told = bench.mend("run_bash", json!({"command": "echo \0"})).await;
     assert!(told.contains("NUL"), "{told}");
-    let told = bench
-        .mend("run_bash", json!({"command": "#".repeat(200_000)}))
-        .await;
+    let told = bench.mend("run_bash", json!({"command": "#".repeat(200_000)})).await;
     assert!(told.contains("100 KiB"), "{told}");
 }
 

@@ -45,11 +45,7 @@ impl ToolBox {
     /// Adds a tool that the agent itself acts on: it is told and checked like the others, but
     /// [`ToolBox::get`] has nothing to run.
     pub(crate) fn with_flow(mut self, spec: Spec) -> Self {
-        self.0.push(Entry {
-            spec,
-            tool: None,
-            validator: OnceLock::new(),
-        });
+        self.0.push(Entry { spec, tool: None, validator: OnceLock::new() });
         self
     }
 
@@ -70,9 +66,7 @@ impl ToolBox {
         let Some(entry) = self.entry(name) else {
             let known: Vec<&str> = self.0.iter().map(|entry| entry.spec.name.as_str()).collect();
             let known = known.join(", ");
-            return Err(ToolError::mend(format!(
-                "there is no tool {name:?}; the tools are: {known}"
-            )));
+            return Err(ToolError::mend(format!("there is no tool {name:?}; the tools are: {known}")));
         };
         let input = match input {
             Value::Null => Cow::Owned(json!({})),
@@ -85,9 +79,7 @@ impl ToolBox {
             return Ok(input);
         }
         let list = problems.join("\n- ");
-        Err(ToolError::mend(format!(
-            "the input of {name} does not fit its schema:\n- {list}"
-        )))
+        Err(ToolError::mend(format!("the input of {name} does not fit its schema:\n- {list}")))
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {

@@ -27,16 +27,7 @@ pub(super) fn files(door: &Door, under: &Name, glob: Option<&Glob>) -> Result<Ve
     let mut found: Vec<String> = walk
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()))
-        .filter_map(|entry| {
-            Some(
-                entry
-                    .path()
-                    .strip_prefix(&root)
-                    .ok()?
-                    .to_string_lossy()
-                    .into_owned(),
-            )
-        })
+        .filter_map(|entry| Some(entry.path().strip_prefix(&root).ok()?.to_string_lossy().into_owned()))
         .filter(|name| glob.is_none_or(|glob| glob.matches(name, under)))
         .collect();
     found.sort();
@@ -57,19 +48,14 @@ impl Glob {
             .build()
             .map_err(|e| ToolError::mend(format!("glob: {e}")))?
             .compile_matcher();
-        Ok(Self {
-            matcher,
-            last_part: !pattern.contains('/'),
-        })
+        Ok(Self { matcher, last_part: !pattern.contains('/') })
     }
 
     pub(super) fn matches(&self, name: &str, under: &Name) -> bool {
         if self.last_part {
             return self.matcher.is_match(name.rsplit('/').next().unwrap_or(name));
         }
-        let below = name
-            .strip_prefix(&under.to_string())
-            .and_then(|rest| rest.strip_prefix('/'));
+        let below = name.strip_prefix(&under.to_string()).and_then(|rest| rest.strip_prefix('/'));
         self.matcher.is_match(name) || below.is_some_and(|below| self.matcher.is_match(below))
     }
 }

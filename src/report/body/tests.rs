@@ -15,12 +15,7 @@ use crate::report::view::{
 fn bill(agents: &[Agent]) -> Bill {
     let mut bill = Bill::default();
     for (n, agent) in (1..).zip(agents) {
-        let usage = Usage {
-            input: 1_200 * n,
-            cache_read: 9_000,
-            output: 350,
-            ..Usage::default()
-        };
+        let usage = Usage { input: 1_200 * n, cache_read: 9_000, output: 350, ..Usage::default() };
         bill.book(*agent, usage, Some(0.0125));
         bill.book(*agent, usage, Some(0.0125));
     }
@@ -28,12 +23,7 @@ fn bill(agents: &[Agent]) -> Bill {
 }
 
 fn criterion(text: &str, result: CriterionResult, evidence: &str) -> CriterionVerdict {
-    CriterionVerdict {
-        criterion: text.into(),
-        result,
-        evidence: evidence.into(),
-        cites: vec![],
-    }
+    CriterionVerdict { criterion: text.into(), result, evidence: evidence.into(), cites: vec![] }
 }
 
 fn finding(agent: Agent, check: &str, result: FindingResult, evidence: &str) -> FindingView {
@@ -59,13 +49,7 @@ fn history(today: Option<Decision>) -> Vec<HistoryDay> {
         cost,
     };
     vec![
-        day(
-            1,
-            "User model and password hashing",
-            Some(Decision::Advisory),
-            2,
-            Some(6.5875),
-        ),
+        day(1, "User model and password hashing", Some(Decision::Advisory), 2, Some(6.5875)),
         day(2, "Login endpoint", today, 1, Some(0.15)),
         day(3, "Protected routes", None, 0, Some(0.0)),
     ]
@@ -94,14 +78,7 @@ fn ship() -> DayView {
         agents: agents(
             &bill,
             &Agent::ALL.map(|a| {
-                (
-                    a,
-                    if matches!(a, Agent::Prime | Agent::Forge | Agent::Scribe) {
-                        Done
-                    } else {
-                        Ship
-                    },
-                )
+                (a, if matches!(a, Agent::Prime | Agent::Forge | Agent::Scribe) { Done } else { Ship })
             }),
         ),
         criteria: vec![
@@ -110,30 +87,15 @@ fn ship() -> DayView {
                 CriterionResult::Pass,
                 "tests/test_login.py::test_login_returns_token PASSED",
             ),
-            criterion(
-                "CI pipeline green",
-                CriterionResult::Partial,
-                "CI pipeline — not yet configured",
-            ),
+            criterion("CI pipeline green", CriterionResult::Partial, "CI pipeline — not yet configured"),
         ],
         findings: vec![
-            finding(
-                Agent::Sentinel,
-                "Hardcoded secrets in source files",
-                FindingResult::Pass,
-                "0 hits",
-            ),
+            finding(Agent::Sentinel, "Hardcoded secrets in source files", FindingResult::Pass, "0 hits"),
             finding(Agent::Conduit, "CI files", FindingResult::Pass, "there are none"),
         ],
         files: vec![
-            HandoffFile {
-                path: "src/auth/__init__.py".into(),
-                change: Change::Added,
-            },
-            HandoffFile {
-                path: "tests/test_login.py".into(),
-                change: Change::Modified,
-            },
+            HandoffFile { path: "src/auth/__init__.py".into(), change: Change::Added },
+            HandoffFile { path: "tests/test_login.py".into(), change: Change::Modified },
         ],
         tests: Some(TestsView {
             command: "pytest -v --tb=short".into(),
@@ -183,18 +145,10 @@ fn hold(agent: Agent, cause: Cause, reason: &str) -> DayView {
     let bill = bill(&Agent::ALL[..3]);
     view.decision = Some(Decision::Hold);
     view.exit_code = 1;
-    view.hold = Some(HoldView {
-        agent,
-        cause,
-        reason: reason.into(),
-    });
+    view.hold = Some(HoldView { agent, cause, reason: reason.into() });
     view.agents = agents(
         &bill,
-        &[
-            (Agent::Prime, AgentState::Done),
-            (Agent::Forge, AgentState::Done),
-            (agent, AgentState::Hold),
-        ],
+        &[(Agent::Prime, AgentState::Done), (Agent::Forge, AgentState::Done), (agent, AgentState::Hold)],
     );
     view.bill = BillView::from(&bill);
     view.criteria[0].result = CriterionResult::Fail;
@@ -206,11 +160,7 @@ fn hold(agent: Agent, cause: Cause, reason: &str) -> DayView {
         failed: vec!["tests/test_login.py::test_token_expires".into()],
         tail: "E   assert 0 == 86400\n1 failed, 3 passed in 0.12s".into(),
     });
-    view.rounds = vec![RoundView {
-        number: 1,
-        held_by: agent,
-        reason: "the token expires at once".into(),
-    }];
+    view.rounds = vec![RoundView { number: 1, held_by: agent, reason: "the token expires at once".into() }];
     view.history = history(Some(Decision::Hold));
     view.review_url = None;
     view
@@ -270,12 +220,7 @@ fn told(text: &str) -> DayView {
         },
     }];
     view.files[0].path = text();
-    view.tests = Some(TestsView {
-        command: text(),
-        summary: text(),
-        failed: vec![text()],
-        tail: text(),
-    });
+    view.tests = Some(TestsView { command: text(), summary: text(), failed: vec![text()], tail: text() });
     view.rounds[0].reason = text();
     view.history[0].theme = text();
     view.review_url = Some(text());
@@ -331,16 +276,8 @@ fn what_to_do_next_depends_on_who_holds_and_why() {
         (Agent::Gate, Cause::Code, "Add an out_of_scope entry"),
         (Agent::Sentinel, Cause::Code, "parameterised queries"),
         (Agent::Conduit, Cause::Code, "Pin it to a version tag"),
-        (
-            Agent::Gate,
-            Cause::Outside,
-            "outside the code that FORGE may write",
-        ),
-        (
-            Agent::Forge,
-            Cause::Outside,
-            "outside the code that FORGE may write",
-        ),
+        (Agent::Gate, Cause::Outside, "outside the code that FORGE may write"),
+        (Agent::Forge, Cause::Outside, "outside the code that FORGE may write"),
         (Agent::Prime, Cause::Code, "PRIME did not finish its part"),
     ] {
         let body = escalation(&templates(), &hold(agent, cause, "why")).unwrap();
@@ -384,11 +321,7 @@ fn titles_and_commit_messages() {
                 assert_eq!(trailers.len(), 2, "{text}");
                 assert!(text.lines().next().unwrap().chars().count() <= 72);
                 assert!(
-                    text.trim_end()
-                        .rsplit("\n\n")
-                        .next()
-                        .unwrap()
-                        .starts_with("Pace-Day: 2\nPace-Sprint: ")
+                    text.trim_end().rsplit("\n\n").next().unwrap().starts_with("Pace-Day: 2\nPace-Sprint: ")
                 );
             }
         }
@@ -411,11 +344,7 @@ fn the_picture_is_well_formed() {
         for l in picture.lines() {
             assert!(line.is_match(l), "{name}: {l}");
         }
-        for state in picture
-            .lines()
-            .filter_map(|l| l.split_once(":::"))
-            .map(|(_, s)| s)
-        {
+        for state in picture.lines().filter_map(|l| l.split_once(":::")).map(|(_, s)| s) {
             assert!(picture.contains(&format!("classDef {state} ")), "{name}: {state}");
         }
         assert_eq!(picture.matches(" .-> FORGE").count(), view.rounds.len(), "{name}");
@@ -439,10 +368,7 @@ fn structure(body: &str) -> Vec<String> {
         let tags = line.replace("<br>", "").matches('<').count();
         let start = opening.find(line).map_or("", |m| m.as_str());
         let start = if start.starts_with('`') { "```" } else { start };
-        shapes.push(format!(
-            "{start} {} cells, {tags} tags",
-            line.matches('|').count()
-        ));
+        shapes.push(format!("{start} {} cells, {tags} tags", line.matches('|').count()));
     }
     assert_eq!(fence, None, "a block stays open");
     shapes
@@ -469,10 +395,7 @@ fn a_long_body_keeps_its_first_lines_and_says_that_it_was_cut() {
     let body = format!("<!-- marker -->\n{}", "é line\n".repeat(100));
     let cut = fit(body.clone(), 120);
     assert!(cut.starts_with("<!-- marker -->\né line\n"));
-    assert!(
-        cut.contains("\né line\n\n*The rest is left out: 816 bytes"),
-        "{cut}"
-    );
+    assert!(cut.contains("\né line\n\n*The rest is left out: 816 bytes"), "{cut}");
     assert_eq!(fit(body.clone(), body.len()), body);
     assert!(fit("x".repeat(50), 10).starts_with("xxxxxxxxxx\n*The rest"));
 }
@@ -484,10 +407,7 @@ fn a_sprint_of_many_files_and_findings_fits() {
     view.criteria = vec![view.criteria[0].clone(); 500];
     view.files = vec![view.files[0].clone(); 5_000];
     view.history = vec![view.history[0].clone(); 400];
-    for body in [
-        review(&templates(), &view).unwrap(),
-        escalation(&templates(), &view).unwrap(),
-    ] {
+    for body in [review(&templates(), &view).unwrap(), escalation(&templates(), &view).unwrap()] {
         assert!(body.len() <= BODY + 200);
     }
     assert!(summary(&templates(), &view).unwrap().len() <= SUMMARY + 200);

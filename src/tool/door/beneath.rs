@@ -57,12 +57,9 @@ mod tests {
         std::fs::create_dir_all(at("a/b")).unwrap();
         std::fs::write(at("a/b/file"), "x").unwrap();
         std::fs::write(at("top"), "x").unwrap();
-        for (target, link) in [
-            ("a", "to-a"),
-            ("a/b/file", "to-file"),
-            ("/etc/passwd", "out"),
-            ("self", "self"),
-        ] {
+        for (target, link) in
+            [("a", "to-a"), ("a/b/file", "to-file"), ("/etc/passwd", "out"), ("self", "self")]
+        {
             std::os::unix::fs::symlink(target, at(link)).unwrap();
         }
         let root = std::fs::File::open(dir.path()).unwrap();

@@ -54,11 +54,7 @@ impl Rights {
     /// Writing below `folders` (`.` for all), but nothing that is one of `protected` or lies below: the plan,
     /// templates, dependency folders. An `Err` names an entry that is no path below the root.
     pub(crate) fn source(folders: &[String], protected: &[String]) -> Result<Self, String> {
-        let parse = |all: &[String]| {
-            all.iter()
-                .map(|one| Name::parse(one))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let parse = |all: &[String]| all.iter().map(|one| Name::parse(one)).collect::<Result<Vec<_>, _>>();
         let own: Vec<String> = CLOSED.iter().map(|&one| one.to_owned()).collect();
         Ok(Self {
             writable: parse(folders)?,
@@ -74,10 +70,7 @@ impl Rights {
     /// Writing the context documents, the README at the root and what lies below `folder`.
     pub(crate) fn docs(folder: Option<&str>, protected: &[String]) -> Result<Self, String> {
         let folders: Vec<String> = folder.iter().map(|&one| one.to_owned()).collect();
-        Ok(Self {
-            docs: true,
-            ..Self::source(&folders, protected)?
-        })
+        Ok(Self { docs: true, ..Self::source(&folders, protected)? })
     }
 
     /// Takes the folders that a `.gitmodules` names out of what may be written. The rough reading is enough:
@@ -92,7 +85,7 @@ impl Rights {
     }
 
     /// Why `name` may not be written; `None` where it may.
-    pub(super) fn refusal(&self, name: &Name) -> Option<String> {
+    pub(crate) fn refusal(&self, name: &Name) -> Option<String> {
         if name.is_in_git() {
             return Some("`.git` is neither read nor written".to_owned());
         }
@@ -106,18 +99,11 @@ impl Rights {
             return Some(format!("`{closed}` is protected"));
         }
         let readme = self.docs && is_readme(name);
-        let mut granting = self
-            .writable
-            .iter()
-            .filter(|folder| name.is_within(folder))
-            .peekable();
+        let mut granting = self.writable.iter().filter(|folder| name.is_within(folder)).peekable();
         if granting.peek().is_none() && !readme {
             return Some(self.outside());
         }
-        let (closed, what) = self
-            .named_only
-            .iter()
-            .find(|(closed, _)| name.may_be_within(closed))?;
+        let (closed, what) = self.named_only.iter().find(|(closed, _)| name.may_be_within(closed))?;
         let named = granting.any(|folder| !folder.parts().is_empty());
         (!named).then(|| {
             format!("it is {what} (`{closed}`), which is written only where the operator names it as a source folder")

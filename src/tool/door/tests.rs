@@ -29,10 +29,7 @@ fn tree() -> tempfile::TempDir {
     for (file, text) in [
         ("work/src/a.py", "a = 1\n"),
         ("work/.git/config", CANARY),
-        (
-            "work/.gitmodules",
-            "[submodule \"sub\"]\n\tpath = vendor/sub\n\turl = https://example.invalid/x\n",
-        ),
+        ("work/.gitmodules", "[submodule \"sub\"]\n\tpath = vendor/sub\n\turl = https://example.invalid/x\n"),
         ("work/vendor/sub/src/x.c", "x"),
         ("work/plan.yaml", "stories: []\n"),
         ("work/README.md", "# x\n"),
@@ -90,11 +87,7 @@ fn picture(dir: &Path) -> Vec<String> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let kind = path.symlink_metadata().unwrap().file_type();
-            let text = if kind.is_file() {
-                fs::read_to_string(&path).unwrap()
-            } else {
-                String::new()
-            };
+            let text = if kind.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
             lines.push(format!("{} {kind:?} {text}", path.display()));
             if kind.is_dir() {
                 folders.push(path);
@@ -217,13 +210,7 @@ fn hostile_names_reach_nothing() {
 fn what_is_not_there_is_told() {
     let dir = tree();
     let door = source_door(dir.path());
-    for raw in [
-        "src/none.py",
-        "%2e%2e/outside/secret",
-        "~/.ssh/id_rsa",
-        "src/…/x",
-        "proc/self/root",
-    ] {
+    for raw in ["src/none.py", "%2e%2e/outside/secret", "~/.ssh/id_rsa", "src/…/x", "proc/self/root"] {
         assert!(told(read(&door, raw)).contains("does not exist"), "{raw}");
     }
     assert!(told(read(&door, &"x".repeat(300))).contains("too long"));
@@ -278,11 +265,7 @@ fn rights_decide_by_name() {
         (source(&["src"]), "README.md", false),
         (source(&["src"]), ".github/workflows/ci.yml", false),
         (source(&["."]), ".github/CODEOWNERS", true),
-        (
-            source(&[".", ".github/workflows"]),
-            ".github/workflows/ci.yml",
-            true,
-        ),
+        (source(&[".", ".github/workflows"]), ".github/workflows/ci.yml", true),
         (source(&["src", ".gitlab-ci.yml"]), ".gitlab-ci.yml", true),
         (source(&["pace"]), "pace/loop.py", true),
         (source(&["pace"]), "pace/pace.config.yaml", false),
@@ -344,8 +327,5 @@ fn a_tree_that_changes_meanwhile_leads_nowhere() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert_eq!(
-        fs::read_to_string(dir.path().join("outside/secret")).unwrap(),
-        CANARY
-    );
+    assert_eq!(fs::read_to_string(dir.path().join("outside/secret")).unwrap(), CANARY);
 }

@@ -40,8 +40,13 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
                 }
             }
             lines.push(test_line(&settings, &site).await);
+            lines.push(match site.repo.may_push().await {
+                Ok(()) => Line::good("push", "the remote takes pushes, or none is asked for".into()),
+                Err(error) => Line::bad("push", error.to_string()),
+            });
         }
     }
+    lines.extend(platform_lines(&settings).await);
     super::print(&text(&lines))?;
     let failed = lines.iter().filter(|line| !line.ok).count();
     Ok(match (failed, plan_failed) {
@@ -63,6 +68,28 @@ fn settings_lines(settings: &Settings) -> Vec<Line> {
         Line::bad("sandbox", "not built yet: a run needs PACE_SANDBOX=off".into())
     });
     lines
+}
+
+/// Asks the forge for every permission that a run needs.
+async fn platform_lines(settings: &Settings) -> Vec<Line> {
+    let bad = |problem: String| Line::bad("platform", problem);
+    let http = match http(settings) {
+        Ok(http) => http,
+        Err(error) => return vec![bad(error.to_string())],
+    };
+    let platform = match crate::platform::connect(settings, http) {
+        Ok(platform) => platform,
+        Err(problems) => return problems.into_iter().map(bad).collect(),
+    };
+    let probes = platform.access.probe().await;
+    if probes.is_empty() {
+        return vec![Line::good("platform", platform.name)];
+    }
+    let lines = probes.into_iter().map(|probe| match probe.problem {
+        None => Line::good("platform", format!("{}: may {}", platform.name, probe.what)),
+        Some(problem) => bad(format!("{}: may not {}: {problem}", platform.name, probe.what)),
+    });
+    lines.collect()
 }
 
 /// Runs the test command once: a runner that cannot start is a problem, failing tests are told.

@@ -126,9 +126,7 @@ mod tests {
 
     #[test]
     fn strangers_forks_and_bots() {
-        let payload = |sender: &str, kind: &str| {
-            json!({"repository": {"full_name": "o/r"}, "sender": {"login": sender, "type": kind}})
-        };
+        let payload = |sender: &str, kind: &str| json!({"repository": {"full_name": "o/r"}, "sender": {"login": sender, "type": kind}});
         let asked = judged("issues", &["ann"], Some(payload("bob", "User")));
         assert_eq!(asked, Standing::Ask(vec!["ann".into(), "bob".into()]));
         assert!(is_refused(&judged("issues", &["ann"], None), "GITHUB_EVENT_PATH"));

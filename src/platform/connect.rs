@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::clock::{Clock, SystemClock};
 use super::github::GitHub;
 use super::gitlab::GitLab;
-use super::http::Patience;
+use super::http::{Patience, encoded};
 use super::local::Local;
-use super::{Access, Ci, Review, Status, Tracker};
+use super::{Access, Ci, Line, Review, Status, Tracker};
 use crate::secret::Secret;
 use crate::settings::{PlatformKind, Settings};
 
@@ -25,12 +25,35 @@ pub(crate) struct Platform {
     pub status: Arc<dyn Status>,
     pub ci: Arc<dyn Ci>,
     pub access: Arc<dyn Access>,
+    /// Beginning and end of the address where people open a review themselves, around base and branch.
+    web: Option<Web>,
+}
+
+/// The forge's pages.
+#[derive(Debug, Clone)]
+enum Web {
+    /// Address of the repository.
+    GitHub(String),
+    /// Address of the project.
+    GitLab(String),
 }
 
 impl Platform {
     /// The platform of a checkout without a forge.
     pub(crate) fn local() -> Self {
         Self::of("local", Local)
+    }
+
+    /// Where people open the review of `line` themselves.
+    pub(crate) fn compare_url(&self, line: &Line) -> Option<String> {
+        let (branch, base) = (encoded(&line.branch), encoded(&line.base));
+        Some(match self.web.as_ref()? {
+            Web::GitHub(at) => format!("{at}/compare/{base}...{branch}?expand=1"),
+            Web::GitLab(at) => format!(
+                "{at}/-/merge_requests/new?merge_request%5Bsource_branch%5D={branch}\
+                 &merge_request%5Btarget_branch%5D={base}"
+            ),
+        })
     }
 
     fn of<P: Review + Tracker + Status + Ci + Access + Clone + 'static>(name: &str, platform: P) -> Self {
@@ -42,6 +65,7 @@ impl Platform {
             status: platform.clone(),
             ci: platform.clone(),
             access: platform,
+            web: None,
         }
     }
 }
@@ -80,11 +104,13 @@ pub(crate) fn connect(settings: &Settings, http: reqwest::Client) -> Result<Plat
         ]);
     }
     let address = address(settings, forge)?;
-    let forge_platform = match forge {
+    let web = web(settings, forge);
+    let mut forge_platform = match forge {
         PlatformKind::GitHub => Platform::of("github", GitHub::new(address, http).map_err(|e| vec![e])?),
         _ => Platform::of("gitlab", GitLab::new(address, http)),
     };
     let local = Platform::local();
+    forge_platform.web = web;
     Ok(if kind == PlatformKind::Local {
         let name = format!("local, issues on {}", forge_platform.name);
         Platform { name, tracker: forge_platform.tracker, access: forge_platform.access, ..local }
@@ -93,6 +119,16 @@ pub(crate) fn connect(settings: &Settings, http: reqwest::Client) -> Result<Plat
     } else {
         forge_platform
     })
+}
+
+/// GitLab's pages go by the project's path, not by its number.
+fn web(settings: &Settings, forge: PlatformKind) -> Option<Web> {
+    let (server, project) = (settings.platform.server_url.as_ref()?, settings.platform.project.as_ref()?);
+    match forge {
+        PlatformKind::GitHub => Some(Web::GitHub(format!("{server}/{project}"))),
+        _ if project.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        _ => Some(Web::GitLab(format!("{server}/{project}"))),
+    }
 }
 
 fn address(settings: &Settings, forge: PlatformKind) -> Result<Address, Vec<String>> {
@@ -108,9 +144,12 @@ fn address(settings: &Settings, forge: PlatformKind) -> Result<Address, Vec<Stri
         problems.push(format!("{token} is not set: {hint}, or set PACE_PLATFORM=local to publish to files"));
     }
     if platform.project.is_none() {
-        problems.push(format!("{project} is not set: name the project to publish to, or set PACE_PLATFORM=local"));
+        problems.push(format!(
+            "{project} is not set: name the project to publish to, or set PACE_PLATFORM=local"
+        ));
     }
-    let (Some(secret), Some(name), Some(api)) = (&platform.token, &platform.project, &platform.api_url) else {
+    let (Some(secret), Some(name), Some(api)) = (&platform.token, &platform.project, &platform.api_url)
+    else {
         return Err(problems);
     };
     Ok(Address {

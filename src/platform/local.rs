@@ -3,9 +3,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{
-    Access, Approval, Ci, IssueText, Line, Probe, Published, Review, ReviewText, Status, StatusText, Tracker,
-};
+use super::{Access, Ci, IssueText, Line, Probe, Published, Review, ReviewText, Status, StatusText, Tracker};
 use crate::domain::observation::CiState;
 
 /// The platform of a checkout without a forge.
@@ -26,8 +24,8 @@ impl Review for Local {
         Box::pin(async { Ok(()) })
     }
 
-    fn approval<'a>(&'a self, _line: &'a Line) -> BoxFuture<'a, anyhow::Result<Approval>> {
-        Box::pin(async { Ok(Approval::default()) })
+    fn approved<'a>(&'a self, _line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
+        Box::pin(async { Ok(vec![]) })
     }
 }
 
@@ -58,7 +56,11 @@ impl Access for Local {
         Box::pin(async { vec![] })
     }
 
-    fn may_write<'a>(&'a self, _login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>> {
-        Box::pin(async { Ok(true) })
+    fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>> {
+        Box::pin(async move {
+            anyhow::bail!(
+                "there is no forge to ask whether {login} may write; set PACE_PLATFORM to the forge"
+            )
+        })
     }
 }

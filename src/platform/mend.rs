@@ -51,7 +51,8 @@ pub(super) fn mend(door: Door, need: Need, failure: &Failure) -> Option<String> 
             Door::GitLab | Door::GitLabJob => gitlab(door, need, *status, &said.to_lowercase()),
         },
         Failure::Unsure { .. } => Some(
-            "nobody knows whether that was done; it is not written twice, the next run looks again".to_owned(),
+            "nobody knows whether that was done; it is not written twice, the next run looks again"
+                .to_owned(),
         ),
         Failure::Limited { .. } | Failure::Unreachable(_) => Some("the next run tries again".to_owned()),
         Failure::Unreadable(_) => None,

@@ -29,14 +29,11 @@ pub(crate) trait Review: Send + Sync {
     /// Opens the sprint's review or updates it.
     fn publish<'a>(&'a self, review: &'a ReviewText) -> BoxFuture<'a, anyhow::Result<Published>>;
     /// Puts `label` on the open review from `branch` to `base` or takes it off; nothing happens where there is none.
-    fn label<'a>(
-        &'a self,
-        line: &'a Line,
-        label: &'a str,
-        wanted: bool,
-    ) -> BoxFuture<'a, anyhow::Result<()>>;
-    /// What people said to the latest review from `branch` to `base`.
-    fn approval<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Approval>>;
+    fn label<'a>(&'a self, line: &'a Line, label: &'a str, wanted: bool)
+    -> BoxFuture<'a, anyhow::Result<()>>;
+    /// Commits up to which people let the branch pass: heads of merged reviews from `branch` to `base`, and commits at
+    /// which somebody with write access approved the open one and did not take that back.
+    fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>>;
 }
 
 /// Issues of the sprint.
@@ -103,15 +100,6 @@ pub(crate) struct Published {
     pub url: Option<String>,
     /// What else people should know, one line each.
     pub notes: Vec<String>,
-}
-
-/// What people said to a review.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Approval {
-    pub merged: bool,
-    /// Commits at which somebody with write access approved it and did not take that back.
-    pub commits: Vec<String>,
-    pub url: Option<String>,
 }
 
 /// A commit status.

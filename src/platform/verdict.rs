@@ -68,9 +68,8 @@ mod tests {
     #[test]
     fn table() {
         use Stand::{Bad, Good, Pending, Void, Waits};
-        let green = |names: &[&str]| {
-            Some(CiState::Green { jobs: names.iter().map(ToString::to_string).collect() })
-        };
+        let green =
+            |names: &[&str]| Some(CiState::Green { jobs: names.iter().map(ToString::to_string).collect() });
         let red = |job: &str| Some(CiState::Red { job: job.into(), url: None });
         let human = || Some(CiState::NeedsHuman { detail: "waits for a person: w (manual)".into() });
         for (given, expected) in [

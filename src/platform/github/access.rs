@@ -39,7 +39,10 @@ impl GitHub {
             Ok(repository) => repository,
             Err(failure) => {
                 let problem = explain(Need::Project, "the repository cannot be read", &failure);
-                return vec![Probe { what: "read the repository".into(), problem: Some(problem.to_string()) }];
+                return vec![Probe {
+                    what: "read the repository".into(),
+                    problem: Some(problem.to_string()),
+                }];
             }
         };
         let writable = (!repository.archived)
@@ -51,13 +54,17 @@ impl GitHub {
         let issues = if repository.has_issues {
             self.may("/issues", json!({"title": ""}), Need::Issues).await
         } else {
-            Err("issues are switched off: switch them on (Settings, Features), or set PACE_TRACKER=local".into())
+            Err("issues are switched off: switch them on (Settings, Features), or set PACE_TRACKER=local"
+                .into())
         };
         let answers = [
             ("read the repository", writable),
             ("open pull requests", self.may("/pulls", pull, Need::Reviews).await),
             ("open issues", issues),
-            ("set commit statuses", self.may(&format!("/statuses/{NO_COMMIT}"), status, Need::Statuses).await),
+            (
+                "set commit statuses",
+                self.may(&format!("/statuses/{NO_COMMIT}"), status, Need::Statuses).await,
+            ),
             ("read checks", self.reads_checks(branch).await),
         ];
         answers.map(|(what, answer)| Probe { what: what.into(), problem: answer.err() }).into()

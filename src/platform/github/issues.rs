@@ -50,7 +50,10 @@ impl GitHub {
         let mut notes = Vec::new();
         for label in &issue.labels {
             if let Err(failure) = self.ensure_label(label).await {
-                notes.push(explain(Need::Issues, &format!("the label {label} could not be made"), &failure).to_string());
+                notes.push(
+                    explain(Need::Issues, &format!("the label {label} could not be made"), &failure)
+                        .to_string(),
+                );
             }
         }
         let body = json!({
@@ -74,7 +77,9 @@ impl GitHub {
             }
             Standing::Rewritten | Standing::Foreign => {
                 self.comment(there.number, &marker::as_comment(&issue.body)).await?;
-                notes.push("a person wrote the issue's text, so it stays; pace's is a comment below it".into());
+                notes.push(
+                    "a person wrote the issue's text, so it stays; pace's is a comment below it".into(),
+                );
             }
         }
         if there.title != title && notes.is_empty() {

@@ -9,7 +9,7 @@ use super::{GitHub, Label, PAGES, TITLE, explain};
 use crate::platform::http::{Call, Failure, encoded, line};
 use crate::platform::marker::{self, Standing};
 use crate::platform::mend::Need;
-use crate::platform::{Approval, Line, Published, Review, ReviewText};
+use crate::platform::{Line, Published, Review, ReviewText};
 
 /// Accounts of these relations to the repository may approve.
 const MAY_APPROVE: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
@@ -25,6 +25,13 @@ struct Pull {
     #[serde(default)]
     labels: Vec<Label>,
     merged_at: Option<String>,
+    state: String,
+    head: Head,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    sha: String,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +48,15 @@ struct Account {
 }
 
 impl GitHub {
-    /// The pull request from `line.branch` to `line.base`; with `closed` also one that is done, the latest first.
-    async fn pull(&self, line: &Line, closed: bool) -> Result<Option<Pull>, Failure> {
-        let state = if closed { "all" } else { "open" };
+    /// The open pull request from `line.branch` to `line.base`: GitHub allows no second one.
+    async fn pull(&self, line: &Line) -> Result<Option<Pull>, Failure> {
+        Ok(self.pulls(line, "open").await?.into_iter().next())
+    }
+
+    async fn pulls(&self, line: &Line, state: &str) -> Result<Vec<Pull>, Failure> {
         let head = encoded(&format!("{}:{}", self.inner.owner, line.branch));
         let path = self.path(&format!("/pulls?state={state}&head={head}&base={}", encoded(&line.base)));
-        self.sender().find(&path, None, 1, Some).await
+        self.sender().all(&path, None, PAGES).await
     }
 
     async fn open(&self, review: &ReviewText, draft: bool) -> Result<Pull, Failure> {
@@ -58,11 +68,11 @@ impl GitHub {
             "draft": draft,
         });
         let call = Call::new(self.path("/pulls"), body);
-        self.sender().create(&call, || self.pull(&review.line, false)).await
+        self.sender().create(&call, || self.pull(&review.line)).await
     }
 
     async fn publish_review(&self, review: &ReviewText) -> Result<Published, Failure> {
-        if let Some(pull) = self.pull(&review.line, false).await? {
+        if let Some(pull) = self.pull(&review.line).await? {
             return self.update(&pull, review).await;
         }
         let mut opened = self.open(review, review.draft).await;
@@ -70,7 +80,7 @@ impl GitHub {
             opened = self.open(review, false).await;
         }
         if is(&opened, 422, "already exists")
-            && let Some(pull) = self.pull(&review.line, false).await?
+            && let Some(pull) = self.pull(&review.line).await?
         {
             return self.update(&pull, review).await;
         }
@@ -91,7 +101,10 @@ impl GitHub {
             Standing::Update(body) => Some(json!({"title": title, "body": body})),
             Standing::Rewritten | Standing::Foreign => {
                 self.comment(pull.number, &marker::as_comment(&review.body)).await?;
-                notes.push("a person wrote the pull request's text, so it stays; pace's is a comment below it".into());
+                notes.push(
+                    "a person wrote the pull request's text, so it stays; pace's is a comment below it"
+                        .into(),
+                );
                 None
             }
         };
@@ -106,7 +119,7 @@ impl GitHub {
     }
 
     async fn label_review(&self, line: &Line, label: &str, wanted: bool) -> Result<(), Failure> {
-        let Some(pull) = self.pull(line, false).await? else { return Ok(()) };
+        let Some(pull) = self.pull(line).await? else { return Ok(()) };
         let there = pull.labels.iter().any(|there| there.name == label);
         if there == wanted {
             return Ok(());
@@ -129,10 +142,21 @@ impl GitHub {
         }
     }
 
-    async fn approval_of(&self, line: &Line) -> Result<Approval, Failure> {
-        let Some(pull) = self.pull(line, true).await? else { return Ok(Approval::default()) };
-        let path = self.path(&format!("/pulls/{}/reviews", pull.number));
-        let said: Vec<Said> = self.sender().all(&path, None, PAGES).await?;
+    async fn approved_commits(&self, line: &Line) -> Result<Vec<String>, Failure> {
+        let mut commits = Vec::new();
+        for pull in self.pulls(line, "all").await? {
+            if pull.merged_at.is_some() {
+                commits.push(pull.head.sha);
+            } else if pull.state == "open" {
+                commits.extend(self.approvals(pull.number).await?);
+            }
+        }
+        Ok(commits)
+    }
+
+    async fn approvals(&self, number: u64) -> Result<Vec<String>, Failure> {
+        let said: Vec<Said> =
+            self.sender().all(&self.path(&format!("/pulls/{number}/reviews")), None, PAGES).await?;
         // The last word of each account counts; a comment takes nothing back.
         let mut last = std::collections::BTreeMap::new();
         for review in said.into_iter().filter(|r| r.state != "COMMENTED" && r.state != "PENDING") {
@@ -143,11 +167,7 @@ impl GitHub {
         let approved = last.into_values().filter(|review| {
             review.state == "APPROVED" && MAY_APPROVE.contains(&review.author_association.as_str())
         });
-        Ok(Approval {
-            merged: pull.merged_at.is_some(),
-            commits: approved.filter_map(|review| review.commit_id).collect(),
-            url: Some(pull.html_url),
-        })
+        Ok(approved.filter_map(|review| review.commit_id).collect())
     }
 }
 
@@ -161,7 +181,9 @@ impl Review for GitHub {
     fn publish<'a>(&'a self, review: &'a ReviewText) -> BoxFuture<'a, anyhow::Result<Published>> {
         Box::pin(async {
             let published = self.publish_review(review).await;
-            published.map_err(|failure| explain(Need::Reviews, "the pull request could not be published", &failure))
+            published.map_err(|failure| {
+                explain(Need::Reviews, "the pull request could not be published", &failure)
+            })
         })
     }
 
@@ -179,10 +201,11 @@ impl Review for GitHub {
         })
     }
 
-    fn approval<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Approval>> {
+    fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
         Box::pin(async {
-            let approval = self.approval_of(line).await;
-            approval.map_err(|failure| explain(Need::Reviews, "the pull request could not be read", &failure))
+            let approved = self.approved_commits(line).await;
+            approved
+                .map_err(|failure| explain(Need::Reviews, "the pull requests could not be read", &failure))
         })
     }
 }

@@ -26,12 +26,10 @@ impl Status for GitHub {
             if let Some(url) = &status.url {
                 body["target_url"] = url.as_str().into();
             }
-            let call =
-                Call::set(Method::POST, self.path(&format!("/statuses/{}", encoded(commit))), body);
+            let call = Call::set(Method::POST, self.path(&format!("/statuses/{}", encoded(commit))), body);
             let set = self.sender().send(&call).await;
-            set.map(drop).map_err(|failure| {
-                explain(Need::Statuses, "the commit status could not be set", &failure)
-            })
+            set.map(drop)
+                .map_err(|failure| explain(Need::Statuses, "the commit status could not be set", &failure))
         })
     }
 }

@@ -68,7 +68,10 @@ impl GitLab {
             .ok_or_else(|| "the project is archived, which makes it read-only".to_owned());
         let answers = [
             ("read the project", writable),
-            ("open merge requests", allowed(&project, DEVELOPER, "Developer", &project.merge_requests_access_level)),
+            (
+                "open merge requests",
+                allowed(&project, DEVELOPER, "Developer", &project.merge_requests_access_level),
+            ),
             ("open issues", allowed(&project, REPORTER, "Reporter", &project.issues_access_level)),
         ];
         answers.map(|(what, answer)| Probe { what: what.into(), problem: answer.err() }).into()
@@ -81,9 +84,9 @@ fn allowed(project: &Project, least: u32, role: &str, feature: &Option<String>) 
     }
     // Without a word on permissions the token is an administrator's or the version too old to tell.
     match project.level() {
-        Some(level) if level < least => {
-            Err(format!("GITLAB_TOKEN's role in the project is too small: it needs {role} and the `api` scope"))
-        }
+        Some(level) if level < least => Err(format!(
+            "GITLAB_TOKEN's role in the project is too small: it needs {role} and the `api` scope"
+        )),
         _ => Ok(()),
     }
 }
@@ -100,9 +103,11 @@ impl Access for GitLab {
             match self.sender().find(&path, None, 1, same).await {
                 Ok(level) => Ok(level.is_some_and(|level| level >= DEVELOPER)),
                 Err(Failure::Refused { status: 404, .. }) => Ok(false),
-                Err(failure) => {
-                    Err(self.explain(Need::Project, &format!("the rights of {login} cannot be read"), &failure))
-                }
+                Err(failure) => Err(self.explain(
+                    Need::Project,
+                    &format!("the rights of {login} cannot be read"),
+                    &failure,
+                )),
             }
         })
     }

@@ -82,8 +82,14 @@ fn stand(word: &str) -> Stand {
         "success" => Stand::Good,
         "failed" => Stand::Bad,
         "skipped" => Stand::Void,
-        "created" | "waiting_for_resource" | "preparing" | "waiting_for_callback" | "pending" | "running"
-        | "canceling" | "scheduled" => Stand::Pending,
+        "created"
+        | "waiting_for_resource"
+        | "preparing"
+        | "waiting_for_callback"
+        | "pending"
+        | "running"
+        | "canceling"
+        | "scheduled" => Stand::Pending,
         // `manual` and `canceled`, or a word that is not known: never green.
         _ => Stand::Waits,
     }

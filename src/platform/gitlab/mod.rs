@@ -148,7 +148,8 @@ impl ApiWire {
     async fn once(&self, call: &Call) -> Result<Answer, reqwest::Error> {
         let url = format!("{}{}", self.api, call.path);
         let (name, token) = self.token.clone();
-        let mut request = self.http.request(call.method.clone(), url).header(name, token).timeout(self.answer);
+        let mut request =
+            self.http.request(call.method.clone(), url).header(name, token).timeout(self.answer);
         if let Some(body) = &call.body {
             request = request.json(body);
         }

@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{GitLab, TITLE};
+use super::{GitLab, PAGES, TITLE};
 use crate::platform::http::{Call, Failure, encoded, line};
 use crate::platform::marker::{self, Standing};
 use crate::platform::mend::Need;
-use crate::platform::{Approval, Line, Published, Review, ReviewText};
+use crate::platform::{Line, Published, Review, ReviewText};
 
 /// By this beginning of its title a merge request is a draft.
 const DRAFT: &str = "Draft: ";
@@ -45,17 +45,20 @@ struct Commit {
 }
 
 impl GitLab {
-    /// The merge request from `line.branch` to `line.base`; with `closed` also one that is done, the latest first.
-    async fn merge_request(&self, line: &Line, closed: bool) -> Result<Option<MergeRequest>, Failure> {
-        let state = if closed { "all" } else { "opened" };
+    /// The open merge request from `line.branch` to `line.base`: GitLab allows no second one.
+    async fn merge_request(&self, line: &Line) -> Result<Option<MergeRequest>, Failure> {
+        Ok(self.merge_requests(line, "opened").await?.into_iter().next())
+    }
+
+    async fn merge_requests(&self, line: &Line, state: &str) -> Result<Vec<MergeRequest>, Failure> {
         let (branch, base) = (encoded(&line.branch), encoded(&line.base));
         let path =
             self.path(&format!("/merge_requests?state={state}&source_branch={branch}&target_branch={base}"));
-        self.sender().find(&path, None, 1, Some).await
+        self.sender().all(&path, None, PAGES).await
     }
 
     async fn publish_review(&self, review: &ReviewText) -> Result<Published, Failure> {
-        let look = || self.merge_request(&review.line, false);
+        let look = || self.merge_request(&review.line);
         if let Some(there) = look().await? {
             return self.update(&there, review).await;
         }
@@ -88,8 +91,11 @@ impl GitLab {
                 change.insert("description".into(), body.into());
             }
             Standing::Rewritten | Standing::Foreign => {
-                self.note(&format!("/merge_requests/{}", there.iid), &marker::as_comment(&review.body)).await?;
-                notes.push("a person wrote the merge request's text, so it stays; pace's is a note below it".into());
+                self.note(&format!("/merge_requests/{}", there.iid), &marker::as_comment(&review.body))
+                    .await?;
+                notes.push(
+                    "a person wrote the merge request's text, so it stays; pace's is a note below it".into(),
+                );
             }
         }
         if there.title != wanted && notes.is_empty() {
@@ -107,7 +113,7 @@ impl GitLab {
     }
 
     async fn label_review(&self, line: &Line, label: &str, wanted: bool) -> Result<(), Failure> {
-        let Some(there) = self.merge_request(line, false).await? else { return Ok(()) };
+        let Some(there) = self.merge_request(line).await? else { return Ok(()) };
         let mut labels = there.labels;
         if labels.iter().any(|name| name == label) == wanted {
             return Ok(());
@@ -121,24 +127,35 @@ impl GitLab {
         self.put(there.iid, json!({"labels": labels.join(",")})).await
     }
 
+    async fn approved_commits(&self, line: &Line) -> Result<Vec<String>, Failure> {
+        let mut commits = Vec::new();
+        for there in self.merge_requests(line, "all").await? {
+            let Some(sha) = there.sha else { continue };
+            let passed = match there.state.as_str() {
+                "merged" => true,
+                "opened" => self.head_is_approved(there.iid, &sha).await?,
+                _ => false,
+            };
+            commits.extend(passed.then_some(sha));
+        }
+        Ok(commits)
+    }
+
     /// GitLab does not say at which commit somebody approved. An approval counts for the head where it is younger than
     /// the head; without times none counts.
-    async fn approval_of(&self, line: &Line) -> Result<Approval, Failure> {
-        let Some(there) = self.merge_request(line, true).await? else { return Ok(Approval::default()) };
-        let mut approval =
-            Approval { merged: there.state == "merged", commits: vec![], url: Some(there.web_url) };
-        let Some(sha) = there.sha.filter(|_| !approval.merged) else { return Ok(approval) };
-        let at = self.path(&format!("/merge_requests/{}/approvals", there.iid));
+    async fn head_is_approved(&self, iid: u64, sha: &str) -> Result<bool, Failure> {
+        let at = self.path(&format!("/merge_requests/{iid}/approvals"));
         let approvals: Approvals = self.sender().json(&Call::get(at)).await?;
-        let head = self.path(&format!("/repository/commits/{}", encoded(&sha)));
+        if approvals.approved_by.is_empty() {
+            return Ok(false);
+        }
+        let head = self.path(&format!("/repository/commits/{}", encoded(sha)));
         let commit: Commit = self.sender().json(&Call::get(head)).await?;
         let time = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok());
         let made = time(commit.created_at);
-        let since = |by: ApprovedBy| matches!((time(by.approved_at), made), (Some(at), Some(made)) if at > made);
-        if approvals.approved_by.into_iter().any(since) {
-            approval.commits.push(sha);
-        }
-        Ok(approval)
+        let since =
+            |by: ApprovedBy| matches!((time(by.approved_at), made), (Some(at), Some(made)) if at > made);
+        Ok(approvals.approved_by.into_iter().any(since))
     }
 }
 
@@ -169,11 +186,10 @@ impl Review for GitLab {
         })
     }
 
-    fn approval<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Approval>> {
+    fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
         Box::pin(async {
-            let approval = self.approval_of(line).await;
-            approval
-                .map_err(|failure| self.explain(Need::Reviews, "the merge request could not be read", &failure))
+            let what = "the merge requests could not be read";
+            self.approved_commits(line).await.map_err(|failure| self.explain(Need::Reviews, what, &failure))
         })
     }
 }

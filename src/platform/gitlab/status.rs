@@ -29,7 +29,9 @@ impl Status for GitLab {
             let path = self.path(&format!("/statuses/{}", encoded(commit)));
             match self.sender().send(&Call::set(Method::POST, path, body)).await {
                 // It has that state already.
-                Err(Failure::Refused { status: 400, said, .. }) if said.contains("Cannot transition") => Ok(()),
+                Err(Failure::Refused { status: 400, said, .. }) if said.contains("Cannot transition") => {
+                    Ok(())
+                }
                 other => other.map(drop).map_err(|failure| {
                     self.explain(Need::Statuses, "the commit status could not be set", &failure)
                 }),

@@ -1,5 +1,6 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod budget;
 mod check;
 mod demo;
 mod gate_days;
@@ -114,6 +115,11 @@ impl Invocation {
         Settings::from_env(self.environment.iter().cloned(), &self.dir).map_err(Error::Config)
     }
 
+    /// Settings with every problem beside them, for a verb that goes on looking.
+    fn read_settings(&self) -> (Settings, Vec<String>) {
+        Settings::read(self.environment.iter().cloned(), &self.dir)
+    }
+
     /// A variable that a verb reads before there are settings.
     fn variable(&self, name: &str) -> Option<String> {
         let found = self.environment.iter().find(|(n, v)| n == name && !v.is_empty());
@@ -128,8 +134,8 @@ impl Invocation {
         Terminal::new(
             std::io::stdout(),
             Style { colour, log },
-            Box::new(move || started.elapsed()),
             Box::new(move |line| redactor.redact(line).into_owned()),
+            Box::new(move || started.elapsed()),
         )
     }
 }

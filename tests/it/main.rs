@@ -5,6 +5,7 @@
 
 mod architecture;
 mod binary;
+mod forge;
 mod model_server;
 mod peer_model;
 mod project;

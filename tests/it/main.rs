@@ -8,5 +8,6 @@ mod binary;
 mod model_server;
 mod peer_model;
 mod project;
+mod runners;
 mod scenario;
 mod third_party;

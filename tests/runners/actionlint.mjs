@@ -11,8 +11,8 @@ for (const file of process.argv.slice(2)) {
     .replace(/uses: \$\//g, "uses: ./")
     .replace(/^ +attestations: write.*$/gm, "");
   for (const { line, column, kind, message } of lint(text, file)) {
-    // Its list of hosted runners is of 2022.
-    if (kind === "runner-label") continue;
+    // It is of 2022: younger are hosted runners of its list and the context `vars`.
+    if (kind === "runner-label" || message.startsWith('undefined variable "vars"')) continue;
     console.log(`${file}:${line}:${column}: ${message} [${kind}]`);
     found += 1;
   }

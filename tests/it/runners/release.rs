@@ -1,0 +1,1 @@
+//! A release: version, file names and checksums belong together.

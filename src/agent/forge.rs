@@ -269,8 +269,9 @@ async fn commit(
     let message = desk.templates.render(
         "commit.txt.j2",
         &json!({
-            "subject": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
-            "body": closed.submission["approach"],
+            "title": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
+            "approach": closed.submission["approach"],
+            "built": closed.submission["built"],
             "day": desk.terms.day,
             "sprint": desk.terms.sprint,
         }),

@@ -230,8 +230,8 @@ fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
     };
     let held = r#"{"name": "pace-hold"}, {"name": "day-12"}, {"name": "pace-retry"}"#;
     let cases = [
-        ("workflow_dispatch", r#"{"inputs": {"day": "3", "retry": false}}"#.to_owned(), Some("DAY=3 RETRY=false")),
-        ("workflow_dispatch", r#"{"inputs": {"day": "auto", "retry": true}}"#.to_owned(), Some("DAY=auto RETRY=true")),
+        ("workflow_dispatch", r#"{"inputs": {"day": "3", "retry": "false"}}"#.to_owned(), Some("DAY=3 RETRY=false")),
+        ("workflow_dispatch", r#"{"inputs": {"day": "auto", "retry": "true"}}"#.to_owned(), Some("DAY=auto RETRY=true")),
         ("issues", labelled("pace-retry", held), Some("DAY=12 RETRY=true")),
         ("issues", labelled("bug", held), None),
         ("issues", labelled("pace-retry", r#"{"name": "pace-retry"}"#), None),

@@ -42,7 +42,8 @@ fn the_component_has_a_typed_input_for_every_setting_that_is_no_secret() {
         format!("{}:\n  default: {default}{shape}\n  description: {description}", input(variable))
     });
     let inputs = lines(inputs.collect());
-    let variables = plain().map(|variable| format!("{}: \"$[[ inputs.{} ]]\"", variable.name, input(variable)));
+    let variables =
+        plain().map(|variable| format!("{}: \"$[[ inputs.{} ]]\"", variable.name, input(variable)));
     let variables = lines(variables.collect());
     hold("templates/pace.yml", "settings", &[inputs, variables]);
 }
@@ -77,7 +78,8 @@ fn input(variable: &Variable) -> String {
 }
 
 fn description(variable: &Variable) -> String {
-    let default = if variable.default == "—" { String::new() } else { format!("; default: {}", variable.default) };
+    let default =
+        if variable.default == "—" { String::new() } else { format!("; default: {}", variable.default) };
     let later = if variable.effect == Effect::Later { " (accepted, no effect yet)" } else { "" };
     format!("{}{default}{later}", variable.meaning)
 }

@@ -51,13 +51,14 @@ exit "${CODE:-0}"
 
 #[test]
 fn a_dispatched_day_ships_with_a_binary_of_the_runner() {
-    let model = ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "scribe"]));
-    let project = greeter("github.com", &[workflow(DISPATCH)]);
+    let model =
+        ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]));
+    let project = greeter("github.invalid", &[workflow(DISPATCH)]);
     let vars = [("BINARY", PACE.to_owned()), ("MODEL", model_url(&model))];
     let act = Act { vars: &vars, ..Act::new(&project) };
     let finished = act.run(shipped().path(), "workflow_dispatch", r#"{"inputs": {"day": "1"}}"#);
     assert_eq!(finished.code, 0, "{}", finished.transcript());
-    for text in ["outcome=success", "gate_decision: SHIP", "[PACE] GATE: SHIP"] {
+    for text in ["outcome=success", "gate_decision: SHIP", "[PACE] day 1: SHIP"] {
         assert!(finished.stdout.contains(text), "no {text}: {}", finished.transcript());
     }
     assert_eq!(model.problems(), [] as [&str; 0]);
@@ -68,7 +69,10 @@ fn a_dispatched_day_ships_with_a_binary_of_the_runner() {
 #[test]
 fn a_held_day_is_a_red_step() {
     let model = ModelServer::start(&shared_script(&["prime", "forge", "gate", "hold-sentinel"]));
-    let project = greeter("github.com", &[workflow(&DISPATCH.replace("push: \"false\"", "push: \"false\"\n          max-retries: 0"))]);
+    let project = greeter(
+        "github.invalid",
+        &[workflow(&DISPATCH.replace("push: \"false\"", "push: \"false\"\n          max-retries: 0"))],
+    );
     let vars = [("BINARY", PACE.to_owned()), ("MODEL", model_url(&model))];
     let finished = Act { vars: &vars, ..Act::new(&project) }.run(
         shipped().path(),
@@ -88,8 +92,9 @@ fn a_download_runs_when_its_checksum_is_right() {
     let action = shipped();
     let name = seal(action.path(), &sha256(&binary));
     let mirror = Web::start([(format!("/v9.9.9/{name}"), binary)]);
-    let model = ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "scribe"]));
-    let project = greeter("github.com", &[workflow(DISPATCH)]);
+    let model =
+        ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]));
+    let project = greeter("github.invalid", &[workflow(DISPATCH)]);
     let vars = [("MIRROR", mirror.url()), ("MODEL", model_url(&model))];
     let act = Act { vars: &vars, ..Act::new(&project) };
     let finished = act.run(action.path(), "workflow_dispatch", r#"{"inputs": {"day": "1"}}"#);
@@ -107,7 +112,7 @@ fn a_download_with_another_checksum_is_not_run() {
     let action = shipped();
     let name = seal(action.path(), &sha256(b"what was released"));
     let mirror = Web::start([(format!("/v9.9.9/{name}"), STAND_IN.into())]);
-    let project = greeter("github.com", &[workflow(DISPATCH)]);
+    let project = greeter("github.invalid", &[workflow(DISPATCH)]);
     let vars = [("MIRROR", mirror.url())];
     let act = Act { vars: &vars, ..Act::new(&project) };
     let finished = act.run(action.path(), "workflow_dispatch", r#"{"inputs": {"day": "1"}}"#);
@@ -120,7 +125,7 @@ fn a_download_with_another_checksum_is_not_run() {
 
 #[test]
 fn what_is_no_release_downloads_nothing() {
-    let project = greeter("github.com", &[workflow(DISPATCH)]);
+    let project = greeter("github.invalid", &[workflow(DISPATCH)]);
     let action = shipped();
     let none = "version none\nfrom none\n";
     std::fs::write(action.path().join("scripts/checksums.txt"), none).unwrap();
@@ -156,7 +161,7 @@ fn exit_codes_become_green_or_red() {
         )
         .unwrap();
     }
-    let project = greeter("github.com", &[workflow(&jobs), ("stand-in", STAND_IN)]);
+    let project = greeter("github.invalid", &[workflow(&jobs), ("stand-in", STAND_IN)]);
     executable(&project, "stand-in");
     let finished = Act::new(&project).run(shipped().path(), "workflow_dispatch", "{}");
     for (i, (.., green)) in cases.iter().enumerate() {
@@ -174,8 +179,10 @@ fn exit_codes_become_green_or_red() {
 #[test]
 fn a_run_from_outside_is_refused() {
     let labelled = r#"{"action": "labeled", "label": {"name": "x"}, "issue": {"number": 1, "labels": []}}"#;
-    let fork = r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "eve/greeter"}}}}"#;
-    let own = r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "acme/greeter"}}}}"#;
+    let fork =
+        r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "eve/greeter"}}}}"#;
+    let own =
+        r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "acme/greeter"}}}}"#;
     // event, actor, payload, what is said where it is refused
     let cases = [
         ("workflow_dispatch", "ada", "{}", None),
@@ -190,14 +197,16 @@ fn a_run_from_outside_is_refused() {
     ];
     let answer = |name: &str, permission: &str| {
         let path = format!("/repos/acme/greeter/collaborators/{name}/permission");
-        let body = format!(r#"{{"permission":"{permission}","user":{{"login":"{name}","permissions":{{"admin":true}}}}}}"#);
+        let body = format!(
+            r#"{{"permission":"{permission}","user":{{"login":"{name}","permissions":{{"admin":true}}}}}}"#
+        );
         (path, body.into_bytes())
     };
     let forge = Web::start([answer("ada", "admin"), answer("max", "write"), answer("eve", "read")]);
     let text = format!(
         "on: [workflow_dispatch, issues, pull_request]\njobs:\n  day:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: {CHECKOUT}\n      - uses: acme/pace-action@v1\n        with: {{binary: stand-in, allow-bots: \"known[bot]\"}}\n"
     );
-    let project = greeter("github.com", &[workflow(&text), ("stand-in", STAND_IN)]);
+    let project = greeter("github.invalid", &[workflow(&text), ("stand-in", STAND_IN)]);
     executable(&project, "stand-in");
     let action = shipped();
     for (event, actor, payload, refused) in cases {
@@ -210,7 +219,12 @@ fn a_run_from_outside_is_refused() {
         assert!(refused.is_none_or(|text| finished.stdout.contains(text)), "{case}");
     }
     // The question is the only one that carries the token, and it is the job's own.
-    assert!(forge.asked().iter().all(|a| a.authorization == "Bearer job-token" && a.path.contains("/collaborators/")));
+    assert!(
+        forge
+            .asked()
+            .iter()
+            .all(|a| a.authorization == "Bearer job-token" && a.path.contains("/collaborators/"))
+    );
 }
 
 /// The reusable workflow as it ships, by hand and by label, with a stand-in for pace.
@@ -218,20 +232,33 @@ fn a_run_from_outside_is_refused() {
 fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
     let text = std::fs::read_to_string(root().join(".github/workflows/pace.yml")).unwrap();
     // `act` knows no self-repository, and keeps no artifacts here.
-    let text = text.replace("uses: $/\n        with:\n", "uses: acme/pace-action@v1\n        with:\n          binary: stand-in\n");
+    let text = text.replace(
+        "uses: $/\n        with:\n",
+        "uses: acme/pace-action@v1\n        with:\n          binary: stand-in\n",
+    );
     let (text, _) = text.split_once("      - name: Keep the records").unwrap();
     assert!(text.contains("acme/pace-action@v1"));
-    let project = greeter("github.com", &[(".github/workflows/day.yml", text), ("stand-in", STAND_IN)]);
+    let project = greeter("github.invalid", &[(".github/workflows/day.yml", text), ("stand-in", STAND_IN)]);
     executable(&project, "stand-in");
     let permission = "/repos/acme/greeter/collaborators/ada/permission".to_owned();
     let forge = Web::start([(permission, br#"{"permission": "admin"}"#.to_vec())]);
     let labelled = |name: &str, labels: &str| {
-        format!(r#"{{"action": "labeled", "label": {{"name": "{name}"}}, "issue": {{"number": 4, "labels": [{labels}]}}}}"#)
+        format!(
+            r#"{{"action": "labeled", "label": {{"name": "{name}"}}, "issue": {{"number": 4, "labels": [{labels}]}}}}"#
+        )
     };
     let held = r#"{"name": "pace-hold"}, {"name": "day-12"}, {"name": "pace-retry"}"#;
     let cases = [
-        ("workflow_dispatch", r#"{"inputs": {"day": "3", "retry": "false"}}"#.to_owned(), Some("DAY=3 RETRY=false")),
-        ("workflow_dispatch", r#"{"inputs": {"day": "auto", "retry": "true"}}"#.to_owned(), Some("DAY=auto RETRY=true")),
+        (
+            "workflow_dispatch",
+            r#"{"inputs": {"day": "3", "retry": "false"}}"#.to_owned(),
+            Some("DAY=3 RETRY=false"),
+        ),
+        (
+            "workflow_dispatch",
+            r#"{"inputs": {"day": "auto", "retry": "true"}}"#.to_owned(),
+            Some("DAY=auto RETRY=true"),
+        ),
         ("issues", labelled("pace-retry", held), Some("DAY=12 RETRY=true")),
         ("issues", labelled("bug", held), None),
         ("issues", labelled("pace-retry", r#"{"name": "pace-retry"}"#), None),
@@ -283,7 +310,10 @@ impl<'a> Act<'a> {
             "ubuntu-latest=-self-hosted",
             "--no-cache-server",
             "--local-repository",
-            &format!("https://github.com/acme/pace-action@v1={}", action.display()),
+            &format!("https://github.invalid/acme/pace-action@v1={}", action.display()),
+            // A server that nobody reaches by mistake.
+            "--github-instance",
+            "github.invalid",
             "--secret",
             "GITHUB_TOKEN=job-token",
             "--secret",

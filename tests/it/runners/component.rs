@@ -16,8 +16,10 @@ exit "${CODE:-0}"
 
 #[test]
 fn a_day_ships_and_leaves_its_records_as_artifacts() {
-    let model = ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "scribe"]));
-    let url = model.env(Protocol::Anthropic).into_iter().find(|(name, _)| name == "PACE_LLM_BASE_URL").unwrap().1;
+    let model =
+        ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]));
+    let url =
+        model.env(Protocol::Anthropic).into_iter().find(|(name, _)| name == "PACE_LLM_BASE_URL").unwrap().1;
     let project = project(
         &format!(
             "binary: {PACE}, platform: local, push: \"false\", sandbox: \"off\", test-command: sh test.sh, llm-base-url: \"{url}\""
@@ -26,7 +28,7 @@ fn a_day_ships_and_leaves_its_records_as_artifacts() {
     );
     let finished = job(&project, &["CI_PIPELINE_SOURCE=web", "DAY=1", &format!("ANTHROPIC_API_KEY={KEY}")]);
     assert_eq!(ended(&finished), "PASS", "{}", finished.transcript());
-    assert!(finished.stdout.contains("[PACE] GATE: SHIP"), "{}", finished.transcript());
+    assert!(finished.stdout.contains("[PACE] day 1: SHIP"), "{}", finished.transcript());
     let report = project.read(".gitlab-ci-local/artifacts/pace-day/.pace/day-1/gate-report.yaml");
     assert!(report.is_some_and(|text| text.contains("gate_decision: SHIP")), "{}", finished.transcript());
     assert_eq!(model.problems(), [] as [&str; 0]);
@@ -39,7 +41,8 @@ fn a_download_runs_only_when_its_checksum_is_right() {
     let name = format!("pace-9.9.9-{}-linux", std::env::consts::ARCH);
     for (sum, right) in [(sha256(STAND_IN.as_bytes()), true), (sha256(b"what was released"), false)] {
         let mirror = Web::start([(format!("/v9.9.9/{name}"), STAND_IN.into())]);
-        let table = format!("version 9.9.9\n      from https://releases.invalid/download\n      {sum}  {name}'\n");
+        let table =
+            format!("version 9.9.9\n      from https://releases.invalid/download\n      {sum}  {name}'\n");
         let shipped = template();
         let (head, rest) = shipped.split_once("table='").unwrap();
         let (_, tail) = rest.split_once("'\n").unwrap();
@@ -69,14 +72,16 @@ fn inputs_that_cannot_be_meant_are_refused_before_a_job_starts() {
         ("mirror: ftp:host", "mirror"),
     ];
     for (inputs, named) in cases {
-        let finished = job(&project(&format!("binary: stand-in, {inputs}"), &template()), &["CI_PIPELINE_SOURCE=web"]);
+        let finished =
+            job(&project(&format!("binary: stand-in, {inputs}"), &template()), &["CI_PIPELINE_SOURCE=web"]);
         let case = format!("{inputs}: {}", finished.transcript());
         assert_ne!(finished.code, 0, "{case}");
         assert!(finished.transcript().contains(named), "{case}");
         assert!(!finished.stdout.contains("told:"), "{case}");
     }
     // An input without a default.
-    let project = greeter("gitlab.example", &[("templates/pace.yml", &template()), (".gitlab-ci.yml", INCLUDE)]);
+    let project =
+        greeter("gitlab.invalid", &[("templates/pace.yml", &template()), (".gitlab-ci.yml", INCLUDE)]);
     let finished = job(&project, &["CI_PIPELINE_SOURCE=web"]);
     assert!(finished.code != 0 && finished.transcript().contains("image"), "{}", finished.transcript());
 }
@@ -130,8 +135,10 @@ fn what_the_component_becomes_fits_gitlabs_schema() {
     assert!(preview.stdout.contains("\nsprint:\n  stage: build\n"), "{}", preview.transcript());
     let file = project.home.join("preview.yml");
     std::fs::write(&file, &preview.stdout).unwrap();
-    let args = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", &file.to_string_lossy()];
-    let checked = run(&tool("venv/bin/check-jsonschema"), &args.map(str::to_owned), &project.dir, &project.home, &[]);
+    let args =
+        ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", &file.to_string_lossy()];
+    let checked =
+        run(&tool("venv/bin/check-jsonschema"), &args.map(str::to_owned), &project.dir, &project.home, &[]);
     assert_eq!(checked.code, 0, "{}", checked.transcript());
 }
 
@@ -145,8 +152,9 @@ fn template() -> String {
 fn project(inputs: &str, template: &str) -> Project {
     use std::os::unix::fs::PermissionsExt as _;
     let include = format!("{INCLUDE}    inputs: {{image: \"python:3.12-slim\", {inputs}}}\n");
-    let files = [(".gitlab-ci.yml", include.as_str()), ("templates/pace.yml", template), ("stand-in", STAND_IN)];
-    let project = greeter("gitlab.example", &files);
+    let files =
+        [(".gitlab-ci.yml", include.as_str()), ("templates/pace.yml", template), ("stand-in", STAND_IN)];
+    let project = greeter("gitlab.invalid", &files);
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(project.dir.join("stand-in"), mode).unwrap();
     project.commit_all("Make it a program");

@@ -37,7 +37,10 @@ fn the_release_workflow_builds_exactly_the_files_that_are_summed() {
     let install = read(&root(), "scripts/install.sh");
     for asset in ASSETS {
         let (machine, system) = asset.split_once('-').unwrap();
-        assert!(install.contains(&format!("machine={machine} ;;")) && install.contains(&format!("system={system} ;;")));
+        assert!(
+            install.contains(&format!("machine={machine} ;;"))
+                && install.contains(&format!("system={system} ;;"))
+        );
     }
 }
 
@@ -50,7 +53,10 @@ fn a_sealed_release_is_whole_and_keeps_the_ones_before() {
     for file in ["templates/pace.yml", "Cargo.toml"] {
         std::fs::copy(root().join(file), repository.join(file)).unwrap();
     }
-    let before = format!("# about\nversion 0.0.1\nfrom https://old.example\n{}  pace-0.0.1-x86_64-linux\n", sha256(b"old"));
+    let before = format!(
+        "# about\nversion 0.0.1\nfrom https://old.example\n{}  pace-0.0.1-x86_64-linux\n",
+        sha256(b"old")
+    );
     std::fs::write(repository.join("scripts/checksums.txt"), &before).unwrap();
     std::fs::create_dir(&built).unwrap();
     for asset in ASSETS {
@@ -58,14 +64,21 @@ fn a_sealed_release_is_whole_and_keeps_the_ones_before() {
     }
     let args = [built.to_string_lossy().into_owned(), "https://releases.example/download".to_owned()];
     for _ in 0..2 {
-        let sealed = run(&repository.join("scripts/release/seal"), &args, scratch.path(), scratch.path(), &[]);
+        let sealed =
+            run(&repository.join("scripts/release/seal"), &args, scratch.path(), scratch.path(), &[]);
         assert_eq!(sealed.code, 0, "{}", sealed.transcript());
     }
     let table = read(&repository, "scripts/checksums.txt");
-    assert_eq!((field(&table, "version"), field(&table, "from")), (VERSION, "https://releases.example/download"));
+    assert_eq!(
+        (field(&table, "version"), field(&table, "from")),
+        (VERSION, "https://releases.example/download")
+    );
     assert_eq!(named(&table, VERSION), whole(VERSION));
     assert!(table.starts_with("# about\n"));
-    assert!(table.contains(&format!("{}  pace-{VERSION}-x86_64-linux\n", sha256(b"x86_64-linux"))), "{table}");
+    assert!(
+        table.contains(&format!("{}  pace-{VERSION}-x86_64-linux\n", sha256(b"x86_64-linux"))),
+        "{table}"
+    );
     assert!(table.contains("  pace-0.0.1-x86_64-linux\n"), "{table}");
     assert_eq!(table.matches("version ").count(), 1, "{table}");
 
@@ -95,7 +108,8 @@ fn every_action_that_is_used_is_pinned_to_a_commit() {
         for line in text.lines() {
             let Some(used) = line.trim_start_matches([' ', '-']).strip_prefix("uses: ") else { continue };
             let commit = used.split_once('@').map_or("", |(_, at)| at.split(' ').next().unwrap_or_default());
-            let pinned = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) && used.contains(" # v");
+            let pinned =
+                commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) && used.contains(" # v");
             assert!(pinned || used == "$/", "{}: {line}", path.display());
         }
     }

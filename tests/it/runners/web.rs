@@ -77,7 +77,9 @@ fn answer(mut stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         line.clear();
         reader.read_line(&mut line)?;
         match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => authorization = value.to_owned(),
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                authorization = value.to_owned()
+            }
             Some(_) => {}
             None => break,
         }

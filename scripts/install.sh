@@ -1,6 +1,7 @@
 # Finds or fetches the pace binary; sourced by the GitHub action, and word for word part of the GitLab component.
 # In:  want_binary, want_version, want_mirror (each may be empty), table (the text of scripts/checksums.txt), into (a folder).
 # Out: pace, the path of a binary that may be run. Whatever is not exactly as the table says ends the job with 2.
+# shellcheck disable=SC2154
 fail() {
     printf 'pace: %s\n' "$1" >&2
     exit 2

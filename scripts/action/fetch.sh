@@ -10,8 +10,8 @@ case "$FAIL_ON" in
         ;;
 esac
 
+# shellcheck source=scripts/install.sh
 . "$GITHUB_ACTION_PATH/scripts/install.sh"
-want_binary=$BINARY want_version=$VERSION want_mirror=$MIRROR
 table=$(cat "$GITHUB_ACTION_PATH/scripts/checksums.txt")
 into=$RUNNER_TEMP/pace
 fail() {

@@ -186,8 +186,7 @@ fn a_run_from_outside_is_refused() {
     // event, actor, payload, what is said where it is refused
     let cases = [
         ("workflow_dispatch", "ada", "{}", None),
-        ("workflow_dispatch", "helper[bot]", "{}", Some("helper[bot] is a bot")),
-        ("workflow_dispatch", "known[bot]", "{}", None),
+        ("issues", "helper[bot]", labelled, Some("helper[bot] is a bot")),
         ("issues", "ada", labelled, None),
         ("issues", "max", labelled, None),
         ("issues", "eve", labelled, Some("eve may not write to acme/greeter")),
@@ -204,7 +203,7 @@ fn a_run_from_outside_is_refused() {
     };
     let forge = Web::start([answer("ada", "admin"), answer("max", "write"), answer("eve", "read")]);
     let text = format!(
-        "on: [workflow_dispatch, issues, pull_request]\njobs:\n  day:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: {CHECKOUT}\n      - uses: acme/pace-action@v1\n        with: {{binary: stand-in, allow-bots: \"known[bot]\"}}\n"
+        "on: [workflow_dispatch, issues, pull_request]\njobs:\n  day:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: {CHECKOUT}\n      - uses: acme/pace-action@v1\n        with: {{binary: stand-in}}\n"
     );
     let project = greeter("github.invalid", &[workflow(&text), ("stand-in", STAND_IN)]);
     executable(&project, "stand-in");

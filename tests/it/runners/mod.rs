@@ -3,6 +3,7 @@
 
 mod action;
 mod component;
+mod guides;
 mod release;
 mod web;
 

@@ -1,10 +1,10 @@
 //! Holds what ships beside the binary against [`VARIABLES`]: the inputs of the GitHub action and of the GitLab
-//! component, and the README's table. Run with `UPDATE_SHIPPED=1` in the environment to write them anew.
+//! component. Run with `UPDATE_SHIPPED=1` in the environment to write them anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::variables::{Effect, Kind, VARIABLES, Variable, markdown_table};
+use super::variables::{Effect, Kind, VARIABLES, Variable};
 
 /// Set by GitHub for every step, whatever a workflow says.
 const OF_GITHUB: [&str; 3] = ["GITHUB_REPOSITORY", "GITHUB_API_URL", "GITHUB_SERVER_URL"];
@@ -56,11 +56,6 @@ fn the_component_installs_as_the_action_does() {
     text.push(script.trim_end().to_owned());
     assert!(!table.contains('\''), "the table stands between single quotes");
     hold("templates/pace.yml", "install", &[lines(text)]);
-}
-
-#[test]
-fn the_readme_has_a_row_for_every_setting() {
-    hold("README.md", "settings", &[markdown_table().lines().map(str::to_owned).collect()]);
 }
 
 /// Two tests write one file.

@@ -115,12 +115,13 @@ fn a_download_with_another_checksum_is_not_run() {
     let project = greeter("github.invalid", &[workflow(DISPATCH)]);
     let vars = [("MIRROR", mirror.url())];
     let act = Act { vars: &vars, ..Act::new(&project) };
-    let finished = act.run(action.path(), "workflow_dispatch", r#"{"inputs": {"day": "1"}}"#);
+    let day = r#"{"inputs": {"day": "1"}}"#;
+    let finished = act.run_until_said("it is not run", action.path(), "workflow_dispatch", day);
     assert_ne!(finished.code, 0, "{}", finished.transcript());
     assert!(finished.stdout.contains(&sha256(STAND_IN.as_bytes())), "{}", finished.transcript());
     assert!(finished.stdout.contains("it is not run"), "{}", finished.transcript());
     assert!(!finished.stdout.contains("told:"), "{}", finished.transcript());
-    assert_eq!(mirror.asked().len(), 1);
+    assert!(!mirror.asked().is_empty());
 }
 
 #[test]
@@ -129,9 +130,10 @@ fn what_is_no_release_downloads_nothing() {
     let action = shipped();
     let none = "version none\nfrom none\n";
     std::fs::write(action.path().join("scripts/checksums.txt"), none).unwrap();
-    let finished = Act::new(&project).run(action.path(), "workflow_dispatch", r#"{"inputs": {"day": "1"}}"#);
+    let (said, day) = ("this commit is no release", r#"{"inputs": {"day": "1"}}"#);
+    let finished = Act::new(&project).run_until_said(said, action.path(), "workflow_dispatch", day);
     assert_ne!(finished.code, 0);
-    assert!(finished.stdout.contains("this commit is no release"), "{}", finished.transcript());
+    assert!(finished.stdout.contains(said), "{}", finished.transcript());
 }
 
 /// The last step alone decides on green; one job for each case.
@@ -211,7 +213,7 @@ fn a_run_from_outside_is_refused() {
     for (event, actor, payload, refused) in cases {
         let env = [("GITHUB_API_URL", forge.url())];
         let act = Act { actor, env: &env, ..Act::new(&project) };
-        let finished = act.run(action.path(), event, payload);
+        let finished = act.run_until_said(refused.unwrap_or("told:"), action.path(), event, payload);
         let case = format!("{event} by {actor}: {}", finished.transcript());
         assert_eq!(finished.code == 0, refused.is_none(), "{case}");
         assert_eq!(finished.stdout.contains("told:"), refused.is_none(), "{case}");
@@ -267,7 +269,7 @@ fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
     for (event, payload, told) in cases {
         let env = [("GITHUB_API_URL", forge.url())];
         let act = Act { env: &env, ..Act::new(&project) };
-        let finished = act.run(action.path(), event, &payload);
+        let finished = act.run_until_said(told.unwrap_or_default(), action.path(), event, &payload);
         let case = format!("{event} {payload}: {}", finished.transcript());
         assert_eq!(finished.code, 0, "{case}");
         match told {
@@ -289,6 +291,21 @@ struct Act<'a> {
 impl<'a> Act<'a> {
     fn new(project: &'a Project) -> Self {
         Self { project, actor: "ada", vars: &[], env: &[] }
+    }
+
+    /// Plays it until the log has `text`, five times at most: this engine now and then drops what a step said that
+    /// ended at once. How the job ended it never mistakes.
+    fn run_until_said(&self, text: &str, action: &Path, event: &str, payload: &str) -> Finished {
+        let runs = (0..5).map(|_| self.run(action, event, payload));
+        let mut last = None;
+        for finished in runs {
+            let said = finished.stdout.contains(text);
+            last = Some(finished);
+            if said {
+                break;
+            }
+        }
+        last.unwrap()
     }
 
     /// Plays `event` with `payload`; `action` is the folder that `acme/pace-action@v1` stands for.

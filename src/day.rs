@@ -18,6 +18,7 @@ use crate::domain::hold::{Cause, Hold};
 use crate::error::Error;
 use crate::llm::ModelError;
 use crate::platform::{Ci, Review, Tracker};
+use crate::report::view::DayView;
 use crate::store::artifacts::Store;
 use start::Start;
 
@@ -33,8 +34,8 @@ pub(crate) struct Day<'a> {
 
 /// How a day ended.
 pub(crate) enum Ended {
-    /// Judged, written down and published.
-    Decided(Decision),
+    /// Judged, written down and published: the picture of the day.
+    Decided(Box<DayView>),
     /// A dry run: the card is all there is.
     Card(StoryCard),
 }
@@ -95,9 +96,7 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
             day.desk.events.emit(Event::Decided { decision: verdict.decision, hold: verdict.hold.clone() });
-            let decision = verdict.decision;
-            publish::publish(day, *verdict).await?;
-            Ok(Ended::Decided(decision))
+            publish::publish(day, *verdict).await.map(|view| Ended::Decided(Box::new(view)))
         }
         Err(error) => {
             let error = as_error(error);

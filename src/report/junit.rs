@@ -161,6 +161,25 @@ mod tests {
     }
 
     #[test]
+    fn pace_itself_reads_the_report_as_it_was_meant() {
+        use crate::domain::observation::TestStatus::{Failed, Passed, Skipped};
+        for view in [samples::ship(), samples::hostile()] {
+            let report = ("report.xml".to_owned(), of(&view));
+            let (cases, source) = crate::evidence::results::read("sh test.sh", "", &[report]);
+            let wanted: Vec<_> = view
+                .criteria
+                .iter()
+                .map(|criterion| match criterion.result {
+                    CriterionResult::Pass => Passed,
+                    CriterionResult::Partial => Skipped,
+                    CriterionResult::Fail => Failed,
+                })
+                .collect();
+            assert_eq!(cases.iter().map(|case| case.status).collect::<Vec<_>>(), wanted, "{source}");
+        }
+    }
+
+    #[test]
     fn a_hold_of_gate_is_never_all_green() {
         let mut view = samples::hostile();
         view.criteria.retain(|c| c.result != CriterionResult::Fail);

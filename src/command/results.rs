@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::Exit;
+use crate::day::start::Start;
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
@@ -46,6 +47,13 @@ impl Results {
             Some(DayChoice::Auto) | None => None,
         };
         Self { day, ..Self::default() }
+    }
+
+    /// The run goes to the agents.
+    pub(crate) fn begin(&mut self, start: &Start) {
+        self.day = Some(start.terms.day);
+        self.attempt = Some(start.attempt);
+        self.branch = Some(start.branch.name.clone());
     }
 
     /// Writes all that the CI around the run takes.

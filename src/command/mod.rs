@@ -6,6 +6,7 @@ mod demo;
 mod gate_days;
 mod prepare;
 mod replay;
+mod results;
 mod run;
 mod status;
 mod trigger;

@@ -5,9 +5,13 @@
 
 mod architecture;
 mod binary;
+mod demo;
+mod empty_root;
 mod forge;
 mod model_server;
 mod peer_model;
 mod project;
+mod replay;
+mod runners;
 mod scenario;
 mod third_party;

@@ -1,6 +1,7 @@
 //! The day as a reader would tell it: the agents in order, retries, the books, the publishing. Works through
 //! traits only and prints nothing.
 
+pub(crate) mod bodies;
 pub(crate) mod books;
 pub(crate) mod publish;
 pub(crate) mod round;
@@ -46,8 +47,29 @@ pub(crate) struct Verdict {
     pub card: StoryCard,
     /// Artifacts of the last round, as far as it came.
     pub reports: Reports,
-    /// Rounds of FORGE in this run.
-    pub rounds: u32,
+    /// HOLDs of this run that went back to FORGE.
+    pub earlier_holds: Vec<Hold>,
+    /// SCRIBE came to its report.
+    pub documented: bool,
+    /// The platform's answers, once there are some.
+    pub review_url: Option<String>,
+    pub issue_url: Option<String>,
+}
+
+impl Verdict {
+    fn new(card: StoryCard, reports: Reports, hold: Option<Hold>, earlier_holds: Vec<Hold>) -> Self {
+        let decision = reports.decision(hold.as_ref());
+        Self {
+            decision,
+            hold,
+            card,
+            reports,
+            earlier_holds,
+            documented: false,
+            review_url: None,
+            issue_url: None,
+        }
+    }
 }
 
 /// The artifacts of a round, in the order in which they appear.
@@ -100,6 +122,7 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
     };
     let mut hold_reason = day.start.hold_reason.clone();
     let mut red_confirmed = false;
+    let mut holds: Vec<Hold> = vec![];
     let mut rounds = 0;
     loop {
         rounds += 1;
@@ -112,12 +135,12 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
                 day.desk.events.emit(Event::Held { hold: hold.clone(), retries_left });
                 red_confirmed |= reports.handoff.as_ref().is_some_and(|h| h.tdd_red_phase_confirmed);
                 hold_reason = Some(hold.to_string());
+                holds.push(hold);
                 day.set_earlier_round_aside()?;
                 day.keep(&card)?;
             }
             hold => {
-                let decision = reports.decision(hold.as_ref());
-                return Ok(Judged::Verdict(Box::new(Verdict { decision, hold, card, reports, rounds })));
+                return Ok(Judged::Verdict(Box::new(Verdict::new(card, reports, hold, holds))));
             }
         }
     }
@@ -175,8 +198,7 @@ impl Day<'_> {
         let hold = Hold { agent: Agent::Prime, cause: Cause::Outside, reason };
         let mut reports = Reports::default();
         self.hold_gate(&card, &hold, &mut reports)?;
-        let verdict = Verdict { decision: Decision::Hold, hold: Some(hold), card, reports, rounds: 0 };
-        Ok(Judged::Verdict(Box::new(verdict)))
+        Ok(Judged::Verdict(Box::new(Verdict::new(card, reports, Some(hold), vec![]))))
     }
 
     /// Writes the run down that reached no verdict; a failure to do so is told, the first error stays.

@@ -3,15 +3,16 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::kit::reading;
 use super::report::{Judge, SubmitReport};
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reading, reviewer, yaml};
+use super::{AgentError, Desk, reviewer, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, Finding, FindingResult, Handoff, SentinelReport, StoryCard};
 use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
-use crate::evidence::files::is_pipeline;
+use crate::evidence::pipeline::is_pipeline;
 
 const AGENT: Agent = Agent::Conduit;
 

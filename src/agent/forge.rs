@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::kit::{Kit, forge_refusal};
 use super::report::fill;
 use super::tests::ProjectTests;
 use super::turns::{self, Answer, End, Finish, Task};
@@ -17,10 +18,11 @@ use crate::domain::backlog::Entry;
 use crate::domain::diff::Diff;
 use crate::domain::observation::{TestRun, TestStatus};
 use crate::evidence::files::{FileKind, kind_of};
-use crate::llm::{ToolCall, ToolSpec};
+use crate::llm::ToolCall;
 use crate::schema;
-use crate::tool::door::Door;
-use crate::tool::{self, ToolBox};
+use crate::tool::Written;
+use crate::tool::run_tests::Tests as _;
+use crate::tool::toolbox::Spec;
 
 const AGENT: Agent = Agent::Forge;
 const CONFIRM_RED_PHASE: &str = "confirm_red_phase";
@@ -54,22 +56,21 @@ pub(crate) enum Round {
 /// Runs one round of FORGE and commits its work.
 pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, AgentError> {
     let start = changes_since(desk, inputs.base).await?;
-    let bench = tool::Bench::new(&desk.root, Door::forge(&desk.root, desk.terms)?);
+    let kit = Kit::forge(desk)?;
     let tests = ProjectTests::of(desk);
     let task = Task {
         agent: AGENT,
         model: &desk.terms.model,
         system: desk.prompt(AGENT, "system", &())?,
         user: desk.prompt(AGENT, "user", &Prompt::new(inputs)?)?,
-        tools: tools(desk, &bench, tests.clone()),
+        tools: kit.forge_tools(desk, tests.clone()),
         max_calls: desk.terms.max_iterations,
         max_tokens: 16_384,
     };
     let mut finish = Closing {
         desk,
         inputs,
-        written: bench.written(),
-        door: bench.door(),
+        written: kit.written(),
         tests,
         red: inputs.red_confirmed,
         red_needed: desk.terms.tdd && !has_production(&start),
@@ -80,19 +81,6 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         }
         End::Stopped { reason, .. } => Ok(Round::Stopped(reason)),
     }
-}
-
-fn tools(desk: &Desk<'_>, bench: &tool::Bench, tests: Option<Arc<ProjectTests>>) -> ToolBox {
-    let mut tools = ToolBox::default();
-    tools.reading(bench).writing(bench).shell(
-        bench,
-        desk.sandbox.clone(),
-        std::time::Duration::from_millis(desk.terms.command_timeout_ms),
-    );
-    if let Some(tests) = tests {
-        tools.tests(tests);
-    }
-    tools
 }
 
 #[derive(Serialize)]
@@ -123,8 +111,7 @@ impl<'a> Prompt<'a> {
 struct Closing<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
-    written: tool::Written,
-    door: Arc<Door>,
+    written: Written,
     tests: Option<Arc<ProjectTests>>,
     red: bool,
     red_needed: bool,
@@ -139,7 +126,7 @@ struct Closed {
 impl Finish for Closing<'_> {
     type Output = Closed;
 
-    fn specs(&self) -> Vec<ToolSpec> {
+    fn specs(&self) -> Vec<Spec> {
         let mut handoff = schema::submission("handoff");
         if let Some(fields) = handoff["properties"].as_object_mut() {
             fields.insert(
@@ -148,7 +135,7 @@ impl Finish for Closing<'_> {
             );
         }
         vec![
-            ToolSpec {
+            Spec {
                 name: CONFIRM_RED_PHASE.into(),
                 description:
                     "Confirm that the new tests fail before any production code changes. pace runs them."
@@ -169,7 +156,7 @@ impl Finish for Closing<'_> {
                     "additionalProperties": false
                 }),
             },
-            ToolSpec {
+            Spec {
                 name: COMPLETE_HANDOFF.into(),
                 description: "Hand off your finished work and end. pace commits it and fills the commit."
                     .into(),
@@ -229,11 +216,9 @@ impl Closing<'_> {
             return Ok(Answer::Refused(problems.join("\n")));
         }
         let diff = self.changes().await?;
-        let outside: Vec<_> = diff
-            .files
-            .iter()
-            .filter_map(|f| self.door.check_write(&f.path).err().map(|why| format!("{}: {why}", f.path)))
-            .collect();
+        let refusal =
+            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
+        let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
         if !outside.is_empty() {
             return Ok(Answer::Refused(format!(
                 "files changed that you may not change; undo that first:\n{}",
@@ -265,7 +250,7 @@ impl Closing<'_> {
         Ok(self
             .desk
             .journal
-            .step("work-diff", &written, async {
+            .step("work-diff", "", async {
                 let mut diff = self.desk.repo.work_diff(&except)?;
                 diff.files.retain(|f| !f.path.starts_with(&day));
                 anyhow::Ok(diff)
@@ -284,8 +269,9 @@ async fn commit(
     let message = desk.templates.render(
         "commit.txt.j2",
         &json!({
-            "subject": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
-            "body": closed.submission["approach"],
+            "title": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
+            "approach": closed.submission["approach"],
+            "built": closed.submission["built"],
             "day": desk.terms.day,
             "sprint": desk.terms.sprint,
         }),

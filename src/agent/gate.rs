@@ -6,10 +6,11 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::kit::reading;
 use super::report::{Judge, SubmitReport, fill};
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reading, yaml};
+use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{CiteKind, CriterionResult, CriterionVerdict, GateReport, Handoff, StoryCard};
 use crate::domain::decision::{self, Decision};
@@ -19,7 +20,7 @@ use crate::evidence::command::command_of;
 use crate::evidence::gate::{self, Adjudicated};
 use crate::evidence::place::Place;
 use crate::sandbox::Command;
-use crate::tool::Tests as _;
+use crate::tool::run_tests::Tests as _;
 
 const AGENT: Agent = Agent::Gate;
 /// Bytes of test output that cites are looked up in.

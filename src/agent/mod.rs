@@ -4,6 +4,7 @@
 pub(crate) mod conduit;
 pub(crate) mod forge;
 pub(crate) mod gate;
+pub(crate) mod kit;
 pub(crate) mod prime;
 pub(crate) mod purse;
 pub(crate) mod report;
@@ -26,8 +27,6 @@ use crate::llm::Model;
 use crate::prompt::Templates;
 use crate::repo::Repository;
 use crate::sandbox::Sandbox;
-use crate::tool::door::Door;
-use crate::tool::{Bench, ToolBox};
 use purse::Purse;
 
 /// What every agent works with.
@@ -98,13 +97,6 @@ impl Desk<'_> {
     }
 }
 
-/// The reading tools, as reviewers have them.
-pub(crate) fn reading(desk: &Desk<'_>) -> anyhow::Result<ToolBox> {
-    let mut tools = ToolBox::default();
-    tools.reading(&Bench::new(&desk.root, Door::reader(&desk.root)?));
-    Ok(tools)
-}
-
 /// Text of the named files of a commit, as a recorded step; `None` for what is absent there.
 pub(crate) async fn commit_files(
     desk: &Desk<'_>,
@@ -112,7 +104,8 @@ pub(crate) async fn commit_files(
     paths: impl IntoIterator<Item = String>,
 ) -> Result<BTreeMap<String, Option<String>>, AgentError> {
     let paths: BTreeSet<String> = paths.into_iter().collect();
-    let files = desk.journal.step("commit-files", &(commit, &paths), async {
+    let input = (commit, &paths);
+    let files = desk.journal.step("commit-files", &input, async {
         let read = |path: &String| {
             let text =
                 desk.repo.show(commit, path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -9,7 +9,7 @@ use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::artifact::StoryCard;
 use crate::domain::plan::DayPlan;
-use crate::tool::ToolBox;
+use crate::tool::toolbox::ToolBox;
 
 const AGENT: Agent = Agent::Prime;
 
@@ -20,7 +20,7 @@ pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
         model: &desk.terms.analysis_model,
         system: desk.prompt(AGENT, "system", &())?,
         user: desk.prompt(AGENT, "user", &())?,
-        tools: ToolBox::default(),
+        tools: ToolBox::new(vec![]),
         max_calls: 6,
         max_tokens: 8_192,
     };

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::AgentError;
 use super::turns::{Answer, Finish};
-use crate::llm::{ToolCall, ToolSpec};
+use crate::llm::ToolCall;
 use crate::schema;
+use crate::tool::toolbox::Spec;
 
 /// Judges a submission that fits its schema: the finished artifact, or what is wrong with it.
 pub(crate) trait Judge: Send {
@@ -30,8 +31,8 @@ pub(crate) const SUBMIT_REPORT: &str = "submit_report";
 impl<J: Judge> Finish for SubmitReport<J> {
     type Output = J::Artifact;
 
-    fn specs(&self) -> Vec<ToolSpec> {
-        vec![ToolSpec {
+    fn specs(&self) -> Vec<Spec> {
+        vec![Spec {
             name: SUBMIT_REPORT.into(),
             description: format!("Submit your {} and end your work.", J::SCHEMA.replace('-', " ")),
             input_schema: schema::submission(J::SCHEMA),

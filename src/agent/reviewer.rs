@@ -57,8 +57,12 @@ pub(crate) async fn review(
         Ok(submission) => submission,
         Err(error) => return Ok(Err(vec![error.to_string()])),
     };
-    let named = submission.findings.iter().flat_map(|f| [f.file.as_deref(), Some(f.evidence.as_str())]);
-    let files = commit_files(desk, commit, named.flatten().map(|text| Place::parse(text).path)).await?;
+    let mut named = Vec::new();
+    for finding in &submission.findings {
+        let texts = finding.file.iter().chain([&finding.evidence]);
+        named.extend(texts.map(|text| Place::parse(text).path));
+    }
+    let files = commit_files(desk, commit, named).await?;
     let show = |path: &str| files.get(path).cloned().flatten();
     let problems = findings::check(agent, &mut submission.findings, show, diff);
     if !problems.is_empty() {

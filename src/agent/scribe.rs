@@ -3,13 +3,12 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::kit::Kit;
 use super::report::{Judge, SubmitReport, fill};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
-use crate::tool::door::Door;
-use crate::tool::{Bench, ToolBox};
 
 const AGENT: Agent = Agent::Scribe;
 
@@ -27,20 +26,19 @@ pub(crate) async fn run(
     desk: &Desk<'_>,
     inputs: &Inputs<'_>,
 ) -> (Result<ScribeReport, AgentError>, Vec<String>) {
-    let door = match Door::scribe(&desk.root, desk.terms) {
-        Ok(door) => door,
+    let kit = match Kit::scribe(desk) {
+        Ok(kit) => kit,
         Err(error) => return (Err(error.into()), vec![]),
     };
-    let bench = Bench::new(&desk.root, door);
-    let report = write(desk, inputs, &bench).await;
-    let written = desk.journal.step("docs", "", async { anyhow::Ok(bench.written().paths()) }).await;
+    let report = write(desk, inputs, &kit).await;
+    let written = desk.journal.step("docs", "", async { anyhow::Ok(kit.written().paths()) }).await;
     match written {
         Ok(written) => (report, written.into_iter().collect()),
         Err(error) => (Err(error.into()), vec![]),
     }
 }
 
-async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, bench: &Bench) -> Result<ScribeReport, AgentError> {
+async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, kit: &Kit) -> Result<ScribeReport, AgentError> {
     let values = json!({
         "card": yaml(inputs.card)?,
         "handoff": yaml(inputs.handoff)?,
@@ -48,14 +46,12 @@ async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, bench: &Bench) -> Result<Sc
         "sentinel": yaml(inputs.sentinel)?,
         "conduit": yaml(inputs.conduit)?,
     });
-    let mut tools = ToolBox::default();
-    tools.reading(bench).writing(bench);
     let task = Task {
         agent: AGENT,
         model: &desk.terms.model,
         system: desk.prompt(AGENT, "system", &())?,
         user: desk.prompt(AGENT, "user", &values)?,
-        tools,
+        tools: kit.scribe_tools(),
         max_calls: 20,
         max_tokens: 8_192,
     };

@@ -3,9 +3,10 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::kit::reading;
 use super::report::{Judge, SubmitReport};
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reading, reviewer, yaml};
+use super::{AgentError, Desk, reviewer, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{GateReport, Handoff, SentinelReport, StoryCard};
 use crate::domain::backlog::Entry;

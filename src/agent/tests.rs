@@ -11,7 +11,7 @@ use crate::domain::observation::TestRun;
 use crate::domain::terms::Terms;
 use crate::evidence::run_tests::{TestRequest, complete_output, run};
 use crate::sandbox::Sandbox;
-use crate::tool::Tests;
+use crate::tool::run_tests::Tests;
 
 /// The test command of a run, ready to be run any number of times.
 pub(crate) struct ProjectTests {

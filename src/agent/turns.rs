@@ -9,7 +9,8 @@ use crate::domain::Agent;
 use crate::domain::event::Event;
 use crate::domain::terms::Rated;
 use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
-use crate::tool::{ToolBox, ToolError};
+use crate::tool::ToolError;
+use crate::tool::toolbox::{Spec, ToolBox};
 
 /// How often an agent whose final output does not validate is re-asked.
 const REPAIRS: u32 = 2;
@@ -33,7 +34,7 @@ pub(crate) trait Finish: Send {
     type Output: Send;
 
     /// The final tools, as the model sees them.
-    fn specs(&self) -> Vec<ToolSpec>;
+    fn specs(&self) -> Vec<Spec>;
 
     /// Answers a call of one of them.
     fn answer<'a>(
@@ -82,12 +83,13 @@ pub(crate) async fn run<F: Finish>(
     finish: &mut F,
 ) -> Result<End<F::Output>, AgentError> {
     let finals = finish.specs();
+    let tools = finals.iter().cloned().fold(task.tools, ToolBox::with_flow);
     let mut request = Request {
         agent: task.agent,
         model: task.model.name.clone(),
         system: task.system,
         messages: vec![Message::User(task.user)],
-        tools: task.tools.specs().into_iter().chain(finals.iter().cloned()).collect(),
+        tools: tools.specs().into_iter().map(told).collect(),
         max_tokens: task.max_tokens,
     };
     let mut repairs = 0;
@@ -116,7 +118,7 @@ pub(crate) async fn run<F: Finish>(
         let mut results = Vec::with_capacity(tool_calls.len());
         for call in &tool_calls {
             if !finals.iter().any(|spec| spec.name == call.name) {
-                let outcome = use_tool(desk, task.agent, &task.tools, call).await?;
+                let outcome = use_tool(desk, task.agent, &tools, call).await?;
                 results.push(result(call, outcome.content, outcome.is_error));
                 continue;
             }
@@ -168,7 +170,7 @@ async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply,
 }
 
 /// The reply's tool calls; a fenced YAML block counts as a call of the one final tool (second value: true).
-fn final_calls(reply: &Reply, finals: &[ToolSpec]) -> (Vec<ToolCall>, bool) {
+fn final_calls(reply: &Reply, finals: &[Spec]) -> (Vec<ToolCall>, bool) {
     if !reply.calls.is_empty() {
         return (reply.calls.clone(), false);
     }
@@ -198,20 +200,21 @@ async fn use_tool(
     tools: &ToolBox,
     call: &ToolCall,
 ) -> Result<Outcome, AgentError> {
-    let checked = tools.get(&call.name, &call.input);
-    if let Ok(tool) = &checked
-        && let Some(step) = tool.step(&call.input)
+    if let (Some(tool), Ok(input)) = (tools.get(&call.name), tools.check(&call.name, &call.input))
+        && let Some(step) = tool.step(&input)
     {
         desk.step(agent, step);
     }
     let act = async {
-        match checked {
-            Err(problem) => Ok(Outcome { content: problem, is_error: true }),
-            Ok(tool) => match tool.run(&call.input).await {
-                Ok(content) => Ok(Outcome { content, is_error: false }),
-                Err(ToolError::Mend(problem)) => Ok(Outcome { content: problem, is_error: true }),
-                Err(ToolError::Stop(error)) => Err(AgentError::Other(error)),
-            },
+        let result = match (tools.get(&call.name), tools.check(&call.name, &call.input)) {
+            (_, Err(error)) => Err(error),
+            (Some(tool), Ok(input)) => tool.run(&input).await,
+            (None, Ok(_)) => Err(ToolError::mend(format!("{} ends the work; nothing runs it", call.name))),
+        };
+        match result {
+            Ok(content) => Ok(Outcome { content, is_error: false }),
+            Err(ToolError::Mend(problem)) => Ok(Outcome { content: problem, is_error: true }),
+            Err(ToolError::Stop(error)) => Err(AgentError::Other(error)),
         }
     };
     let mut outcome: Outcome = desk.journal.step("tool", &(agent, &call.name, &call.input), act).await?;
@@ -219,11 +222,15 @@ async fn use_tool(
     Ok(outcome)
 }
 
+fn told(spec: Spec) -> ToolSpec {
+    ToolSpec { name: spec.name, description: spec.description, input_schema: spec.input_schema }
+}
+
 fn result(call: &ToolCall, content: String, is_error: bool) -> ToolResult {
     ToolResult { call_id: call.id.clone(), content, is_error }
 }
 
-fn reminder(reply: &Reply, finals: &[ToolSpec]) -> String {
+fn reminder(reply: &Reply, finals: &[Spec]) -> String {
     let names: Vec<_> = finals.iter().map(|f| format!("`{}`", f.name)).collect();
     let cut = if reply.stop == Stop::Length { "Your reply was cut off at the output limit. " } else { "" };
     format!("{cut}Go on with the tools; your work counts only once you end it with {}.", names.join(" or "))

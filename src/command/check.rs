@@ -1,6 +1,6 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
-use super::prepare::{Site, read_plan, test_command};
+use super::prepare::{Site, http, read_plan, test_command};
 use super::{Exit, Invocation};
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
@@ -26,7 +26,7 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     }
     let mut lines = settings_lines(&settings);
     let mut plan_failed = false;
-    match Site::open(&settings, &invocation.dir) {
+    match http(&settings).and_then(|http| Site::open(&settings, &invocation.dir, &http)) {
         Err(error) => lines.push(Line::bad("repository", error.to_string())),
         Ok(site) => {
             lines.push(Line::good("repository", site.root.display().to_string()));

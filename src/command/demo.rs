@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::{Exit, Invocation};
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
-use crate::prompt::Templates;
+use crate::prompt::EMBEDDED;
 use crate::secret::Redactor;
 use crate::settings::Settings;
 
@@ -19,12 +19,11 @@ const PROJECT: [&str; 5] =
 
 /// Runs the demo; the exit code of its day.
 pub(crate) async fn demo(invocation: &Invocation) -> Exit {
-    let user_templates = invocation.variable("PACE_TEMPLATES_DIR");
-    let templates = Templates::new(user_templates.as_deref().map(Path::new)).map_err(Error::Abort)?;
+    let own = invocation.variable("PACE_TEMPLATES_DIR");
     let dir =
         tempfile::Builder::new().prefix("pace-demo-").tempdir().map_err(|e| Error::Abort(e.into()))?.keep();
     let project = dir.join("project");
-    lay_out(&templates, &dir, &project).map_err(Error::Abort)?;
+    lay_out(own.as_deref().map(Path::new), &dir, &project).map_err(Error::Abort)?;
 
     let inside = Invocation {
         environment: environment(invocation, &dir),
@@ -41,18 +40,27 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
     Ok(code)
 }
 
-fn lay_out(templates: &Templates, dir: &Path, project: &Path) -> anyhow::Result<()> {
-    let write = |path: &Path, text: &str| {
+fn lay_out(own: Option<&Path>, dir: &Path, project: &Path) -> anyhow::Result<()> {
+    let write = |path: &Path, name: &str| {
         let folder = path.parent().unwrap_or(dir);
         std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(path, text))
+            .and_then(|()| std::fs::write(path, part(own, name)?))
             .with_context(|| format!("cannot write {}", path.display()))
     };
-    write(&dir.join("recording.yaml"), &templates.source("demo/recording.yaml")?)?;
+    write(&dir.join("recording.yaml"), "recording.yaml")?;
     for path in PROJECT {
-        write(&project.join(path), &templates.source(&format!("demo/project/{path}"))?)?;
+        write(&project.join(path), &format!("project/{path}"))?;
     }
     crate::repo::init(project, "main", "Greet the world")
+}
+
+/// A file of the demo: the user's own below their templates folder, else the embedded one.
+fn part(own: Option<&Path>, name: &str) -> std::io::Result<Vec<u8>> {
+    let name = format!("demo/{name}");
+    match own.map(|folder| folder.join(&name)).filter(|path| path.is_file()) {
+        Some(path) => std::fs::read(path),
+        None => Ok(EMBEDDED.get_file(&name).map(|file| file.contents().to_vec()).unwrap_or_default()),
+    }
 }
 
 /// The demo's settings, and what a shell needs to be found.
@@ -65,7 +73,7 @@ fn environment(invocation: &Invocation, dir: &Path) -> Vec<(OsString, OsString)>
         ("DAY", "1"),
         ("PACE_LLM_PROVIDER", "replay"),
         ("PACE_LLM_BASE_URL", recording.to_string_lossy().as_ref()),
-        ("PACE_MODEL", "recorded"),
+        ("PACE_MODEL", "claude-sonnet-4-6"),
         ("PACE_MAX_RETRIES", "0"),
         ("PACE_PLATFORM", "local"),
         ("PACE_PRODUCT_NAME", "greet"),

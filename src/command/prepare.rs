@@ -28,8 +28,12 @@ pub(crate) struct Site {
     pub root: PathBuf,
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
-    pub http: reqwest::Client,
     pub store: Store,
+}
+
+/// The one client of a run: for the model, git and the forge.
+pub(crate) fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
+    crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("PACE_CA_FILE: {e:#}")))
 }
 
 /// What preparing came to.
@@ -40,14 +44,13 @@ pub(crate) enum Prepared {
 }
 
 impl Site {
-    /// Opens the repository around `dir`.
-    pub(crate) fn open(settings: &Settings, dir: &Path) -> Result<Self, Error> {
+    /// Opens the repository around `dir`; its transfers go over `http`.
+    pub(crate) fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let http = crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("{e:#}")))?;
-        let repo = Arc::new(open_repo(settings, &root, &http)?);
-        let sandbox = Arc::new(Open::new(settings.child_env.clone()));
+        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let sandbox = Arc::new(Open { env: settings.child_env.clone() });
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, http, store })
+        Ok(Self { root, repo, sandbox, store })
     }
 }
 

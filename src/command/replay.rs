@@ -17,6 +17,7 @@ use crate::journal::{self, END, Journal};
 use crate::llm::recorded::Recorded;
 use crate::prompt::Templates;
 use crate::repo::absent::Absent;
+use crate::sandbox::open::Open;
 use crate::secret::Redactor;
 use crate::settings::LogStyle;
 use crate::store::artifacts::Store;
@@ -32,8 +33,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
     let site = Site {
         store: Store::new(root.clone()),
         repo: Arc::new(Absent),
-        sandbox: Arc::new(crate::sandbox::open::Open::new(vec![])),
-        http: reqwest::Client::new(),
+        sandbox: Arc::new(Open { env: vec![] }),
         root: root.clone(),
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;

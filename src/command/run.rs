@@ -1,6 +1,6 @@
 //! `pace run`: the day that the environment names.
 
-use super::prepare::{Prepared, Site, prepare};
+use super::prepare::{Prepared, Site, http, prepare};
 use super::{Exit, Invocation};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -25,7 +25,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let settings = invocation.settings()?;
     let redactor = Redactor::new(&settings.secrets());
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
-    crate::report::log(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
+    crate::report::log::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {
         terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }
@@ -44,13 +44,14 @@ pub(crate) async fn run_in(
     events: &dyn Events,
     redactor: Redactor,
 ) -> Exit {
-    let site = Site::open(settings, &invocation.dir)?;
+    let http = http(settings)?;
+    let site = Site::open(settings, &invocation.dir, &http)?;
     let templates = templates(settings)?;
     let start = match prepare(settings, &site, events).await? {
         Prepared::Go(start) => *start,
         Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
     };
-    let model = connect(&settings.llm, site.http.clone()).map_err(|e| Error::config(format!("{e:#}")))?;
+    let model = connect(&settings.llm, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
     let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;

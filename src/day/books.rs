@@ -2,12 +2,12 @@
 //! compare it byte for byte.
 
 use super::Day;
+use crate::agent::kit::forge_refusal;
 use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome};
 use crate::domain::backlog::{Entry, Status};
 use crate::domain::money::round_usd;
 use crate::domain::{Agent, backlog};
 use crate::store::artifacts::{Artifact, Store};
-use crate::tool::door::Door;
 
 impl Day<'_> {
     /// Writes an artifact of the day.
@@ -64,7 +64,7 @@ impl Day<'_> {
     }
 
     pub(super) fn forge_may_write(&self, path: &str) -> bool {
-        Door::forge(&self.desk.root, self.desk.terms).is_ok_and(|door| door.check_write(path).is_ok())
+        forge_refusal(self.desk.terms, path).is_none()
     }
 
     /// Adds today's advisories to the backlog, and books how today judged the entries that it answered.

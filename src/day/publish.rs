@@ -6,6 +6,7 @@ use std::future::Future;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bodies::Bodies;
 use super::{Day, Verdict};
 use crate::agent::scribe;
 use crate::domain::Agent;
@@ -15,29 +16,28 @@ use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::error::Error;
 use crate::platform::{IssueText, ReviewText};
-use crate::repo::{Pushed, RepoError};
+use crate::repo::{Branch, Pushed, RepoError};
 use crate::store::plan::mark_shipped;
 
 /// Writes the day down and publishes it.
-pub(crate) async fn publish(day: &Day<'_>, verdict: Verdict) -> Result<(), Error> {
-    let shipped = verdict.decision != Decision::Hold;
+pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), Error> {
     let mut docs = vec![];
-    if shipped {
-        docs = day.scribe(&verdict).await?;
+    if verdict.decision != Decision::Hold {
+        docs = day.scribe(&mut verdict).await?;
         day.close_books(&verdict).await?;
     }
     let attempt = day.attempt_of(&verdict).await?;
     day.keep_attempt(&attempt)?;
-    day.write_bodies(&verdict, None)?;
-    day.commit_artifacts(&verdict, docs).await?;
+    let bodies = day.write_bodies(&verdict)?;
+    day.commit_artifacts(&bodies.commit, &docs).await?;
     day.push().await?;
-    day.announce(&verdict).await?;
+    day.announce(&mut verdict, bodies).await?;
     Ok(())
 }
 
 impl Day<'_> {
     /// SCRIBE's documents; its failure is told and changes nothing else.
-    async fn scribe(&self, verdict: &Verdict) -> Result<Vec<String>, Error> {
+    async fn scribe(&self, verdict: &mut Verdict) -> Result<Vec<String>, Error> {
         let r = &verdict.reports;
         let (Some(handoff), Some(gate), Some(sentinel), Some(conduit)) =
             (&r.handoff, &r.gate, &r.sentinel, &r.conduit)
@@ -50,6 +50,7 @@ impl Day<'_> {
         match report {
             Ok(report) => {
                 self.keep(&report)?;
+                verdict.documented = true;
                 let summary = format!("{} documents", docs.len());
                 self.desk.events.emit(Event::AgentFinished { agent: Agent::Scribe, decision: None, summary });
             }
@@ -94,7 +95,7 @@ impl Day<'_> {
     }
 
     /// One commit with everything that the day wrote apart from FORGE's work.
-    async fn commit_artifacts(&self, verdict: &Verdict, docs: Vec<String>) -> anyhow::Result<()> {
+    async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<()> {
         let plan = &self.desk.terms.plan_path;
         let ours = |path: &String| path.starts_with(".pace/") || path == plan || docs.contains(path);
         let find = async {
@@ -102,17 +103,8 @@ impl Day<'_> {
             let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
             anyhow::Ok(paths.filter(ours).collect())
         };
-        let paths: Vec<String> = self.desk.journal.step("artifact-paths", &docs, find).await?;
-        let message = self.desk.templates.render(
-            "commit.txt.j2",
-            &serde_json::json!({
-                "subject": format!("pace: day {} {}", self.desk.terms.day, verdict.decision),
-                "body": verdict.hold.as_ref().map(ToString::to_string).unwrap_or_default(),
-                "day": self.desk.terms.day,
-                "sprint": self.desk.terms.sprint,
-            }),
-        )?;
-        let commit = async { self.desk.repo.commit(&paths, &message) };
+        let paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
+        let commit = async { self.desk.repo.commit(&paths, message) };
         self.desk.journal.step("commit", &paths, commit).await.map(drop)
     }
 
@@ -135,24 +127,17 @@ impl Day<'_> {
         Ok(())
     }
 
-    /// Opens or updates the review, or the hold issue; the file then opens with its URL.
-    async fn announce(&self, verdict: &Verdict) -> anyhow::Result<()> {
-        let bodies = self.bodies(verdict, None)?;
+    /// Opens or updates the review, or the hold issue; the files then open with its URL.
+    async fn announce(&self, verdict: &mut Verdict, bodies: Bodies) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        let url = if verdict.decision == Decision::Hold {
-            let issue = IssueText {
-                title: format!("pace: day {day} is on HOLD: {}", self.desk.plan.theme),
-                body: bodies.issue,
-                labels: vec!["pace-hold".into(), format!("day-{day}")],
-            };
+        let held = verdict.decision == Decision::Hold;
+        let url = if held {
+            let labels = vec!["pace-hold".into(), format!("day-{day}")];
+            let issue = IssueText { title: bodies.title, body: bodies.text, labels };
             self.remote("hold-issue", &issue.body, self.tracker.hold(day, &issue)).await?
         } else {
-            let review = ReviewText {
-                title: format!("{}: day {day}, {}", self.desk.terms.sprint, self.desk.plan.theme),
-                body: bodies.review,
-                branch: self.start.branch.name.clone(),
-                base: self.start.branch.base.clone(),
-            };
+            let Branch { name: branch, base, .. } = self.start.branch.clone();
+            let review = ReviewText { title: bodies.title, body: bodies.text, branch, base };
             let url = self.remote("review", &review.body, self.review.publish(&review)).await?;
             if let Err(error) = self.remote("release", &day, self.tracker.release(day)).await? {
                 self.warn(format!("the day's hold issue could not be closed: {error}"));
@@ -160,13 +145,15 @@ impl Day<'_> {
             url
         };
         match url {
-            Ok(Some(url)) => self.write_bodies(verdict, Some(&url)),
-            Ok(None) => Ok(()),
+            Ok(None) => return Ok(()),
+            Ok(url) if held => verdict.issue_url = url,
+            Ok(url) => verdict.review_url = url,
             Err(error) => {
                 self.warn(format!("publishing failed, the verdict stands: {error}"));
-                Ok(())
+                return Ok(());
             }
         }
+        self.write_bodies(verdict).map(drop)
     }
 
     /// A remote write as a recorded step, its failure included: it does not take the verdict back.

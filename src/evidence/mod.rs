@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod findings;
 pub(crate) mod gate;
 pub(crate) mod names;
+pub(crate) mod pipeline;
 pub(crate) mod place;
 pub(crate) mod reports;
 pub(crate) mod results;

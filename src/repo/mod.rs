@@ -12,6 +12,7 @@ mod fetch;
 mod git;
 mod handle;
 mod history;
+mod init;
 mod push;
 mod refusal;
 mod remote;
@@ -24,6 +25,7 @@ mod tests;
 
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
+pub(crate) use init::init;
 
 use std::collections::BTreeSet;
 

@@ -1,1 +1,32 @@
 //! Events and decisions → lines, Markdown and tables. The only room that prints.
+//!
+//! Nothing here decides anything: it returns text or writes to a `Write` that it is given.
+
+pub(crate) mod body;
+pub(crate) mod check;
+pub(crate) mod status;
+pub(crate) mod story_card;
+pub(crate) mod terminal;
+pub(crate) mod view;
+
+pub(crate) mod log;
+mod table;
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// Tells an error to a person: what stands between them and the exit code.
+pub(crate) fn error(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
+    let mut lines = text.lines();
+    writeln!(out, "[PACE] error: {}", lines.next().unwrap_or_default())?;
+    lines.try_for_each(|line| writeln!(out, "[PACE]        {line}"))
+}
+
+/// Appends to a file that the CI gave, e.g. the job summary.
+pub(crate) fn append(path: &Path, text: &str) -> anyhow::Result<()> {
+    let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot append to {}", path.display()))
+}

@@ -1,5 +1,11 @@
 //! Runs child processes. Every child of pace goes through here; nothing else starts a process.
 
+mod capture;
+pub(crate) mod open;
+#[cfg(test)]
+mod tests;
+mod tree;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,7 +1,28 @@
 //! What a model may do: one file a tool. Knows no model and no agent's task.
 
+pub(crate) mod door;
+pub(crate) mod edit_file;
+mod excerpt;
+pub(crate) mod list_files;
+pub(crate) mod read_file;
+pub(crate) mod run_bash;
+pub(crate) mod run_tests;
+pub(crate) mod search;
+#[cfg(test)]
+mod tests;
+pub(crate) mod toolbox;
+mod walk;
+pub(crate) mod write_file;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
 use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use door::Name;
 
 /// A tool that a model can call.
 pub(crate) trait Tool: Send + Sync {
@@ -38,4 +59,55 @@ impl ToolError {
     pub(crate) fn mend(message: impl Into<String>) -> Self {
         Self::Mend(message.into())
     }
+}
+
+/// The paths that tools wrote, `/`-separated and relative to the root. Clones share one record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<BTreeSet<String>>>);
+
+impl Written {
+    fn record(&self, name: &Name) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string());
+    }
+
+    /// All of them so far, sorted.
+    pub(crate) fn paths(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The input as the tool's own type.
+fn parse<T: DeserializeOwned>(input: &Value) -> Result<T, ToolError> {
+    serde_json::from_value(input.clone())
+        .map_err(|e| ToolError::mend(format!("the input is not usable: {e}")))
+}
+
+/// A path of the input; without one, the root.
+fn name_of(raw: Option<&str>) -> Result<Name, ToolError> {
+    Name::parse(raw.unwrap_or(".")).map_err(ToolError::Mend)
+}
+
+/// Runs work on files away from the threads that drive everything else.
+async fn blocking<F>(work: F) -> Result<String, ToolError>
+where
+    F: FnOnce() -> Result<String, ToolError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.context("a tool broke off")?
+}
+
+/// `Reading src/x.py ...`: a step with a text that a model chose, on one line and free of control characters.
+fn step(doing: &str, what: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut lines = what.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    let mut shown: String = first.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    if lines.next().is_some() || first.chars().count() > LONGEST {
+        shown.push('…');
+    }
+    format!("{doing} {shown} ...")
+}
+
+/// A string field of an input that may not have been validated yet.
+fn field<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
+    input.get(name)?.as_str()
 }

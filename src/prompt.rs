@@ -1,1 +1,0 @@
-//! Prompts and bodies from minijinja templates; undefined values are errors.

@@ -1,0 +1,163 @@
+//! Prompts and bodies from minijinja templates: embedded ones, and a user's own that replace them file by file.
+//!
+//! An undefined value is an error, a render has bounded fuel, and a value is never rendered a second time.
+//! In Markdown bodies (`*.md.j2` outside `prompts/`) and plain texts (`*.txt.j2`) a value that no filter made
+//! inert is made so when it is printed, so that a template that forgets a filter is still safe. Prompts are
+//! left as they are. Knows no agent, no platform and no view: it takes anything that serialises.
+
+pub(crate) mod figures;
+pub(crate) mod markdown;
+pub(crate) mod plain;
+
+mod filters;
+mod sources;
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use include_dir::{Dir, include_dir};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
+use serde::Serialize;
+
+use sources::Source;
+
+/// Everything below `templates/`, as it was when the binary was built.
+pub(crate) static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// Instructions that one render may execute: far above any real body, far below a second of work.
+const FUEL: u64 = 2_000_000;
+
+/// All templates, parsed.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    env: Environment<'static>,
+    sources: Vec<Source>,
+}
+
+impl Templates {
+    /// Reads and parses the embedded templates and those of `user_dir`, which win by name.
+    ///
+    /// The files are read here and never again, so that a change during the run has no effect.
+    /// Errors list every file that cannot be read or parsed, with its line.
+    pub(crate) fn new(user_dir: Option<&Path>) -> anyhow::Result<Self> {
+        let sources = sources::collect(user_dir)?;
+        let mut templates = Self { env: environment()?, sources };
+        let mut problems = Vec::new();
+        for source in &templates.sources {
+            let added = templates.env.add_template_owned(source.name.clone(), source.text.clone());
+            if let Err(error) = added {
+                problems.push(templates.describe(&error));
+            }
+        }
+        if problems.is_empty() { Ok(templates) } else { bail!(problems.join("\n")) }
+    }
+
+    /// The template `name` (a path below `templates/`, e.g. `summary.md.j2`) filled with `values`.
+    ///
+    /// Errors name the file and the line, and what is undefined there.
+    pub(crate) fn render<T: Serialize>(&self, name: &str, values: &T) -> anyhow::Result<String> {
+        self.env
+            .get_template(name)
+            .and_then(|template| template.render(Value::from(Serde(values))))
+            .map_err(|error| anyhow!(self.describe(&error)))
+    }
+
+    /// `file:line: what is wrong, in the expression`. A problem in an included file is told where it is.
+    fn describe(&self, error: &Error) -> String {
+        let mut deepest = error;
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            if let Some(inner) = inner.downcast_ref::<Error>() {
+                deepest = inner;
+            }
+            cause = inner.source();
+        }
+        let kind = deepest.kind().to_string();
+        let what = match deepest.detail() {
+            Some(detail) => format!("{kind}: {detail}"),
+            None => kind,
+        };
+        let Some(source) = deepest.name().and_then(|name| self.sources.iter().find(|s| s.name == name))
+        else {
+            return what;
+        };
+        let expression = deepest
+            .range()
+            .and_then(|range| source.text.get(range))
+            .filter(|text| !text.trim().is_empty() && !what.contains(text))
+            .map(|text| format!(", in `{}`", plain::cut(&plain::line(text), 80)))
+            .unwrap_or_default();
+        format!("{}:{}: {what}{expression}", source.place, deepest.line().unwrap_or(1))
+    }
+}
+
+fn environment() -> anyhow::Result<Environment<'static>> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_fuel(Some(FUEL));
+    env.set_syntax(
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?,
+    );
+    env.set_auto_escape_callback(|name| match Form::of(name) {
+        Some(form) => AutoEscape::Custom(form.name().into()),
+        None => AutoEscape::None,
+    });
+    env.set_formatter(print);
+    filters::register(&mut env);
+    Ok(env)
+}
+
+/// What a template yields; `None` stands for a prompt, whose values stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Markdown,
+    Text,
+}
+
+impl Form {
+    fn of(template: &str) -> Option<Self> {
+        if template.starts_with("prompts/") {
+            None
+        } else if template.ends_with(".md.j2") {
+            Some(Self::Markdown)
+        } else if template.ends_with(".txt.j2") {
+            Some(Self::Text)
+        } else {
+            None
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// Prints one value. `none` is refused: the template has to say what stands in its place.
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if value.is_none() {
+        return Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "the value is none here; test it with `is none` first",
+        ));
+    }
+    let inert = |form: &str| match form {
+        "markdown" => markdown::inline(&value.to_string()),
+        _ => plain::message_line(&value.to_string()),
+    };
+    let text = match state.auto_escape() {
+        AutoEscape::Custom(form) if !value.is_safe() => inert(form),
+        _ => value.to_string(),
+    };
+    out.write_str(&text).map_err(Error::from)
+}
+
+#[cfg(test)]
+mod tests;

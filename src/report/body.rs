@@ -1,0 +1,70 @@
+//! Bodies and commit messages: which template tells what, and how long a body may be.
+//!
+//! Knows no platform: limits are the strictest of the forges that a body may go to.
+
+use crate::prompt::Templates;
+
+use super::view::{CommitView, DayView};
+
+/// Characters that a review or issue body may have; GitHub refuses more than 65,536.
+const BODY: usize = 60_000;
+
+/// Bytes that a job summary may have; GitHub drops a larger one than 1 MiB whole.
+const SUMMARY: usize = 900_000;
+
+/// Body of the sprint's review. Its first line is [`super::view::review_marker`].
+pub(crate) fn review(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    Ok(fit(templates.render("review-pr.md.j2", view)?, BODY))
+}
+
+/// Title of the sprint's review, one line.
+pub(crate) fn review_title(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    title(templates, "review-title.txt.j2", view)
+}
+
+/// Body of the day's hold issue. Its first line is [`super::view::hold_marker`].
+pub(crate) fn escalation(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    Ok(fit(templates.render("escalation-issue.md.j2", view)?, BODY))
+}
+
+/// Title of the day's hold issue, one line.
+pub(crate) fn escalation_title(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    title(templates, "escalation-title.txt.j2", view)
+}
+
+/// The job summary, also `pace-summary.md`.
+pub(crate) fn summary(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    Ok(fit(templates.render("summary.md.j2", view)?, SUMMARY))
+}
+
+/// Message of FORGE's commit, with the trailers `Pace-Day` and `Pace-Sprint`.
+pub(crate) fn commit(templates: &Templates, view: &CommitView) -> anyhow::Result<String> {
+    templates.render("commit.txt.j2", view)
+}
+
+/// Message of the commit that records the day's artifacts.
+pub(crate) fn artifacts_commit(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    templates.render("commit-artifacts.txt.j2", view)
+}
+
+fn title(templates: &Templates, name: &str, view: &DayView) -> anyhow::Result<String> {
+    Ok(templates.render(name, view)?.trim().to_owned())
+}
+
+/// Cuts `body` after its last whole line within `max` bytes, and says so. The marker is the first line, and a
+/// block or fold that the cut leaves open ends with the text.
+fn fit(body: String, max: usize) -> String {
+    if body.len() <= max {
+        return body;
+    }
+    let kept = body.floor_char_boundary(max);
+    let end = body[..kept].rfind('\n').map_or(kept, |at| at + 1);
+    format!(
+        "{}\n*The rest is left out: {} bytes are too many here. The day's artifacts hold all of it.*\n",
+        &body[..end],
+        body.len()
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! What belongs to a command: its process tree, daemons included, and how all of it ends.
+//!
+//! On Linux pace makes itself the subreaper: whoever detaches from a command (double fork, `setsid`) becomes a
+//! child of pace instead of getting lost, and is found in `/proc`. Commands take turns, so that everything
+//! found belongs to the one that runs now.
+//!
+//! Limits: a process of another user cannot be signalled, and one that hangs in the kernel dies only when the
+//! kernel lets go; both are given up on after [`PATIENCE`]. A child that joins pace's own process group is
+//! taken for pace's own. Where there is no `/proc` (other systems) the process group is all that is known, so
+//! a daemon with a session of its own gets away. The output pipe is given up on in any case.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How long an ended tree is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The right to run a command; one at a time in this process.
+pub(super) type Turn = OwnedMutexGuard<()>;
+
+/// Waits for the right to run a command.
+pub(super) async fn turn() -> Turn {
+    static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(|| {
+        adopt_orphans();
+        Arc::default()
+    });
+    Arc::clone(&TURN).lock_owned().await
+}
+
+/// The process tree of one shell. Dropping it ends the whole tree; that blocks for at most [`PATIENCE`] and,
+/// unless something cannot be killed, for some milliseconds.
+pub(super) struct Tree {
+    shell: Pid,
+    _turn: Turn,
+}
+
+impl Tree {
+    /// The tree below the shell with this process id, which leads its own process group.
+    pub(super) fn of(shell: Option<u32>, turn: Turn) -> anyhow::Result<Self> {
+        let shell = shell
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw)
+            .context("the shell ended before it was known")?;
+        Ok(Self { shell, _turn: turn })
+    }
+
+    /// Sends TERM to every process of the tree.
+    pub(super) fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Whether any process of the tree still runs.
+    pub(super) fn alive(&self) -> bool {
+        match members(self.shell) {
+            Some(members) => members.iter().any(|member| !member.zombie),
+            None => rustix::process::test_kill_process_group(self.shell).is_ok(),
+        }
+    }
+
+    /// Signals all that are found now; how many ran.
+    fn signal(&self, signal: Signal) -> usize {
+        // An error means that the process is gone or another user's: the next look tells.
+        let _ = rustix::process::kill_process_group(self.shell, signal);
+        let mut running = 0;
+        for member in members(self.shell).unwrap_or_default() {
+            if !member.zombie {
+                running += 1;
+                let _ = rustix::process::kill_process(member.pid, signal);
+            } else if member.adopted {
+                let _ = rustix::process::waitpid(Some(member.pid), rustix::process::WaitOptions::NOHANG);
+            }
+        }
+        running
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        let mut quiet = 0;
+        // One look is no snapshot: a process may fork behind it. Two quiet looks in a row end it.
+        while quiet < 2 {
+            quiet = if self.signal(Signal::KILL) == 0 { quiet + 1 } else { 0 };
+            if Instant::now() > end {
+                tracing::warn!("a process that a command left behind cannot be ended");
+                return;
+            }
+            if quiet == 0 {
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
+}
+
+/// A process of the tree.
+struct Member {
+    pid: Pid,
+    /// Has ended, its parent has not looked yet.
+    zombie: bool,
+    /// A child of pace that pace did not start: pace must reap it.
+    adopted: bool,
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt_orphans() {}
+
+#[cfg(not(target_os = "linux"))]
+fn members(_shell: Pid) -> Option<Vec<Member>> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn adopt_orphans() {
+    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        tracing::warn!("daemons that a command leaves behind may outlive it: {error}");
+    }
+}
+
+/// All processes of the tree below `shell`; `None` where `/proc` cannot be read.
+#[cfg(target_os = "linux")]
+fn members(shell: Pid) -> Option<Vec<Member>> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let my_group = rustix::process::getpgrp().as_raw_nonzero().get();
+    let shell = shell.as_raw_nonzero().get();
+    let all: Vec<Stat> = std::fs::read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat_of)
+        .collect();
+    // Children of pace in pace's own group were not started by a command.
+    let mut found: Vec<&Stat> = all
+        .iter()
+        .filter(|p| {
+            (p.parent == me && p.group != my_group)
+                || p.pid == shell
+                || p.group == shell
+                || p.session == shell
+        })
+        .collect();
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next].pid;
+        for p in all.iter().filter(|p| p.parent == parent) {
+            if !found.iter().any(|known| known.pid == p.pid) {
+                found.push(p);
+            }
+        }
+        next += 1;
+    }
+    Some(found.iter().filter_map(|p| p.member(me, shell)).collect())
+}
+
+/// What `/proc/PID/stat` says, as proc_pid_stat(5) describes it.
+#[cfg(target_os = "linux")]
+struct Stat {
+    pid: i32,
+    zombie: bool,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+#[cfg(target_os = "linux")]
+impl Stat {
+    fn member(&self, me: i32, shell: i32) -> Option<Member> {
+        Some(Member {
+            pid: Pid::from_raw(self.pid)?,
+            zombie: self.zombie,
+            adopted: self.parent == me && self.pid != shell,
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn stat_of(pid: i32) -> Option<Stat> {
+    let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    // The program's name stands in parentheses and may itself hold some.
+    let mut fields = line.rsplit_once(") ")?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    let mut number = || fields.next()?.parse().ok();
+    Some(Stat {
+        pid,
+        zombie: matches!(state, "Z" | "X"),
+        parent: number()?,
+        group: number()?,
+        session: number()?,
+    })
+}

@@ -71,7 +71,10 @@ impl Allow {
         };
         self.disabled.contains(it.rule)
             || self.lists.iter().any(|list| list.covers(it))
-            || self.ignored.iter().any(|(path, rule, line)| path == it.path && rule == it.rule && stood(*line))
+            || self
+                .ignored
+                .iter()
+                .any(|(path, rule, line)| path == it.path && rule == it.rule && stood(*line))
             || self.baseline.iter().any(|(path, line)| path == it.path && stood(*line))
     }
 

@@ -7,10 +7,12 @@ use super::place::Lines;
 use super::{Hit, Kind};
 
 /// Kind of character, and what it does.
-const BIDI: (&str, &str) = ("bidi-control", "A bidirectional control makes text read in another order than it runs.");
+const BIDI: (&str, &str) =
+    ("bidi-control", "A bidirectional control makes text read in another order than it runs.");
 const ZERO_WIDTH: (&str, &str) = ("zero-width", "A character without width hides in names and strings.");
 const TAG: (&str, &str) = ("tag-characters", "Tag characters spell out text that nobody sees.");
-const SELECTORS: (&str, &str) = ("variation-selectors", "A run of variation selectors carries bytes that nobody sees.");
+const SELECTORS: (&str, &str) =
+    ("variation-selectors", "A run of variation selectors carries bytes that nobody sees.");
 
 /// Whether a kind has no use in any text, prose included.
 pub(super) fn is_smuggling(rule: &str) -> bool {
@@ -113,13 +115,19 @@ fn hidden(place: &Neighbours<'_>) -> Option<(&'static str, &'static str)> {
         '\u{feff}' => (place.index != 0).then_some(ZERO_WIDTH),
         '\u{200c}' => (!joins(place)).then_some(ZERO_WIDTH),
         '\u{200d}' => (!joins(place) && !joins_emoji(place)).then_some(ZERO_WIDTH),
-        '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{180e}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => {
-            Some(ZERO_WIDTH)
-        }
+        '\u{200b}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{180e}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{3164}'
+        | '\u{ffa0}' => Some(ZERO_WIDTH),
         '\u{e0000}'..='\u{e007f}' => (!in_flag(place)).then_some(TAG),
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
             let alone = !place.beside(is_selector);
-            let carried = place.at(-1).is_some_and(|before| !before.is_ascii_whitespace() && !before.is_ascii_control());
+            let carried = place
+                .at(-1)
+                .is_some_and(|before| !before.is_ascii_whitespace() && !before.is_ascii_control());
             (!alone || !carried).then_some(SELECTORS)
         }
         _ => None,
@@ -176,7 +184,10 @@ mod tests {
     fn hidden_characters_are_found_and_useful_ones_left() {
         let table: &[(&str, &[(&str, u32)])] = &[
             ("plain ascii\n", &[]),
-            ("/*\u{202e} } \u{2066}if (admin)\u{2069} \u{2066} begin */", &[(BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1)]),
+            (
+                "/*\u{202e} } \u{2066}if (admin)\u{2069} \u{2066} begin */",
+                &[(BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1)],
+            ),
             ("one\nuser\u{200b}name", &[(ZERO_WIDTH.0, 2)]),
             ("\u{feff}first", &[]),
             ("not\u{feff}first", &[(ZERO_WIDTH.0, 1)]),
@@ -188,7 +199,10 @@ mod tests {
             ("x\u{200f} = 1", &[(BIDI.0, 1)]),
             ("🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", &[]),
             ("hello\u{e0068}\u{e0069}", &[(TAG.0, 1)]),
-            ("🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e0067}\u{e0067}\u{e0067}\u{e007f}", &[(TAG.0, 1)]),
+            (
+                "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e0067}\u{e0067}\u{e0067}\u{e007f}",
+                &[(TAG.0, 1)],
+            ),
             ("☀\u{fe0f} 葛\u{e0100} 1\u{fe0f}\u{20e3}", &[]),
             ("a\u{fe00}\u{e0121}\u{e0133}", &[(SELECTORS.0, 1)]),
             ("\u{3164} = 1", &[(ZERO_WIDTH.0, 1)]),

@@ -96,7 +96,10 @@ impl File<'_> {
         }
         let today = self.is_new(hit);
         let (check, result) = match hit.kind {
-            Kind::HiddenUnicode => (HIDDEN_CHECK, self.weigh(today, !is_prose(&self.change.path) || hidden::is_smuggling(hit.rule))),
+            Kind::HiddenUnicode => (
+                HIDDEN_CHECK,
+                self.weigh(today, !is_prose(&self.change.path) || hidden::is_smuggling(hit.rule)),
+            ),
             Kind::Provider => (SECRET_CHECK, self.weigh(today, true)),
             Kind::Generic => (SECRET_CHECK, self.weigh(today, !is_sample(&self.change.path))),
         };
@@ -105,7 +108,11 @@ impl File<'_> {
         Some(Finding {
             check: check.into(),
             result,
-            evidence: format!("{place} — {} ({}), {when}; value not shown", hit.description.trim_end_matches('.'), hit.rule),
+            evidence: format!(
+                "{place} — {} ({}), {when}; value not shown",
+                hit.description.trim_end_matches('.'),
+                hit.rule
+            ),
             file: Some(self.change.path.clone()),
             line: Some(hit.line),
             fingerprint: Some(self.fingerprint(hit, seen)),
@@ -119,9 +126,11 @@ impl File<'_> {
     fn is_new(&self, hit: &Hit) -> bool {
         let last = self.lines.number(hit.span.end.max(hit.span.start + 1) - 1);
         let first = self.lines.number(hit.context.start);
-        let added = self.change.added.as_ref().is_none_or(|ranges| {
-            ranges.iter().any(|&(start, end)| start <= last && first < end)
-        });
+        let added = self
+            .change
+            .added
+            .as_ref()
+            .is_none_or(|ranges| ranges.iter().any(|&(start, end)| start <= last && first < end));
         if hit.span.is_empty() {
             // A file that is a secret by its name.
             return self.change.base.as_deref() != Some(&self.change.now);
@@ -147,7 +156,8 @@ impl File<'_> {
             let lines: Vec<&[u8]> = base.all().collect();
             lines.windows(wanted.len().max(1)).any(|window| window == wanted)
         };
-        let own: Vec<&[u8]> = line.split(|byte| *byte == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)).collect();
+        let own: Vec<&[u8]> =
+            line.split(|byte| *byte == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)).collect();
         if has(line, &MARKS) {
             return stood(&own);
         }
@@ -160,7 +170,11 @@ impl File<'_> {
         let line = String::from_utf8_lossy(self.lines.line(hit.line));
         let line = masked(&line, super::secrets::find(&self.change.path, line.as_bytes(), |_| true));
         // A value of several lines is not found in its first one alone.
-        let line = if hit.kind != Kind::HiddenUnicode && self.now[hit.span.clone()].contains(&b'\n') { "" } else { line.trim() };
+        let line = if hit.kind != Kind::HiddenUnicode && self.now[hit.span.clone()].contains(&b'\n') {
+            ""
+        } else {
+            line.trim()
+        };
         let digest = |ordinal: u32| -> String {
             let text = [hit.rule, &self.change.path, line, &ordinal.to_string()].join("\0");
             Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
@@ -173,7 +187,8 @@ impl File<'_> {
 /// Tests, fixtures, docs and examples: values there are made up more often than not.
 fn is_sample(path: &str) -> bool {
     let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
-    let shown = |folder: &str| matches!(folder, "docs" | "doc" | "examples" | "example" | "samples" | "benches");
+    let shown =
+        |folder: &str| matches!(folder, "docs" | "doc" | "examples" | "example" | "samples" | "benches");
     let template = [".example", ".sample", ".template", ".dist"].iter().any(|end| path.ends_with(end));
     kind_of(path) == FileKind::Test || is_prose(path) || template || folders.split('/').any(shown)
 }
@@ -184,6 +199,9 @@ fn is_prose(path: &str) -> bool {
     let Some((_, extension)) = name.rsplit_once('.') else {
         return matches!(name, "LICENSE" | "NOTICE" | "AUTHORS" | "CHANGELOG" | "README" | "CODEOWNERS");
     };
-    let prose = ["md", "markdown", "rst", "txt", "adoc", "asciidoc", "po", "pot", "arb", "srt", "vtt", "csv", "tsv", "tex", "svg", "html", "htm", "xliff", "xlf", "strings"];
+    let prose = [
+        "md", "markdown", "rst", "txt", "adoc", "asciidoc", "po", "pot", "arb", "srt", "vtt", "csv", "tsv",
+        "tex", "svg", "html", "htm", "xliff", "xlf", "strings",
+    ];
     prose.contains(&extension.to_ascii_lowercase().as_str())
 }

@@ -76,7 +76,10 @@ mod tests {
     fn bytes_have_lines_and_columns() {
         let lines = Lines::of(b"ab\r\ncd\n\nx");
         assert_eq!([0, 3, 4, 6, 7, 8].map(|at| lines.number(at)), [1, 1, 2, 2, 3, 4]);
-        assert_eq!((lines.line(1), lines.line(3), lines.line(4), lines.line(9)), (&b"ab"[..], &b""[..], &b"x"[..], &b""[..]));
+        assert_eq!(
+            (lines.line(1), lines.line(3), lines.line(4), lines.line(9)),
+            (&b"ab"[..], &b""[..], &b"x"[..], &b""[..])
+        );
         assert_eq!((lines.columns(1, 2), lines.columns(4, 9)), ((2, 3), (1, 3)));
         assert_eq!((lines.around(1, 5), lines.around(8, 9)), (&b"ab\r\ncd"[..], &b"x"[..]));
         assert_eq!(lines.all().count(), 4);

@@ -137,7 +137,33 @@ pub(super) fn compile(source: &str) -> Result<Regex, regex::Error> {
     if source.is_empty() {
         return Err(regex::Error::Syntax("an empty expression".into()));
     }
-    RegexBuilder::new(source).unicode(false).build()
+    let build = |source: &str| RegexBuilder::new(source).unicode(false).build();
+    build(source).or_else(|error| build(&literal_braces(source)).map_err(|_| error))
+}
+
+/// To RE2 a brace that opens no repetition is itself.
+fn literal_braces(source: &str) -> String {
+    let mut written = String::with_capacity(source.len() + 8);
+    let mut rest = source;
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        if c == '\\' {
+            taken += rest[taken..].chars().next().map_or(0, char::len_utf8);
+            if matches!(&rest[..taken], r"\x" | r"\p" | r"\P") && rest[taken..].starts_with('{') {
+                taken = rest.find('}').map_or(rest.len(), |end| end + 1);
+            }
+        } else if c == '{' && !opens_repetition(rest) {
+            written.push('\\');
+        }
+        written.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    written
+}
+
+fn opens_repetition(rest: &str) -> bool {
+    let Some((inside, _)) = rest[1..].split_once('}') else { return false };
+    inside.starts_with(|c: char| c.is_ascii_digit()) && inside.chars().all(|c| c.is_ascii_digit() || c == ',')
 }
 
 /// All rules.
@@ -209,5 +235,18 @@ mod tests {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), rules.rules.len(), "an id stands twice");
+    }
+
+    #[test]
+    fn braces_mean_what_they_mean_in_re2() {
+        for (source, text) in [
+            (r"^\$(?:\d+|{\d+})$", "${12}"),
+            (r"^\${(?:[A-Z_]+)}$", "${NAME}"),
+            (r"^\{\{x{2,}}}$", "{{xx}}"),
+            (r"^\x{41}{3}{$", "AAA{"),
+        ] {
+            assert!(compile(source).unwrap().is_match(text.as_bytes()), "{source}");
+        }
+        assert!(compile("(").is_err());
     }
 }

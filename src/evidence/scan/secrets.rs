@@ -48,7 +48,8 @@ pub(super) fn find(path: &str, text: &[u8], wanted: impl Fn(Kind) -> bool) -> Ve
 
 /// Rules that look at the path alone.
 fn by_path(set: &'static Rules, path: &str, wanted: &impl Fn(Kind) -> bool) -> Vec<Hit> {
-    let named = |rule: &&Rule| rule.regex.is_empty() && wanted(rule.kind) && rule.path.is_match(path.as_bytes());
+    let named =
+        |rule: &&Rule| rule.regex.is_empty() && wanted(rule.kind) && rule.path.is_match(path.as_bytes());
     let hit = |rule: &'static Rule| Hit {
         rule: &rule.id,
         description: &rule.description,
@@ -153,7 +154,10 @@ fn without_overlaps(mut hits: Vec<Hit>) -> Vec<Hit> {
     let mut kept: Vec<Hit> = Vec::with_capacity(hits.len());
     let mut taken: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
     for hit in hits {
-        let overlaps = taken.range(..hit.span.end.max(hit.span.start + 1)).next_back().is_some_and(|(_, end)| *end > hit.span.start);
+        let overlaps = taken
+            .range(..hit.span.end.max(hit.span.start + 1))
+            .next_back()
+            .is_some_and(|(_, end)| *end > hit.span.start);
         if !overlaps {
             taken.insert(hit.span.start, hit.span.end);
             kept.push(hit);

@@ -139,7 +139,7 @@ fn finish(settings: &Settings, site: &Site, ended: Ended, code: u8) -> Exit {
         }
         Ended::Decided(_) => {
             if let Some(path) = &settings.ci.step_summary
-                && let Some(text) = site.store.read_text("pace-summary.md").map_err(Error::Abort)?
+                && let Some(text) = site.store.read_text(crate::day::bodies::SUMMARY).map_err(Error::Abort)?
             {
                 crate::report::append(path, &text).map_err(Error::Abort)?;
             }

@@ -11,9 +11,9 @@ use super::kit::{Kit, forge_refusal};
 use super::report::fill;
 use super::tests::ProjectTests;
 use super::turns::{self, Answer, End, Finish, Task};
-use super::{AgentError, Desk, yaml};
+use super::{AgentError, Desk, secrets, yaml};
 use crate::domain::Agent;
-use crate::domain::artifact::{Handoff, HandoffFile, StoryCard};
+use crate::domain::artifact::{Finding, Handoff, HandoffFile, StoryCard};
 use crate::domain::backlog::Entry;
 use crate::domain::diff::Diff;
 use crate::domain::observation::{TestRun, TestStatus};
@@ -51,6 +51,8 @@ pub(crate) enum Round {
     HandedOff(Handoff),
     /// No valid handoff; the stop reason.
     Stopped(String),
+    /// No valid handoff, because what must not be committed was left in the change; it stays out of git.
+    Unmended(Vec<Finding>),
 }
 
 /// Runs one round of FORGE and commits its work.
@@ -74,12 +76,16 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         tests,
         red: inputs.red_confirmed,
         red_needed: desk.terms.tdd && !has_production(&start),
+        leaking: false,
     };
     match turns::run(desk, task, &mut finish).await? {
         End::Done { output, calls } => {
             commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
         }
-        End::Stopped { reason, .. } => Ok(Round::Stopped(reason)),
+        End::Stopped { reason, .. } => match finish.unmended().await? {
+            leaks if leaks.is_empty() => Ok(Round::Stopped(reason)),
+            leaks => Ok(Round::Unmended(leaks)),
+        },
     }
 }
 
@@ -115,6 +121,8 @@ struct Closing<'a> {
     tests: Option<Arc<ProjectTests>>,
     red: bool,
     red_needed: bool,
+    /// The last handoff was refused for what it would have committed.
+    leaking: bool,
 }
 
 /// What FORGE hands off: its own words and the files to commit.
@@ -216,6 +224,7 @@ impl Closing<'_> {
             return Ok(Answer::Refused(problems.join("\n")));
         }
         let diff = self.changes().await?;
+        let leaks = self.leaks(&diff).await?;
         let refusal =
             |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
         let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
@@ -224,6 +233,11 @@ impl Closing<'_> {
                 "files changed that you may not change; undo that first:\n{}",
                 outside.join("\n")
             )));
+        }
+        if !leaks.is_empty() {
+            let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
+            self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
+            return Ok(Answer::Refused(secrets::instruction(&leaks)));
         }
         if self.red_needed && !self.red && self.tests.is_some() && has_production(&diff) {
             return Ok(Answer::Refused(
@@ -240,6 +254,22 @@ impl Closing<'_> {
             submission: input.clone(),
             paths: diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect(),
         }))
+    }
+
+    /// What of the change must not be committed.
+    async fn leaks(&mut self, diff: &Diff) -> Result<Vec<Finding>, AgentError> {
+        let leaks = secrets::blocking(secrets::in_work_tree(self.desk, self.inputs.base, diff).await?);
+        self.leaking = !leaks.is_empty();
+        Ok(leaks)
+    }
+
+    /// What a handoff was refused for and still stands in the work tree.
+    async fn unmended(&mut self) -> Result<Vec<Finding>, AgentError> {
+        if !self.leaking {
+            return Ok(vec![]);
+        }
+        let diff = self.changes().await?;
+        self.leaks(&diff).await
     }
 
     /// HEAD → work tree without what is not FORGE's.
@@ -276,6 +306,7 @@ async fn commit(
             "sprint": desk.terms.sprint,
         }),
     )?;
+    let message = desk.journal.clean(&message);
     let commit: String = desk
         .journal
         .step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::{Exit, Invocation};
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::prompt::EMBEDDED;
 use crate::secret::Redactor;
 use crate::settings::Settings;
@@ -31,11 +32,12 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
         started: invocation.started,
     };
     let settings = Settings::from_env(inside.environment.iter().cloned(), &project).map_err(Error::Config)?;
-    let terminal = inside.terminal(settings.ci.log_style, Redactor::default());
+    let redactor = Redactor::default().with_patterns(scan::redact);
+    let terminal = inside.terminal(settings.ci.log_style, redactor.clone());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
     say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));
     say("The sandbox is off for the demo: it runs nothing but its own recorded script".into());
-    let code = super::run::run_in(&settings, &inside, &terminal, Redactor::default()).await?;
+    let code = super::run::run_in(&settings, &inside, &terminal, redactor).await?;
     say(format!("Look around: {}", project.join(".pace/day-1").display()));
     Ok(code)
 }

@@ -8,6 +8,7 @@ use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::exit::{self, Outcome};
 use crate::journal::{END, Journal};
 use crate::llm::{Model, client::connect};
@@ -23,7 +24,7 @@ const CONTEXT_LIMIT: usize = 16 * 1024;
 /// Runs the day; the exit code.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let settings = invocation.settings()?;
-    let redactor = Redactor::new(&settings.secrets());
+    let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     crate::report::log::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {

@@ -42,9 +42,7 @@ pub(crate) struct Templates {
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.sources.iter().map(|source| &source.place))
-            .finish()
+        f.debug_list().entries(self.sources.iter().map(|source| &source.place)).finish()
     }
 }
 
@@ -55,11 +53,7 @@ impl Templates {
     /// Errors list every file that cannot be read or parsed, with its line.
     pub(crate) fn new(user_dir: Option<&Path>) -> anyhow::Result<Self> {
         let sources = sources::collect(user_dir)?;
-        let mut templates = Self {
-            env: environment()?,
-            sources,
-            redact: None,
-        };
+        let mut templates = Self { env: environment()?, sources, redact: None };
         let mut problems = Vec::new();
         for source in &templates.sources {
             let added = templates.env.add_template_owned(source.name.clone(), source.text.clone());
@@ -124,10 +118,9 @@ fn redacted(value: serde_json::Value, redact: &Redact) -> serde_json::Value {
     match value {
         Json::String(text) => Json::String(without_secrets(&text, redact)),
         Json::Array(items) => items.into_iter().map(|item| redacted(item, redact)).collect(),
-        Json::Object(fields) => fields
-            .into_iter()
-            .map(|(name, field)| (name, redacted(field, redact)))
-            .collect(),
+        Json::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, redacted(field, redact))).collect()
+        }
         other => other,
     }
 }

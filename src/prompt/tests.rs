@@ -134,10 +134,7 @@ fn a_secret_is_taken_out_before_it_can_be_cut() {
         Values { text: "a sk-very-secret b", absent: None },
         Values { text: "sk-\u{200b}very-secret", absent: None },
     ] });
-    assert_eq!(
-        templates.render("own.md.j2", &values).unwrap(),
-        "a \\*\\*\\* b, \\*\\*\\*, True"
-    );
+    assert_eq!(templates.render("own.md.j2", &values).unwrap(), "a \\*\\*\\* b, \\*\\*\\*, True");
 }
 
 /// Pieces of which attacks are made, so that random texts are near misses and hits, not noise.

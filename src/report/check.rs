@@ -60,11 +60,7 @@ mod tests {
 
     #[test]
     fn checks_as_lines() {
-        let check = |mark, what: &str, found: &str| Checked {
-            mark,
-            what: what.into(),
-            found: found.into(),
-        };
+        let check = |mark, what: &str, found: &str| Checked { mark, what: what.into(), found: found.into() };
         let mut out = Vec::new();
         let good = check(Mark::Good, "plan", "5 days, .pace/plan.yaml");
         write(&mut out, std::slice::from_ref(&good)).unwrap();

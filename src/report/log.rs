@@ -48,11 +48,7 @@ pub(super) fn close(style: LogStyle, name: &str, at: Duration) -> Option<String>
     match style {
         LogStyle::Plain => None,
         LogStyle::GitHub => Some("::endgroup::".to_owned()),
-        LogStyle::GitLab => Some(format!(
-            "\x1b[0Ksection_end:{}:{}\r\x1b[0K",
-            at.as_secs(),
-            section(name)
-        )),
+        LogStyle::GitLab => Some(format!("\x1b[0Ksection_end:{}:{}\r\x1b[0K", at.as_secs(), section(name))),
     }
 }
 

@@ -42,22 +42,11 @@ pub(crate) fn write(out: &mut dyn Write, rows: &[StatusRow]) -> io::Result<()> {
     for line in table::lines(head, &cells) {
         writeln!(out, "{line}")?;
     }
-    let shipped = rows
-        .iter()
-        .filter(|r| matches!(r.decision, Some(Decision::Ship | Decision::Advisory)))
-        .count();
-    let cost = rows
-        .iter()
-        .filter(|r| r.attempts > 0)
-        .map(|r| r.cost)
-        .sum::<Option<f64>>();
+    let shipped =
+        rows.iter().filter(|r| matches!(r.decision, Some(Decision::Ship | Decision::Advisory))).count();
+    let cost = rows.iter().filter(|r| r.attempts > 0).map(|r| r.cost).sum::<Option<f64>>();
     let open: u32 = rows.iter().map(|r| r.open_advisories).sum();
-    writeln!(
-        out,
-        "\n{shipped} of {} days shipped · {} · {open} open advisories",
-        rows.len(),
-        usd(cost)
-    )
+    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open advisories", rows.len(), usd(cost))
 }
 
 fn cells(row: &StatusRow) -> [String; 6] {
@@ -90,30 +79,9 @@ mod tests {
         write(
             &mut out,
             &[
-                row(
-                    1,
-                    "User model and password hashing",
-                    Some(Decision::Advisory),
-                    2,
-                    Some(6.5875),
-                    1,
-                ),
-                row(
-                    2,
-                    "ログイン\n##[error]\x1b[31m endpoint",
-                    Some(Decision::Hold),
-                    1,
-                    Some(0.15),
-                    0,
-                ),
-                row(
-                    3,
-                    &"Protected routes ".repeat(9),
-                    Some(Decision::Ship),
-                    1,
-                    Some(1.0),
-                    0,
-                ),
+                row(1, "User model and password hashing", Some(Decision::Advisory), 2, Some(6.5875), 1),
+                row(2, "ログイン\n##[error]\x1b[31m endpoint", Some(Decision::Hold), 1, Some(0.15), 0),
+                row(3, &"Protected routes ".repeat(9), Some(Decision::Ship), 1, Some(1.0), 0),
                 row(10, "Refresh tokens", None, 0, None, 0),
             ],
         )
@@ -134,9 +102,6 @@ mod tests {
         }];
         write(&mut out, &rows).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.ends_with("1 of 1 days shipped · unknown · 0 open advisories\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("1 of 1 days shipped · unknown · 0 open advisories\n"), "{text}");
     }
 }

@@ -52,9 +52,6 @@ mod tests {
         write(&mut out, &card("a\n::error::x\n##[error]y\u{202e}\x1b[31m")).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.lines().all(|l| !l.trim_start().starts_with("::")), "{text}");
-        assert!(
-            !text.contains("##[") && !text.contains(['\x1b', '\u{202e}']),
-            "{text}"
-        );
+        assert!(!text.contains("##[") && !text.contains(['\x1b', '\u{202e}']), "{text}");
     }
 }

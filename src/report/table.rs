@@ -24,14 +24,9 @@ pub(super) fn lines<const N: usize>(head: [(&str, Align); N], rows: &[[String; N
         });
         padded.join("  ").trim_end().to_owned()
     };
-    let mut lines = vec![
-        line(head.map(|(title, _)| title)),
-        widths.map(|width| "─".repeat(width)).join("  "),
-    ];
-    lines.extend(
-        rows.iter()
-            .map(|row| line(std::array::from_fn(|column| row[column].as_str()))),
-    );
+    let mut lines =
+        vec![line(head.map(|(title, _)| title)), widths.map(|width| "─".repeat(width)).join("  ")];
+    lines.extend(rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str()))));
     lines
 }
 
@@ -71,13 +66,7 @@ mod tests {
         ];
         assert_eq!(
             lines([("a", Align::Left), ("b", Align::Right)], &rows),
-            [
-                "a       b",
-                "────  ───",
-                "e\u{301}té     1",
-                "日本   22",
-                "🚀    333"
-            ]
+            ["a       b", "────  ───", "e\u{301}té     1", "日本   22", "🚀    333"]
         );
     }
 

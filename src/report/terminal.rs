@@ -146,12 +146,7 @@ const REASON: usize = 4_000;
 impl<W: Write> State<W> {
     fn tell(&mut self, event: Event) {
         match event {
-            Event::DayStarted {
-                day,
-                theme,
-                attempt,
-                branch,
-            } => {
+            Event::DayStarted { day, theme, attempt, branch } => {
                 self.day = day;
                 let (theme, branch) = (self.short(&theme, STEP), self.short(&branch, STEP));
                 self.put(
@@ -166,20 +161,13 @@ impl<W: Write> State<W> {
                 self.put(Paint::None, &format!("[{agent}] {text}"));
             }
             Event::Called { agent, usage, cost } => self.called(agent, usage, cost),
-            Event::AgentFinished {
-                agent,
-                decision,
-                summary,
-            } => self.finished(agent, decision, &summary),
+            Event::AgentFinished { agent, decision, summary } => self.finished(agent, decision, &summary),
             Event::Held { hold, retries_left } => {
                 self.close_group();
                 self.hold(&hold);
                 if retries_left > 0 && hold.cause == Cause::Code {
                     let word = if retries_left == 1 { "retry" } else { "retries" };
-                    self.put(
-                        Paint::None,
-                        &format!("[PACE] back to FORGE, {retries_left} {word} left"),
-                    );
+                    self.put(Paint::None, &format!("[PACE] back to FORGE, {retries_left} {word} left"));
                 }
             }
             Event::Decided { decision, hold } => self.decided(decision, hold.as_ref()),
@@ -196,15 +184,8 @@ impl<W: Write> State<W> {
             self.annotate(command, None, text);
             return;
         }
-        let prefix = if command.is_empty() {
-            String::new()
-        } else {
-            format!("{command}: ")
-        };
-        for part in (self.redact)(&visible(text))
-            .lines()
-            .filter(|l| !l.trim().is_empty())
-        {
+        let prefix = if command.is_empty() { String::new() } else { format!("{command}: ") };
+        for part in (self.redact)(&visible(text)).lines().filter(|l| !l.trim().is_empty()) {
             self.put(paint, &format!("[PACE] {prefix}{part}"));
         }
     }
@@ -215,11 +196,7 @@ impl<W: Write> State<W> {
         let row = self.row(agent);
         row.verdict = Verdict::Unfinished;
         row.since = (now, row.calls);
-        let name = if round > 1 {
-            format!("{agent}, round {round}")
-        } else {
-            agent.to_string()
-        };
+        let name = if round > 1 { format!("{agent}, round {round}") } else { agent.to_string() };
         match log::open(self.style.log, &name, now) {
             Some(marker) => self.raw(&marker),
             None => {
@@ -240,11 +217,7 @@ impl<W: Write> State<W> {
         row.tokens += spent;
         row.cost = row.cost.zip(paid).map(|(a, b)| a + b);
         let call = row.calls - row.since.1;
-        let text = format!(
-            "[{agent}] call {call} · {} · {}",
-            span((self.clock)()),
-            self.so_far()
-        );
+        let text = format!("[{agent}] call {call} · {} · {}", span((self.clock)()), self.so_far());
         self.put(Paint::Dim, &text);
     }
 
@@ -265,11 +238,7 @@ impl<W: Write> State<W> {
         let plural = if calls == 1 { "" } else { "s" };
         self.put(
             decision.map_or(Paint::Dim, Paint::from),
-            &format!(
-                "[{agent}] {word} in {} · {calls} call{plural} · {}",
-                span(time),
-                self.so_far()
-            ),
+            &format!("[{agent}] {word} in {} · {calls} call{plural} · {}", span(time), self.so_far()),
         );
     }
 
@@ -287,12 +256,7 @@ impl<W: Write> State<W> {
         self.raw("");
         self.put(
             Paint::from(decision),
-            &format!(
-                "[PACE] day {}: {decision} · {} · {}",
-                self.day,
-                span((self.clock)()),
-                self.so_far()
-            ),
+            &format!("[PACE] day {}: {decision} · {} · {}", self.day, span((self.clock)()), self.so_far()),
         );
         if let Some(hold) = hold
             && self.told.as_ref() != Some(hold)
@@ -306,11 +270,7 @@ impl<W: Write> State<W> {
                 (Decision::Hold, Some(hold)) => self.annotate("error", Some(&title), &hold.to_string()),
                 (Decision::Hold, None) => self.annotate("error", Some(&title), "the day is held"),
                 (Decision::Advisory, _) => {
-                    self.annotate(
-                        "warning",
-                        Some(&title),
-                        "the day ships; concerns went to the backlog",
-                    );
+                    self.annotate("warning", Some(&title), "the day ships; concerns went to the backlog");
                 }
             }
         }
@@ -356,30 +316,22 @@ impl<W: Write> State<W> {
     }
 
     fn so_far(&self) -> String {
-        format!(
-            "{} tokens · {} so far",
-            tokens(self.usage.total()),
-            usd(self.cost)
-        )
+        format!("{} tokens · {} so far", tokens(self.usage.total()), usd(self.cost))
     }
 
     fn row(&mut self, agent: Agent) -> &mut Row {
-        let at = self
-            .rows
-            .iter()
-            .position(|r| r.agent == agent)
-            .unwrap_or_else(|| {
-                self.rows.push(Row {
-                    agent,
-                    verdict: Verdict::Unfinished,
-                    calls: 0,
-                    tokens: 0,
-                    cost: Some(0.0),
-                    time: Duration::ZERO,
-                    since: ((self.clock)(), 0),
-                });
-                self.rows.len() - 1
+        let at = self.rows.iter().position(|r| r.agent == agent).unwrap_or_else(|| {
+            self.rows.push(Row {
+                agent,
+                verdict: Verdict::Unfinished,
+                calls: 0,
+                tokens: 0,
+                cost: Some(0.0),
+                time: Duration::ZERO,
+                since: ((self.clock)(), 0),
             });
+            self.rows.len() - 1
+        });
         &mut self.rows[at]
     }
 

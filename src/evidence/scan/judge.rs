@@ -195,6 +195,9 @@ fn is_sample(path: &str) -> bool {
 
 /// Files that are read, not run.
 fn is_prose(path: &str) -> bool {
+    if path.starts_with(".pace/") {
+        return true;
+    }
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((_, extension)) = name.rsplit_once('.') else {
         return matches!(name, "LICENSE" | "NOTICE" | "AUTHORS" | "CHANGELOG" | "README" | "CODEOWNERS");

@@ -92,7 +92,11 @@ fn masked(text: &str, hits: Vec<Hit>) -> Cow<'_, str> {
             (text.floor_char_boundary(hit.span.start).max(shown), text.ceil_char_boundary(hit.span.end));
         if end > start {
             result.push_str(&text[shown..start]);
-            result.push_str(MASK);
+            // Line by line, so that the lines after it keep their numbers.
+            let lines = text[start..end]
+                .split_inclusive('\n')
+                .map(|line| if line.ends_with('\n') { "***\n" } else { MASK });
+            result.extend(lines);
             shown = end;
         }
     }

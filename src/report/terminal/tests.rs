@@ -37,18 +37,9 @@ fn told(style: Style, events: Vec<Event>) -> String {
     String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
 }
 
-const PLAIN: Style = Style {
-    colour: false,
-    log: LogStyle::Plain,
-};
-const GITHUB: Style = Style {
-    colour: false,
-    log: LogStyle::GitHub,
-};
-const GITLAB: Style = Style {
-    colour: true,
-    log: LogStyle::GitLab,
-};
+const PLAIN: Style = Style { colour: false, log: LogStyle::Plain };
+const GITHUB: Style = Style { colour: false, log: LogStyle::GitHub };
+const GITLAB: Style = Style { colour: true, log: LogStyle::GitLab };
 
 /// Collects a day's events with running totals.
 #[derive(Default)]
@@ -73,43 +64,22 @@ impl Day {
     fn agent(mut self, agent: Agent, round: u32, steps: &[&str], decision: Option<Decision>) -> Self {
         self.events.push(Event::AgentStarted { agent, round });
         for step in steps {
-            self.usage += Usage {
-                input: 4_000,
-                output: 150,
-                ..Usage::default()
-            };
+            self.usage += Usage { input: 4_000, output: 150, ..Usage::default() };
             self.cost += 0.0142;
-            self.events.push(Event::Called {
-                agent,
-                usage: self.usage,
-                cost: Some(self.cost),
-            });
-            self.events.push(Event::Step {
-                agent,
-                text: (*step).into(),
-            });
+            self.events.push(Event::Called { agent, usage: self.usage, cost: Some(self.cost) });
+            self.events.push(Event::Step { agent, text: (*step).into() });
         }
-        self.events.push(Event::AgentFinished {
-            agent,
-            decision,
-            summary: String::new(),
-        });
+        self.events.push(Event::AgentFinished { agent, decision, summary: String::new() });
         self
     }
 
     fn held(mut self, agent: Agent, reason: &str, retries_left: u32) -> Self {
-        self.events.push(Event::Held {
-            hold: hold(agent, reason),
-            retries_left,
-        });
+        self.events.push(Event::Held { hold: hold(agent, reason), retries_left });
         self
     }
 
     fn notice(mut self, level: Level, text: &str) -> Self {
-        self.events.push(Event::Notice {
-            level,
-            text: text.into(),
-        });
+        self.events.push(Event::Notice { level, text: text.into() });
         self
     }
 
@@ -120,11 +90,7 @@ impl Day {
 }
 
 fn hold(agent: Agent, reason: &str) -> Hold {
-    Hold {
-        agent,
-        cause: Cause::Code,
-        reason: reason.into(),
-    }
+    Hold { agent, cause: Cause::Code, reason: reason.into() }
 }
 
 const FORGE_STEPS: &[&str] = &[
@@ -138,29 +104,16 @@ fn ship() -> Vec<Event> {
         .notice(Level::Info, "test command: pytest -v --tb=short (detected)")
         .agent(Agent::Prime, 1, &["Writing the story card ..."], None)
         .agent(Agent::Forge, 1, FORGE_STEPS, None)
-        .agent(
-            Agent::Gate,
-            1,
-            &["Running tests: pytest -v --tb=short ..."],
-            Some(Decision::Ship),
-        )
+        .agent(Agent::Gate, 1, &["Running tests: pytest -v --tb=short ..."], Some(Decision::Ship))
         .agent(Agent::Sentinel, 1, &[], Some(Decision::Ship))
         .agent(Agent::Conduit, 1, &[], Some(Decision::Ship))
-        .agent(
-            Agent::Scribe,
-            1,
-            &["Writing .pace/context/engineering.md ..."],
-            None,
-        )
+        .agent(Agent::Scribe, 1, &["Writing .pace/context/engineering.md ..."], None)
         .decided(Decision::Ship, None)
 }
 
 fn advisory() -> Vec<Event> {
     Day::start("Core auth models")
-        .notice(
-            Level::Warning,
-            "the price of the model is unknown\nthe cap counts calls only",
-        )
+        .notice(Level::Warning, "the price of the model is unknown\nthe cap counts calls only")
         .agent(Agent::Forge, 1, FORGE_STEPS, None)
         .agent(Agent::Gate, 1, &[], Some(Decision::Hold))
         .held(Agent::Gate, "exit code 1:\ntest_create failed", 1)
@@ -198,12 +151,9 @@ fn hostile() -> Vec<Event> {
 
 #[test]
 fn days_as_lines() {
-    for (name, events) in [
-        ("ship", ship as fn() -> Vec<Event>),
-        ("advisory", advisory),
-        ("hold", held),
-        ("hostile", hostile),
-    ] {
+    for (name, events) in
+        [("ship", ship as fn() -> Vec<Event>), ("advisory", advisory), ("hold", held), ("hostile", hostile)]
+    {
         insta::assert_snapshot!(format!("plain_{name}"), told(PLAIN, events()));
         insta::assert_snapshot!(format!("github_{name}"), told(GITHUB, events()));
     }
@@ -233,14 +183,7 @@ fn the_documented_lines_stand_as_they_are() {
 
 #[test]
 fn no_text_becomes_a_command_a_code_or_a_secret() {
-    for style in [
-        PLAIN,
-        GITHUB,
-        Style {
-            log: LogStyle::GitLab,
-            ..PLAIN
-        },
-    ] {
+    for style in [PLAIN, GITHUB, Style { log: LogStyle::GitLab, ..PLAIN }] {
         let text = told(style, hostile());
         assert!(
             !text.contains("sk-very-secret") && !text.contains('\u{202e}') && !text.contains("##["),
@@ -254,10 +197,7 @@ fn no_text_becomes_a_command_a_code_or_a_secret() {
             if own.iter().any(|o| line.starts_with(o)) {
                 assert!(rest.contains(":pace_"), "{line:?}");
             } else {
-                assert!(
-                    !rest.contains(['\x1b', '\x07']) && !rest.contains("section_start:"),
-                    "{line:?}"
-                );
+                assert!(!rest.contains(['\x1b', '\x07']) && !rest.contains("section_start:"), "{line:?}");
             }
             let command = line.trim_start().starts_with("::");
             let ours = [
@@ -276,16 +216,10 @@ fn no_text_becomes_a_command_a_code_or_a_secret() {
     }
     // Four of the commands carry text, each on one line with its percent sign escaped.
     let text = told(GITHUB, hostile());
-    let annotations: Vec<_> = text
-        .lines()
-        .filter(|l| l.starts_with("::warning") || l.starts_with("::error"))
-        .collect();
+    let annotations: Vec<_> =
+        text.lines().filter(|l| l.starts_with("::warning") || l.starts_with("::error")).collect();
     assert_eq!(annotations.len(), 3);
-    assert!(
-        annotations
-            .iter()
-            .all(|l| l.contains("100%25") && l.contains("%0A: :stop-commands::y"))
-    );
+    assert!(annotations.iter().all(|l| l.contains("100%25") && l.contains("%0A: :stop-commands::y")));
 }
 
 #[test]
@@ -298,14 +232,8 @@ fn a_secret_of_several_lines_is_taken_out_whole() {
         Box::new(|| Duration::ZERO),
     );
     let text = "BEGIN\r\nk\u{200b}ey\nEND".to_owned();
-    terminal.emit(Event::Step {
-        agent: Agent::Forge,
-        text: text.clone(),
-    });
-    terminal.emit(Event::Notice {
-        level: Level::Error,
-        text,
-    });
+    terminal.emit(Event::Step { agent: Agent::Forge, text: text.clone() });
+    terminal.emit(Event::Notice { level: Level::Error, text });
     let told = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     assert_eq!(told, "[FORGE] ***\n[PACE] error: ***\n");
 }
@@ -315,21 +243,12 @@ fn an_unknown_price_is_never_shown_as_free() {
     let mut events = Day::start("t").agent(Agent::Prime, 1, &["a"], None).events;
     events.push(Event::Called {
         agent: Agent::Forge,
-        usage: Usage {
-            input: 9_000,
-            ..Usage::default()
-        },
+        usage: Usage { input: 9_000, ..Usage::default() },
         cost: None,
     });
-    events.push(Event::Decided {
-        decision: Decision::Ship,
-        hold: None,
-    });
+    events.push(Event::Decided { decision: Decision::Ship, hold: None });
     let text = told(PLAIN, events);
-    assert!(
-        text.contains("[FORGE] call 1 · 7.8 s · 9.0k tokens · unknown so far"),
-        "{text}"
-    );
+    assert!(text.contains("[FORGE] call 1 · 7.8 s · 9.0k tokens · unknown so far"), "{text}");
     let row = |agent: &str| text.lines().rfind(|l| l.starts_with(agent)).unwrap();
     assert!(row("PRIME").contains("$0.0142") && row("PRIME").contains("4.2k"));
     assert!(
@@ -351,12 +270,7 @@ fn a_closed_pipe_ends_nothing() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let terminal = Terminal::new(
-        Closed,
-        PLAIN,
-        Box::new(str::to_owned),
-        Box::new(|| Duration::ZERO),
-    );
+    let terminal = Terminal::new(Closed, PLAIN, Box::new(str::to_owned), Box::new(|| Duration::ZERO));
     for event in ship() {
         terminal.emit(event);
     }

@@ -319,12 +319,10 @@ fn a_tree_that_changes_meanwhile_leads_nowhere() {
             }
         });
         // Judged after the other thread was told to stop, or a failure would leave it running.
-        let wrong = (0..20_000)
-            .map(|_| read(&door, "src/swap/secret"))
-            .find(|got| match got {
-                Ok(bytes) => bytes != b"inside",
-                Err(error) => matches!(error, ToolError::Stop(_)),
-            });
+        let wrong = (0..20_000).map(|_| read(&door, "src/swap/secret")).find(|got| match got {
+            Ok(bytes) => bytes != b"inside",
+            Err(error) => matches!(error, ToolError::Stop(_)),
+        });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(wrong.is_none(), "{wrong:?}");
     });

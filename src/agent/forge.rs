@@ -51,7 +51,7 @@ pub(crate) enum Round {
     HandedOff(Handoff),
     /// No valid handoff; the stop reason.
     Stopped(String),
-    /// No valid handoff, because what must not be committed was left in the change; it stays out of git.
+    /// No valid handoff, and something in the change that must not be committed: all of it stays out of git.
     Unmended(Vec<Finding>),
 }
 
@@ -76,16 +76,20 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         tests,
         red: inputs.red_confirmed,
         red_needed: desk.terms.tdd && !has_production(&start),
-        leaking: false,
     };
     match turns::run(desk, task, &mut finish).await? {
         End::Done { output, calls } => {
             commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
         }
-        End::Stopped { reason, .. } => match finish.unmended().await? {
-            leaks if leaks.is_empty() => Ok(Round::Stopped(reason)),
-            leaks => Ok(Round::Unmended(leaks)),
-        },
+        End::Stopped { reason, calls } => {
+            let leaks = finish.leaks(&finish.changes().await?).await?;
+            if !leaks.is_empty() {
+                return Ok(Round::Unmended(leaks));
+            }
+            finish.keep_unfinished(&reason).await?;
+            let limit = if calls == desk.terms.max_iterations { " (PACE_MAX_ITERATIONS)" } else { "" };
+            Ok(Round::Stopped(format!("{reason}{limit}")))
+        }
     }
 }
 
@@ -121,8 +125,6 @@ struct Closing<'a> {
     tests: Option<Arc<ProjectTests>>,
     red: bool,
     red_needed: bool,
-    /// The last handoff was refused for what it would have committed.
-    leaking: bool,
 }
 
 /// What FORGE hands off: its own words and the files to commit.
@@ -246,30 +248,42 @@ impl Closing<'_> {
                     .into(),
             ));
         }
-        self.desk.events.emit(crate::domain::event::Event::Step {
-            agent: AGENT,
-            text: "Calling complete_handoff.".into(),
-        });
-        Ok(Answer::Done(Closed {
-            submission: input.clone(),
-            paths: diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect(),
-        }))
+        let passed = self.tests.as_ref().is_some_and(|tests| tests.last_passed());
+        let words =
+            if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
+        self.desk.step(AGENT, words);
+        Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff) }))
+    }
+
+    /// Commits what FORGE leaves without a handoff, so that the next attempt, a person's or FORGE's, goes on
+    /// from it. What it may not change is put back.
+    async fn keep_unfinished(&self, reason: &str) -> Result<(), AgentError> {
+        let diff = self.changes().await?;
+        let (refused, kept): (Vec<_>, Vec<_>) =
+            paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
+        let reset = async { self.desk.repo.reset_paths(&refused) };
+        self.desk.journal.step("reset", &refused, reset).await?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let message = self.desk.templates.render(
+            "commit.txt.j2",
+            &json!({
+                "title": format!("Unfinished: {}", self.inputs.card.theme),
+                "approach": reason,
+                "built": "",
+                "day": self.desk.terms.day,
+                "sprint": self.desk.terms.sprint,
+            }),
+        )?;
+        let message = self.desk.journal.clean(&message);
+        let commit = async { self.desk.repo.commit(&kept, &message) };
+        self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
 
     /// What of the change must not be committed.
-    async fn leaks(&mut self, diff: &Diff) -> Result<Vec<Finding>, AgentError> {
-        let leaks = secrets::blocking(secrets::in_work_tree(self.desk, self.inputs.base, diff).await?);
-        self.leaking = !leaks.is_empty();
-        Ok(leaks)
-    }
-
-    /// What a handoff was refused for and still stands in the work tree.
-    async fn unmended(&mut self) -> Result<Vec<Finding>, AgentError> {
-        if !self.leaking {
-            return Ok(vec![]);
-        }
-        let diff = self.changes().await?;
-        self.leaks(&diff).await
+    async fn leaks(&self, diff: &Diff) -> Result<Vec<Finding>, AgentError> {
+        Ok(secrets::blocking(secrets::in_work_tree(self.desk, self.inputs.base, diff).await?))
     }
 
     /// HEAD → work tree without what is not FORGE's.
@@ -328,6 +342,11 @@ async fn commit(
     ];
     fill(closed.submission, filled)
         .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+/// Every path that a change names, before and after renames.
+fn paths(diff: &Diff) -> Vec<String> {
+    diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect()
 }
 
 /// The day diff `base` → HEAD at this moment.

@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::evidence::scan;
 use crate::prompt::EMBEDDED;
 use crate::secret::Redactor;
-use crate::settings::Settings;
 
 /// Files of the demo's project, below `templates/demo/project/`.
 const PROJECT: [&str; 5] =
@@ -31,7 +30,7 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
         dir: project.clone(),
         started: invocation.started,
     };
-    let settings = Settings::from_env(inside.environment.iter().cloned(), &project).map_err(Error::Config)?;
+    let settings = inside.settings()?;
     let redactor = Redactor::default().with_patterns(scan::redact);
     let terminal = inside.terminal(settings.ci.log_style, redactor.clone());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });

@@ -171,6 +171,7 @@ impl<W: Write> State<W> {
                 }
             }
             Event::Decided { decision, hold } => self.decided(decision, hold.as_ref()),
+            Event::Aborted => self.close_group(),
         }
     }
 

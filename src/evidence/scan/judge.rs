@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::allow::{Allow, Found, contains};
 use super::place::{self, Lines};
-use super::{Hit, Kind, find, hidden, masked};
+use super::{Hit, Kind, hidden, masked, scan};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::evidence::files::{FileKind, kind_of};
 
@@ -51,7 +51,7 @@ pub(crate) fn judge(changes: &[ChangedFile], allow: &Allow) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (change, base) in changes.iter().zip(&before) {
         let now = place::decoded(&change.now);
-        let hits = find(&change.path, &now);
+        let hits = scan(&change.path, &now);
         if hits.is_empty() {
             continue;
         }

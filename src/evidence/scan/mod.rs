@@ -19,14 +19,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub(crate) use allow::Allow;
-pub(crate) use judge::{ChangedFile, HIDDEN_CHECK, SECRET_CHECK, judge, none_found};
+pub(crate) use judge::{ChangedFile, SECRET_CHECK, judge, none_found};
 
 /// What stands in place of a value.
 const MASK: &str = "***";
 
 /// How sure a find is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+enum Kind {
     /// A value that looks random, where a secret would stand.
     Generic,
     /// A value whose own form names its provider.
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 
 /// A find. It carries no value; its span stays inside this module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hit {
+struct Hit {
     /// Id of the rule, e.g. `github-pat`; of hidden Unicode the kind of character, e.g. `bidi-control`.
     pub rule: &'static str,
     pub description: &'static str,
@@ -51,15 +51,9 @@ pub(crate) struct Hit {
     context: Range<usize>,
 }
 
-/// All finds in `text`, in order. `path` (`/`-separated from the repository root) decides which rules apply. UTF-16
-/// with a byte order mark is read as such; of other binary files only provider formats are told.
-pub(crate) fn scan(path: &str, text: &[u8]) -> Vec<Hit> {
-    let text = place::decoded(text);
-    find(path, &text)
-}
-
-/// [`scan`] on text that is decoded already.
-fn find(path: &str, text: &[u8]) -> Vec<Hit> {
+/// All finds in `text` (UTF-16 decoded before), in order. `path` (`/`-separated from the repository root) decides which
+/// rules apply. Of binary files only provider formats are told.
+fn scan(path: &str, text: &[u8]) -> Vec<Hit> {
     let binary = place::is_binary(text);
     let mut hits = secrets::find(path, text, |kind| kind == Kind::Provider || !binary);
     if !binary {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::evidence::scan::place::decoded;
 use crate::evidence::scan::{Hit, Kind, redact, redact_all, scan};
 
 const KINDS: &str = include_str!("../../../../tests/data/secrets/kinds.yaml");
@@ -191,7 +192,7 @@ fn a_find_names_its_place() {
     assert_eq!(hits.len(), 1, "{hits:?}");
     assert_eq!((hits[0].rule, hits[0].line, hits[0].columns), ("aws-access-token", 3, (10, 30)));
     let wide: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(scan("src/a.py", &wide).len(), 1, "UTF-16");
+    assert_eq!(scan("src/a.py", &decoded(&wide)).len(), 1, "UTF-16");
     let binary = [b"\0\0\0".as_slice(), text.as_bytes()].concat();
     assert_eq!(scan("a.bin", &binary).len(), 1, "binary");
 }

@@ -1,7 +1,8 @@
 //! What a find means, as a table.
 
 use crate::domain::artifact::FindingResult::{self, Advisory, Fail};
-use crate::evidence::scan::{Allow, ChangedFile, HIDDEN_CHECK, SECRET_CHECK, judge};
+use crate::evidence::scan::judge::HIDDEN_CHECK;
+use crate::evidence::scan::{Allow, ChangedFile, SECRET_CHECK, judge};
 
 /// A made-up key of GitHub's form, another for every seed.
 pub(super) fn key(seed: u64) -> String {

@@ -94,10 +94,10 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
     match judge(day).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
-            day.desk.events.emit(Event::Decided { decision: verdict.decision, hold: verdict.hold.clone() });
-            let decision = verdict.decision;
-            publish::publish(day, *verdict).await?;
-            Ok(Ended::Decided(decision))
+            let (decision, hold) = (verdict.decision, verdict.hold.clone());
+            let published = publish::publish(day, *verdict).await;
+            day.desk.events.emit(Event::Decided { decision, hold });
+            published.map(|()| Ended::Decided(decision))
         }
         Err(error) => {
             let error = as_error(error);

@@ -62,8 +62,8 @@ pub(crate) fn blocking(findings: Vec<Finding>) -> Vec<Finding> {
 pub(crate) fn instruction(findings: &[Finding]) -> String {
     let places: Vec<_> = findings.iter().map(|finding| finding.evidence.as_str()).collect();
     format!(
-        "take out of the change what must not be committed (a secret belongs in the environment; a value for a test is \
-         made at run time): {}",
+        "{}. Take it out of the change, nothing of it was committed: a secret belongs in the environment, a value for \
+         a test is made when the test runs",
         places.join("; ")
     )
 }

@@ -103,7 +103,7 @@ fn patch(diff: &Diff) -> String {
 pub(crate) fn kept_out(day: u32, findings: Vec<Finding>) -> SentinelReport {
     let blockers =
         findings.iter().map(|finding| format!("{}: {}", finding.check, finding.evidence)).collect();
-    let hold_reason = format!("nothing was committed; {}", secrets::instruction(&findings));
+    let hold_reason = secrets::instruction(&findings);
     SentinelReport { findings, blockers, ..unjudged(day, &hold_reason) }
 }
 

@@ -110,7 +110,7 @@ impl File<'_> {
             result,
             evidence: format!(
                 "{place} — {} ({}), {when}; value not shown",
-                hit.description.trim_end_matches('.'),
+                clause(hit.description),
                 hit.rule
             ),
             file: Some(self.change.path.clone()),
@@ -182,6 +182,11 @@ impl File<'_> {
         let ordinal = seen.entry(digest(0)).and_modify(|count| *count += 1).or_insert(0);
         digest(*ordinal)
     }
+}
+
+/// The description's first clause: what was found, without what may come of it.
+fn clause(description: &str) -> &str {
+    description.split([',', '.']).next().unwrap_or_default()
 }
 
 /// Tests, fixtures, docs and examples: values there are made up more often than not.

@@ -46,6 +46,7 @@ pub(crate) struct Inputs<'a> {
 }
 
 /// How a round ended.
+#[expect(clippy::large_enum_variant, reason = "one of them a round")]
 pub(crate) enum Round {
     /// Committed and handed off.
     HandedOff(Handoff),

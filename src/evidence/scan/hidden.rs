@@ -1,6 +1,7 @@
 //! Characters that a reader does not see: they make code read otherwise than it runs (Trojan Source, CVE-2021-42574),
 //! or carry text past a person to a model. Uses that writing systems and emoji need are left alone.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::place::Lines;
@@ -19,7 +20,7 @@ pub(super) fn is_smuggling(rule: &str) -> bool {
     rule == TAG.0 || rule == SELECTORS.0
 }
 
-/// Hidden characters, one find for a run of the same kind in a line.
+/// Hidden characters: of each kind the first run in a line.
 pub(super) fn find(text: &[u8]) -> Vec<Hit> {
     // All of them lie beyond ASCII: in UTF-8 they begin with 0xC2 or more.
     if text.is_ascii() {
@@ -55,6 +56,7 @@ fn valid_parts(text: &[u8]) -> Vec<Hit> {
 fn of_text(text: &str) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     let mut lines = None;
+    let mut told = BTreeSet::new();
     let characters: Vec<(usize, char)> = text.char_indices().collect();
     for (index, &(at, c)) in characters.iter().enumerate() {
         if c.is_ascii() {
@@ -70,6 +72,9 @@ fn of_text(text: &str) -> Vec<Hit> {
             last.span.end = end;
             last.context.end = end;
             last.columns = lines.columns(last.span.start, end);
+            continue;
+        }
+        if !told.insert((rule, lines.number(at))) {
             continue;
         }
         hits.push(Hit {
@@ -184,10 +189,7 @@ mod tests {
     fn hidden_characters_are_found_and_useful_ones_left() {
         let table: &[(&str, &[(&str, u32)])] = &[
             ("plain ascii\n", &[]),
-            (
-                "/*\u{202e} } \u{2066}if (admin)\u{2069} \u{2066} begin */",
-                &[(BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1), (BIDI.0, 1)],
-            ),
+            ("/*\u{202e} } \u{2066}if (admin)\u{2069} \u{2066} begin */", &[(BIDI.0, 1)]),
             ("one\nuser\u{200b}name", &[(ZERO_WIDTH.0, 2)]),
             ("\u{feff}first", &[]),
             ("not\u{feff}first", &[(ZERO_WIDTH.0, 1)]),

@@ -98,7 +98,7 @@ impl File<'_> {
         let (check, result) = match hit.kind {
             Kind::HiddenUnicode => (
                 HIDDEN_CHECK,
-                self.weigh(today, !is_prose(&self.change.path) || hidden::is_smuggling(hit.rule)),
+                self.weigh(today, !is_read(&self.change.path) || hidden::is_smuggling(hit.rule)),
             ),
             Kind::Provider => (SECRET_CHECK, self.weigh(today, true)),
             Kind::Generic => (SECRET_CHECK, self.weigh(today, !is_sample(&self.change.path))),
@@ -196,6 +196,14 @@ fn is_sample(path: &str) -> bool {
         |folder: &str| matches!(folder, "docs" | "doc" | "examples" | "example" | "samples" | "benches");
     let template = [".example", ".sample", ".template", ".dist"].iter().any(|end| path.ends_with(end));
     kind_of(path) == FileKind::Test || is_prose(path) || template || folders.split('/').any(shown)
+}
+
+/// Prose, and data that tests are fed or translations are made of.
+fn is_read(path: &str) -> bool {
+    let data = [".json", ".jsonl", ".xml", ".snap", ".yaml", ".yml"].iter().any(|end| path.ends_with(end));
+    let translation =
+        path.split('/').any(|part| matches!(part, "i18n" | "locale" | "locales" | "lang" | "translations"));
+    is_prose(path) || (data && (translation || kind_of(path) == FileKind::Test))
 }
 
 /// Files that are read, not run.

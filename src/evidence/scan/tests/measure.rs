@@ -12,7 +12,6 @@ const TREE: usize = 104 * 1024 * 1024;
 
 #[test]
 #[ignore = "takes a while and writes below target/; `just secrets-bench` runs it"]
-#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn figures_for_people() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/secrets-bench");
     let started = Instant::now();

@@ -49,7 +49,7 @@ pub(crate) struct Inputs<'a> {
 #[expect(clippy::large_enum_variant, reason = "one of them a round")]
 pub(crate) enum Round {
     /// Committed and handed off.
-    HandedOff(Handoff),
+    HandedOff(Box<Handoff>),
     /// No valid handoff; the stop reason.
     Stopped(String),
     /// No valid handoff, and something in the change that must not be committed: all of it stays out of git.
@@ -79,9 +79,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         red_needed: desk.terms.tdd && !has_production(&start),
     };
     match turns::run(desk, task, &mut finish).await? {
-        End::Done { output, calls } => {
-            commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
-        }
+        End::Done { output, calls } => commit(desk, inputs, output, finish.red, calls)
+            .await
+            .map(|handoff| Round::HandedOff(Box::new(handoff))),
         End::Stopped { reason, calls } => {
             let leaks = finish.leaks(&finish.changes().await?).await?;
             if !leaks.is_empty() {

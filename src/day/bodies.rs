@@ -107,11 +107,13 @@ impl Day<'_> {
         let opening = url.map(|url| format!("{url}\n\n")).unwrap_or_default();
         self.keep_text(&self.day_path(name), &format!("{opening}{text}"))?;
         self.keep_text(SUMMARY, &body::summary(templates, &view)?)?;
-        Ok(Bodies { title, text, commit: body::artifacts_commit(templates, &view)? })
+        let commit = body::artifacts_commit(templates, &view)?;
+        let [title, text, commit] = [title, text, commit].map(|words| self.desk.journal.clean(&words));
+        Ok(Bodies { title, text, commit })
     }
 }
 
-/// What a run's review or issue says, and the message of its artifacts commit.
+/// What a run's review or issue says, and the message of its artifacts commit; secrets masked.
 pub(super) struct Bodies {
     pub title: String,
     pub text: String,

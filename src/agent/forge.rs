@@ -46,7 +46,6 @@ pub(crate) struct Inputs<'a> {
 }
 
 /// How a round ended.
-#[expect(clippy::large_enum_variant, reason = "one of them a round")]
 pub(crate) enum Round {
     /// Committed and handed off.
     HandedOff(Box<Handoff>),

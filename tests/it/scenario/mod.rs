@@ -6,6 +6,7 @@ mod checks;
 mod format;
 mod made_up;
 mod normal;
+mod reports;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -141,6 +142,7 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     if step.kept_out {
         problems.extend(made_up::leaks(project, &finished));
     }
+    problems.extend(reports::misshapen(project));
     if !problems.is_empty() {
         problems.push(finished.transcript());
     }

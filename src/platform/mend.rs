@@ -9,7 +9,7 @@ pub(super) enum Door {
     GitHub,
     GitLab,
     /// GitLab, with the job's own token.
-    GitLabJob,
+    JobToken,
 }
 
 /// What a call needed.
@@ -48,7 +48,7 @@ pub(super) fn mend(door: Door, need: Need, failure: &Failure) -> Option<String> 
     match failure {
         Failure::Refused { status, said, accepted } => match door {
             Door::GitHub => github(need, *status, &said.to_lowercase(), accepted.as_deref()),
-            Door::GitLab | Door::GitLabJob => gitlab(door, need, *status, &said.to_lowercase()),
+            Door::GitLab | Door::JobToken => gitlab(door, need, *status, &said.to_lowercase()),
         },
         Failure::Unsure { .. } => Some(
             "nobody knows whether that was done; it is not written twice, the next run looks again"
@@ -87,7 +87,7 @@ fn gitlab(door: Door, need: Need, status: u16, said: &str) -> Option<String> {
     let token = "use a project access token with the `api` scope as GITLAB_TOKEN";
     Some(match status {
         301 | 302 | 307 | 308 => "the project has moved: set GITLAB_PROJECT to its new path".into(),
-        401 | 403 | 404 if door == Door::GitLabJob => {
+        401 | 403 | 404 if door == Door::JobToken => {
             format!("the job token (CI_JOB_TOKEN) may not do this, which GitLab reports as {status}; {token}")
         }
         401 => format!("GITLAB_TOKEN is invalid, revoked or has expired; {token}"),

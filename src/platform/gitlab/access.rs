@@ -48,7 +48,7 @@ impl Project {
 
 impl GitLab {
     async fn probes(&self) -> Vec<Probe> {
-        if self.inner.door == Door::GitLabJob {
+        if self.inner.door == Door::JobToken {
             let problem = "the job token (CI_JOB_TOKEN) can open neither merge requests nor issues; use a project \
                            access token with the `api` scope as GITLAB_TOKEN";
             return vec![Probe {

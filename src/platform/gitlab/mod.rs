@@ -45,7 +45,7 @@ struct Inner {
 impl GitLab {
     /// Makes no call.
     pub(super) fn new(address: Address, http: reqwest::Client) -> Self {
-        let door = if address.is_job_token { Door::GitLabJob } else { Door::GitLab };
+        let door = if address.is_job_token { Door::JobToken } else { Door::GitLab };
         let mut token = HeaderValue::from_str(address.token.expose()).unwrap_or(HeaderValue::from_static(""));
         token.set_sensitive(true);
         let name = if address.is_job_token { "job-token" } else { "private-token" };

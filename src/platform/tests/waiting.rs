@@ -95,7 +95,7 @@ async fn gitlab_says() {
     let job = |pipeline: u64, name: &str, status: &str, allow: bool| json!({"name": name, "status": status, "allow_failure": allow, "pipeline_id": pipeline, "target_url": null});
     assert_eq!(gitlab(&[], &[]).await, (CiState::None, Duration::from_secs(60)));
     let own = (pipeline(42, "running"), job(42, "pace", "running", false));
-    assert_eq!(gitlab(&[own.0.clone()], &[own.1.clone()]).await.0, CiState::None);
+    assert_eq!(gitlab(std::slice::from_ref(&own.0), std::slice::from_ref(&own.1)).await.0, CiState::None);
     let external = json!({"id": 900, "status": "failed", "source": "external", "web_url": null});
     assert_eq!(gitlab(&[external], &[]).await.0, CiState::None, "pace's own status makes a pipeline");
     let jobs = [job(5, "test", "success", false), job(5, "try", "failed", true), own.1];

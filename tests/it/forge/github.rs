@@ -157,6 +157,14 @@ impl GitHub {
         Reply::new(200, self.label_objects(&labels))
     }
 
+    fn drop_label(&mut self, number: &str, name: &str) -> Reply {
+        let mut items = self.pulls.iter_mut().chain(&mut self.issues);
+        let Some(item) = items.find(|item| is_number(&item["number"], number)) else { return missing() };
+        item["labels"].as_array_mut().unwrap().retain(|label| label != name);
+        let labels = item["labels"].clone();
+        Reply::new(200, self.label_objects(&labels))
+    }
+
     fn checks(&self, request: &Request, sha: &str) -> Reply {
         if let Some(happens) = &self.on_checks {
             happens();
@@ -220,7 +228,7 @@ impl Forge for GitHub {
                 Reply::new(200, shown)
             }
             ("GET", ["pulls", number, "reviews"]) => {
-                let of = |review: &&Value| review["number"].to_string() == *number;
+                let of = |review: &&Value| is_number(&review["number"], number);
                 let found = self.reviews.iter().filter(of).map(|review| {
                     let mut review = review.clone();
                     review.as_object_mut().unwrap().remove("number");
@@ -237,7 +245,7 @@ impl Forge for GitHub {
                 Reply::new(200, self.shown_issue(issue))
             }
             ("GET", ["issues", number, "comments"]) => {
-                let of = |comment: &&Value| comment["issue"].to_string() == *number;
+                let of = |comment: &&Value| is_number(&comment["issue"], number);
                 let found = self.comments.iter().filter(of).cloned().collect();
                 self.list(request, "issue-comment", found)
             }
@@ -249,7 +257,7 @@ impl Forge for GitHub {
                 Reply::new(201, self.shaped("issue-comment", comment))
             }
             ("PATCH", ["issues", "comments", id]) => {
-                let Some(comment) = self.comments.iter_mut().find(|c| c["id"].to_string() == *id) else {
+                let Some(comment) = self.comments.iter_mut().find(|c| is_number(&c["id"], id)) else {
                     return missing();
                 };
                 comment["body"] = request.body["body"].clone();
@@ -259,15 +267,7 @@ impl Forge for GitHub {
             ("POST", ["issues", number, "labels"]) => {
                 self.add_label(number.parse().unwrap(), &request.body["labels"])
             }
-            ("DELETE", ["issues", number, "labels", name]) => {
-                let items = self.pulls.iter_mut().chain(&mut self.issues);
-                let Some(item) = items.into_iter().find(|item| item["number"].to_string() == *number) else {
-                    return missing();
-                };
-                item["labels"].as_array_mut().unwrap().retain(|label| label != name);
-                let labels = item["labels"].clone();
-                Reply::new(200, self.label_objects(&labels))
-            }
+            ("DELETE", ["issues", number, "labels", name]) => self.drop_label(number, name),
             ("GET", ["labels", name]) if self.labels.iter().any(|label| label == name) => {
                 Reply::new(200, self.shaped("label", json!({"name": name, "color": "ededed"})))
             }
@@ -302,8 +302,13 @@ impl Forge for GitHub {
     }
 }
 
+/// Whether `value` is the number that `text` writes.
+fn is_number(value: &Value, text: &str) -> bool {
+    value.as_u64() == text.parse().ok()
+}
+
 fn of_number<'a>(items: &'a mut [Value], number: &str) -> Option<&'a mut Value> {
-    items.iter_mut().find(|item| item["number"].to_string() == number)
+    items.iter_mut().find(|item| is_number(&item["number"], number))
 }
 
 fn text(value: &Value) -> &str {

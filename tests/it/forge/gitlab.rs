@@ -219,7 +219,8 @@ impl GitLab {
             }
             ("POST", [kind, iid, "notes"]) => self.note(format!("{kind}/{iid}"), body),
             ("PUT", [_, _, "notes", id]) => {
-                let Some(note) = self.notes.iter_mut().find(|note| note["id"].to_string() == *id) else {
+                let Some(note) = self.notes.iter_mut().find(|note| note["id"].as_u64() == id.parse().ok())
+                else {
                     return missing();
                 };
                 note["body"] = body["body"].clone();
@@ -287,7 +288,9 @@ impl Forge for GitLab {
 }
 
 fn change(items: &mut [Value], iid: &str, body: &Value) -> Reply {
-    let Some(item) = items.iter_mut().find(|item| item["iid"].to_string() == iid) else { return missing() };
+    let Some(item) = items.iter_mut().find(|item| item["iid"].as_u64() == iid.parse().ok()) else {
+        return missing();
+    };
     let mut body = body.clone();
     match body["state_event"].as_str() {
         Some("close") => item["state"] = json!("closed"),

@@ -2,7 +2,7 @@
 //! GitHub's side passes through a validating proxy, its pushes go to a real smart-HTTP git server with authentication.
 
 mod fixture;
-#[expect(dead_code, reason = "the crate's own tests use the rest")]
+#[expect(dead_code, clippy::expect_used, reason = "the crate's own tests use the rest")]
 #[path = "../../../src/repo/tests/server.rs"]
 mod git_bridge;
 mod github;

@@ -19,23 +19,22 @@ impl Prism {
         let program = program();
         assert!(program.is_file(), "{} is missing; scripts/setup installs it", program.display());
         // Prism cannot be told to choose a port; another process may take this one in between.
-        (0..5)
-            .find_map(|_| {
-                let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-                let child = std::process::Command::new("node")
-                    .arg(&program)
-                    .args(["proxy", "-h", "127.0.0.1", "-p", &port.to_string(), "--errors"])
-                    .arg(description)
-                    .arg(upstream)
-                    .env("NO_COLOR", "1")
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .unwrap();
-                Self::listening(child)
-            })
-            .expect("the proxy starts on a free port")
+        let started = (0..5).find_map(|_| {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let child = std::process::Command::new("node")
+                .arg(&program)
+                .args(["proxy", "-h", "127.0.0.1", "-p", &port.to_string(), "--errors"])
+                .arg(description)
+                .arg(upstream)
+                .env("NO_COLOR", "1")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            Self::listening(child)
+        });
+        started.unwrap_or_else(|| panic!("the proxy does not start on a free port"))
     }
 
     fn listening(mut child: Child) -> Option<Self> {

@@ -58,6 +58,11 @@ pub(crate) fn kind_of(path: &str) -> Option<Kind> {
     of_build(name, yaml)
 }
 
+/// Whether `path` lies among other projects' files or examples.
+pub(super) fn is_foreign(path: &str) -> bool {
+    path.split('/').any(|part| FOREIGN.contains(&part))
+}
+
 /// Folders that hold other projects' files, or examples of files.
 const FOREIGN: &[&str] =
     &["node_modules", "vendor", "third_party", "testdata", "fixtures", "__fixtures__", ".git", ".pace"];

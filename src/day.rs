@@ -101,6 +101,7 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         }
         Err(error) => {
             let error = as_error(error);
+            day.desk.events.emit(Event::Aborted);
             day.aborted(&error).await;
             Err(error)
         }

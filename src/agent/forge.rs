@@ -79,7 +79,11 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         End::Done { output, calls } => {
             commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
         }
-        End::Stopped { reason, .. } => Ok(Round::Stopped(reason)),
+        End::Stopped { reason, calls } => {
+            finish.keep_unfinished(&reason).await?;
+            let limit = if calls == desk.terms.max_iterations { " (PACE_MAX_ITERATIONS)" } else { "" };
+            Ok(Round::Stopped(format!("{reason}{limit}")))
+        }
     }
 }
 
@@ -232,14 +236,36 @@ impl Closing<'_> {
                     .into(),
             ));
         }
-        self.desk.events.emit(crate::domain::event::Event::Step {
-            agent: AGENT,
-            text: "Calling complete_handoff.".into(),
-        });
-        Ok(Answer::Done(Closed {
-            submission: input.clone(),
-            paths: diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect(),
-        }))
+        let passed = self.tests.as_ref().is_some_and(|tests| tests.last_passed());
+        let words =
+            if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
+        self.desk.step(AGENT, words);
+        Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff) }))
+    }
+
+    /// Commits what FORGE leaves without a handoff, so that the next attempt, a person's or FORGE's, goes on
+    /// from it. What it may not change is put back.
+    async fn keep_unfinished(&self, reason: &str) -> Result<(), AgentError> {
+        let diff = self.changes().await?;
+        let (refused, kept): (Vec<_>, Vec<_>) =
+            paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
+        let reset = async { self.desk.repo.reset_paths(&refused) };
+        self.desk.journal.step("reset", &refused, reset).await?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let message = self.desk.templates.render(
+            "commit.txt.j2",
+            &json!({
+                "title": format!("Unfinished: {}", self.inputs.card.theme),
+                "approach": reason,
+                "built": "",
+                "day": self.desk.terms.day,
+                "sprint": self.desk.terms.sprint,
+            }),
+        )?;
+        let commit = async { self.desk.repo.commit(&kept, &message) };
+        self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
 
     /// HEAD → work tree without what is not FORGE's.
@@ -297,6 +323,11 @@ async fn commit(
     ];
     fill(closed.submission, filled)
         .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+/// Every path that a change names, before and after renames.
+fn paths(diff: &Diff) -> Vec<String> {
+    diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect()
 }
 
 /// The day diff `base` → HEAD at this moment.

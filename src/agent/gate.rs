@@ -209,7 +209,9 @@ impl Judge for Bench<'_> {
             };
             let files = self.cited_files(&report).await?;
             let adjudicated = self.adjudicate(&report, &files);
-            let unresolved = !adjudicated.unresolved.is_empty() && !self.asked_again;
+            // A run that holds by itself is not worth a second question about evidence.
+            let unresolved =
+                !adjudicated.unresolved.is_empty() && !self.asked_again && self.run_holds().is_none();
             if unresolved || !adjudicated.malformed.is_empty() {
                 self.asked_again |= unresolved;
                 return Ok(Err(adjudicated.problems()));

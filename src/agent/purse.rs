@@ -42,8 +42,8 @@ impl Purse {
         let spent = self.bill().cost(|_| true).unwrap_or(0.0);
         if spent + worst > self.cap {
             return Err(AgentError::CostCap(format!(
-                "the next model call could take the run past its cap: ${spent:.4} spent, up to ${worst:.4} for the \
-                 call, cap ${:.2}; raise PACE_MAX_RUN_COST_USD or split the story",
+                "PACE_MAX_RUN_COST_USD={:.2} could be passed by the next model call: ${spent:.4} spent, up to \
+                 ${worst:.4} for the call; raise the cap or split the story",
                 self.cap
             )));
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,6 +18,7 @@ use crate::tool::run_tests::Tests;
 pub(crate) struct ProjectTests {
     request: TestRequest,
     sandbox: Arc<dyn Sandbox>,
+    passed: AtomicBool,
 }
 
 impl ProjectTests {
@@ -35,7 +37,7 @@ impl ProjectTests {
             timeout: Duration::from_millis(terms.test_timeout_ms),
             env: vec![],
         };
-        Some(Arc::new(Self { request, sandbox }))
+        Some(Arc::new(Self { request, sandbox, passed: AtomicBool::new(false) }))
     }
 
     /// The tests of a run's desk.
@@ -50,7 +52,14 @@ impl ProjectTests {
 
     /// One run, observed.
     pub(crate) async fn observe(&self) -> anyhow::Result<TestRun> {
-        run(self.sandbox.as_ref(), &self.request).await
+        let run = run(self.sandbox.as_ref(), &self.request).await?;
+        self.passed.store(run.run.exit.ok(), Ordering::Relaxed);
+        Ok(run)
+    }
+
+    /// Whether the last run passed; false before the first.
+    pub(crate) fn last_passed(&self) -> bool {
+        self.passed.load(Ordering::Relaxed)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
 use crate::prompt::EMBEDDED;
 use crate::secret::Redactor;
-use crate::settings::Settings;
 
 /// Files of the demo's project, below `templates/demo/project/`.
 const PROJECT: [&str; 5] =
@@ -30,7 +29,7 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
         dir: project.clone(),
         started: invocation.started,
     };
-    let settings = Settings::from_env(inside.environment.iter().cloned(), &project).map_err(Error::Config)?;
+    let settings = inside.settings()?;
     let terminal = inside.terminal(settings.ci.log_style, Redactor::default());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
     say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));

@@ -112,6 +112,11 @@ impl Invocation {
         Settings::from_env(self.environment.iter().cloned(), &self.dir).map_err(Error::Config)
     }
 
+    /// Settings with every problem beside them, for a verb that goes on looking.
+    fn read_settings(&self) -> (Settings, Vec<String>) {
+        Settings::read(self.environment.iter().cloned(), &self.dir)
+    }
+
     /// A variable that a verb reads before there are settings.
     fn variable(&self, name: &str) -> Option<String> {
         let found = self.environment.iter().find(|(n, v)| n == name && !v.is_empty());
@@ -126,8 +131,8 @@ impl Invocation {
         Terminal::new(
             std::io::stdout(),
             Style { colour, log },
-            Box::new(move || started.elapsed()),
             Box::new(move |line| redactor.redact(line).into_owned()),
+            Box::new(move || started.elapsed()),
         )
     }
 }

@@ -41,6 +41,13 @@ pub(crate) enum Prepared {
     Go(Box<Start>),
     /// The day had shipped: its decision again.
     Shipped(Decision),
+    /// `DAY=auto`: the day is on HOLD, and neither plan nor code changed since.
+    Held {
+        day: u32,
+        reason: String,
+    },
+    /// `DAY=auto`: every day has shipped.
+    Finished,
 }
 
 impl Site {
@@ -92,6 +99,20 @@ fn push_rules(settings: &Settings) -> PushRules {
     PushRules { never, credential }
 }
 
+/// What must be mended before anything is run or paid for.
+pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
+    let mut problems = settings.spend_problems();
+    match settings.day {
+        None => problems.push("DAY is not set: name the sprint day to run, e.g. `DAY=1 pace`".into()),
+        Some(DayChoice::Number(0)) => {
+            problems.push("DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1".into());
+        }
+        Some(DayChoice::Number(_) | DayChoice::Auto) => {}
+    }
+    problems.extend(sandbox_problem(settings));
+    problems
+}
+
 /// Settles everything that a run of the day starts from.
 pub(crate) async fn prepare(
     settings: &Settings,
@@ -99,20 +120,22 @@ pub(crate) async fn prepare(
     events: &dyn Events,
 ) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
-    let mut problems = settings.spend_problems();
-    if settings.day.is_none() {
-        problems.push("DAY is not set: name the sprint day to run, e.g. `DAY=1 pace`".into());
-    }
-    problems.extend(sandbox_problem(settings));
-    if !problems.is_empty() {
-        return Err(Error::Config(problems));
-    }
     let branch = site.repo.prepare_branch().await?;
     for action in &branch.actions {
         notice(Level::Info, action.clone());
     }
     let (plan_path, plan) = read_plan(settings, &site.root, &notice)?;
-    let day = which_day(settings, &plan)?;
+    let day = match settings.day {
+        Some(DayChoice::Number(day)) => day,
+        Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
+            None => return Ok(Prepared::Finished),
+            Some(day) => match unchanged_hold(site, &plan_path, day)? {
+                Some(reason) if !settings.retry => return Ok(Prepared::Held { day, reason }),
+                _ => day,
+            },
+        },
+    };
+    day_in_plan(&plan, &plan_path, day)?;
     if !settings.retry
         && let Some(decision) = shipped(site, &plan, day)?
     {
@@ -146,23 +169,39 @@ pub(crate) fn read_plan(
     Ok((name, parsed.plan))
 }
 
-fn which_day(settings: &Settings, plan: &Plan) -> Result<u32, Error> {
-    let day = match settings.day {
-        Some(DayChoice::Number(0)) => {
-            return Err(Error::config(
-                "DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1",
-            ));
-        }
-        Some(DayChoice::Number(day)) => day,
-        Some(DayChoice::Auto) | None => {
-            return Err(Error::config("DAY=auto is not built yet: name the day, e.g. DAY=1"));
-        }
-    };
-    if !plan.days.contains_key(&day) {
-        let days: Vec<_> = plan.days.keys().map(u32::to_string).collect();
-        return Err(Error::plan(format!("day {day} is not in the plan; it has: {}", days.join(", "))));
+fn day_in_plan(plan: &Plan, path: &str, day: u32) -> Result<(), Error> {
+    if plan.days.contains_key(&day) {
+        return Ok(());
     }
-    Ok(day)
+    let days: Vec<_> = plan.days.keys().map(u32::to_string).collect();
+    Err(Error::plan(format!("{path}: day {day} is not in the plan; it has: {}", days.join(", "))))
+}
+
+/// The first day that has not shipped.
+fn first_unshipped(site: &Site, plan: &Plan) -> Result<Option<u32>, Error> {
+    for &day in plan.days.keys() {
+        if shipped(site, plan, day)?.is_none() {
+            return Ok(Some(day));
+        }
+    }
+    Ok(None)
+}
+
+/// Why the day's last attempt was held, if nothing but pace's own records changed since.
+fn unchanged_hold(site: &Site, plan_path: &str, day: u32) -> Result<Option<String>, Error> {
+    let attempts = site.store.attempts(day).map_err(Error::Abort)?;
+    let Some(Attempt { outcome: Outcome::Hold, commit: Some(commit), hold_reason, .. }) = attempts.last()
+    else {
+        return Ok(None);
+    };
+    let head = site.repo.head()?;
+    if !site.repo.is_ancestor(commit, &head)? {
+        return Ok(None);
+    }
+    let since = site.repo.day_diff(commit, &head)?;
+    let ours = |path: &str| path.starts_with(".pace/") && path != plan_path;
+    let unchanged = since.files.iter().all(|file| ours(&file.path));
+    Ok(unchanged.then(|| hold_reason.clone().unwrap_or_default()))
 }
 
 /// The decision of a day that has shipped: its last attempt shipped a commit reachable from HEAD, or the plan

@@ -1,6 +1,6 @@
 //! `pace run`: the day that the environment names.
 
-use super::prepare::{Prepared, Site, http, prepare};
+use super::prepare::{Prepared, Site, http, prepare, spend_problems};
 use super::{Exit, Invocation};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -22,10 +22,16 @@ const CONTEXT_LIMIT: usize = 16 * 1024;
 
 /// Runs the day; the exit code.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
-    let settings = invocation.settings()?;
+    let (settings, mut problems) = invocation.read_settings();
+    if !settings.paused {
+        problems.extend(spend_problems(&settings));
+    }
+    if !problems.is_empty() {
+        return Err(Error::Config(problems));
+    }
     let redactor = Redactor::new(&settings.secrets());
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
-    crate::report::log::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
+    crate::report::trace::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {
         terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }
@@ -46,10 +52,22 @@ pub(crate) async fn run_in(
 ) -> Exit {
     let http = http(settings)?;
     let site = Site::open(settings, &invocation.dir, &http)?;
-    let templates = templates(settings)?;
+    let cleaner = redactor.clone();
+    let clean = Box::new(move |text: &str| cleaner.redact(text).into_owned());
+    let templates = templates(settings)?.redacting(clean);
     let start = match prepare(settings, &site, events).await? {
         Prepared::Go(start) => *start,
         Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
+        Prepared::Held { day, reason } => {
+            let text = format!("Day {day} is on HOLD and nothing has changed since: {reason}");
+            events.emit(Event::Notice { level: Level::Warning, text });
+            return Ok(exit::HOLD);
+        }
+        Prepared::Finished => {
+            let text = "Every day of the plan has shipped: the sprint is finished".into();
+            events.emit(Event::Notice { level: Level::Info, text });
+            return Ok(exit::SHIP);
+        }
     };
     let model = connect(&settings.llm, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
@@ -134,12 +152,11 @@ async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision
 fn finish(settings: &Settings, site: &Site, ended: Ended, code: u8) -> Exit {
     match ended {
         Ended::Card(card) => {
-            let text = crate::report::story_card::text(&card).map_err(Error::Abort)?;
-            super::print(&text)?;
+            crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;
         }
         Ended::Decided(_) => {
             if let Some(path) = &settings.ci.step_summary
-                && let Some(text) = site.store.read_text("pace-summary.md").map_err(Error::Abort)?
+                && let Some(text) = site.store.read_text(crate::day::bodies::SUMMARY).map_err(Error::Abort)?
             {
                 crate::report::append(path, &text).map_err(Error::Abort)?;
             }

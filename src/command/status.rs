@@ -2,12 +2,13 @@
 
 use super::prepare::read_plan;
 use super::{Exit, Invocation};
-use crate::domain::artifact::{Attempt, Outcome};
+use crate::domain::artifact::Attempt;
 use crate::domain::backlog::Status;
+use crate::domain::decision::Decision;
 use crate::domain::event::Events as _;
 use crate::domain::event::{Event, Level};
 use crate::error::Error;
-use crate::report::status::{StatusRow, table};
+use crate::report::status::{StatusRow, write};
 use crate::secret::Redactor;
 use crate::store::artifacts::Store;
 
@@ -26,22 +27,23 @@ pub(crate) fn status(invocation: &Invocation) -> Exit {
             day: day.day,
             story: day.theme.clone(),
             decision: decision(attempts.last(), day.shipped),
-            attempts: attempts.len(),
+            attempts: count(attempts.len()),
             cost: attempts.iter().map(|a| a.cost_usd).sum(),
-            open_advisories: backlog.iter().filter(|e| e.day == day.day && e.status == Status::Open).count(),
+            open_advisories: count(
+                backlog.iter().filter(|e| e.day == day.day && e.status == Status::Open).count(),
+            ),
         })
     });
     let rows = rows.collect::<Result<Vec<_>, Error>>()?;
-    super::print(&table(&rows))
+    write(&mut std::io::stdout().lock(), &rows).map_err(|e| Error::Abort(e.into()))?;
+    Ok(crate::exit::SHIP)
 }
 
-fn decision(last: Option<&Attempt>, shipped: bool) -> String {
-    match last {
-        Some(Attempt { decision: Some(decision), .. }) => decision.to_string(),
-        Some(Attempt { outcome: Outcome::Abort, .. }) => "ABORT".into(),
-        Some(Attempt { outcome: Outcome::Ship, .. }) => "SHIP".into(),
-        Some(Attempt { outcome: Outcome::Hold, .. }) => "HOLD".into(),
-        None if shipped => "SHIP (plan)".into(),
-        None => "—".into(),
-    }
+/// What the day came to; `None` where no run reached a verdict.
+fn decision(last: Option<&Attempt>, shipped: bool) -> Option<Decision> {
+    last.and_then(|attempt| attempt.decision).or_else(|| shipped.then_some(Decision::Ship))
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -11,6 +11,9 @@ use crate::report::view::{
     AgentState, BillView, DayView, HistoryDay, HoldView, ProductView, RoundView, TestsView, agents, findings,
 };
 
+/// The last run's day on one page, from the repository root.
+pub(crate) const SUMMARY: &str = ".pace/pace-summary.md";
+
 impl Day<'_> {
     /// The picture of the day that all bodies show.
     pub(super) fn view(&self, verdict: &Verdict) -> anyhow::Result<DayView> {
@@ -103,7 +106,7 @@ impl Day<'_> {
         let url = verdict.review_url.as_ref().or(verdict.issue_url.as_ref());
         let opening = url.map(|url| format!("{url}\n\n")).unwrap_or_default();
         self.keep_text(&self.day_path(name), &format!("{opening}{text}"))?;
-        self.keep_text("pace-summary.md", &body::summary(templates, &view)?)?;
+        self.keep_text(SUMMARY, &body::summary(templates, &view)?)?;
         Ok(Bodies { title, text, commit: body::artifacts_commit(templates, &view)? })
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Held { hold: Hold, retries_left: u32 },
     /// The day has its decision.
     Decided { decision: Decision, hold: Option<Hold> },
+    /// The run ends without a verdict; the error itself is told at the process's edge.
+    Aborted,
 }
 
 /// Takes events. Implementations must not block for long.

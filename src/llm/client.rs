@@ -32,6 +32,8 @@ pub(crate) struct Patience {
     pub stream: Duration,
     /// How often a reply may break off after it began: each attempt is paid.
     pub broken: u32,
+    /// How often no connection may come about: a wrong host or port does not pass in minutes.
+    pub unconnected: u32,
     /// First upper bound of the wait, doubled with every attempt up to `longest_wait`.
     pub first_wait: Duration,
     pub longest_wait: Duration,
@@ -44,6 +46,7 @@ impl Default for Patience {
             idle: Duration::from_mins(5),
             stream: Duration::from_mins(30),
             broken: 3,
+            unconnected: 7,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_mins(1),
         }
@@ -161,13 +164,21 @@ struct Tries {
     started: Instant,
     failed: u32,
     broken: u32,
+    unconnected: u32,
     /// What broken replies cost; it is booked with the one that succeeds.
     spent: Usage,
 }
 
 impl Tries {
     fn new(patience: Patience) -> Self {
-        Self { patience, started: Instant::now(), failed: 0, broken: 0, spent: Usage::default() }
+        Self {
+            patience,
+            started: Instant::now(),
+            failed: 0,
+            broken: 0,
+            unconnected: 0,
+            spent: Usage::default(),
+        }
     }
 
     /// How long to wait before the next attempt: full jitter over an exponential bound, at least what the server asks.
@@ -180,9 +191,11 @@ impl Tries {
         self.failed += 1;
         self.spent += failure.spent;
         self.broken += u32::from(failure.begun || failure.garbled);
+        self.unconnected += u32::from(failure.unconnected);
         let wait = bound.mul_f64(fastrand::f64()).max(failure.wait.unwrap_or_default());
         let over = self.started.elapsed().saturating_add(wait) > self.patience.total;
-        if over || self.broken >= self.patience.broken {
+        let lasting = self.broken >= self.patience.broken || self.unconnected >= self.patience.unconnected;
+        if over || lasting {
             return Err(self.give_up(failure));
         }
         tracing::warn!(

@@ -94,7 +94,8 @@ fn of_transport(endpoint: &Endpoint, error: reqwest::Error) -> Failure {
             ),
         });
     }
-    Failure::transient(cause(error))
+    let unconnected = error.is_connect();
+    Failure::Transient(Transient { why: cause(error), unconnected, ..Transient::default() })
 }
 
 /// The innermost reason: `Connection refused` rather than `error sending request`.
@@ -264,6 +265,7 @@ fn of_fault(fault: Fault, tally: &Tally, sent: usize) -> Failure {
         spent: tally.broken(sent),
         begun: tally.begun(),
         garbled,
+        unconnected: false,
     })
 }
 

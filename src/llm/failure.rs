@@ -30,6 +30,8 @@ pub(crate) struct Transient {
     pub begun: bool,
     /// The server spoke, but not its protocol: where that lasts it is [`ModelError::Malformed`].
     pub garbled: bool,
+    /// No connection came about at all.
+    pub unconnected: bool,
 }
 
 impl Failure {

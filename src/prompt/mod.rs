@@ -12,6 +12,7 @@ pub(crate) mod plain;
 mod filters;
 mod sources;
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
@@ -29,11 +30,20 @@ pub(crate) static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/tem
 /// Instructions that one render may execute: far above any real body, far below a second of work.
 const FUEL: u64 = 2_000_000;
 
+/// Takes the secrets out of a text.
+pub(crate) type Redact = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// All templates, parsed.
-#[derive(Debug)]
 pub(crate) struct Templates {
     env: Environment<'static>,
     sources: Vec<Source>,
+    redact: Option<Redact>,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.sources.iter().map(|source| &source.place)).finish()
+    }
 }
 
 impl Templates {
@@ -43,7 +53,7 @@ impl Templates {
     /// Errors list every file that cannot be read or parsed, with its line.
     pub(crate) fn new(user_dir: Option<&Path>) -> anyhow::Result<Self> {
         let sources = sources::collect(user_dir)?;
-        let mut templates = Self { env: environment()?, sources };
+        let mut templates = Self { env: environment()?, sources, redact: None };
         let mut problems = Vec::new();
         for source in &templates.sources {
             let added = templates.env.add_template_owned(source.name.clone(), source.text.clone());
@@ -54,13 +64,23 @@ impl Templates {
         if problems.is_empty() { Ok(templates) } else { bail!(problems.join("\n")) }
     }
 
+    /// Redacts every text of the values before a template sees it, so that cutting cannot leave half a secret.
+    pub(crate) fn redacting(mut self, redact: Redact) -> Self {
+        self.redact = Some(redact);
+        self
+    }
+
     /// The template `name` (a path below `templates/`, e.g. `summary.md.j2`) filled with `values`.
     ///
     /// Errors name the file and the line, and what is undefined there.
     pub(crate) fn render<T: Serialize>(&self, name: &str, values: &T) -> anyhow::Result<String> {
+        let values = match &self.redact {
+            Some(redact) => Value::from(Serde(redacted(serde_json::to_value(values)?, redact))),
+            None => Value::from(Serde(values)),
+        };
         self.env
             .get_template(name)
-            .and_then(|template| template.render(Value::from(Serde(values))))
+            .and_then(|template| template.render(values))
             .map_err(|error| anyhow!(self.describe(&error)))
     }
 
@@ -91,6 +111,26 @@ impl Templates {
             .unwrap_or_default();
         format!("{}:{}: {what}{expression}", source.place, deepest.line().unwrap_or(1))
     }
+}
+
+fn redacted(value: serde_json::Value, redact: &Redact) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) => Json::String(without_secrets(&text, redact)),
+        Json::Array(items) => items.into_iter().map(|item| redacted(item, redact)).collect(),
+        Json::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, redacted(field, redact))).collect()
+        }
+        other => other,
+    }
+}
+
+/// `text` without secrets, also those that show only once hidden characters are taken out. Else it stays as it is.
+fn without_secrets(text: &str, redact: &Redact) -> String {
+    let text = redact(text);
+    let seen = plain::visible(&text);
+    let again = redact(&seen);
+    if again == seen { text } else { again }
 }
 
 fn environment() -> anyhow::Result<Environment<'static>> {

@@ -4,7 +4,6 @@
 /// A pattern that is known when the program is written; a test compiles each.
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        #[expect(clippy::expect_used, reason = "a literal, compiled by a test")]
         static $name: std::sync::LazyLock<regex::Regex> =
             std::sync::LazyLock::new(|| regex::Regex::new($text).expect("a pattern compiles"));
     };

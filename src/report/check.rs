@@ -1,17 +1,79 @@
-//! (interim)
-pub(crate) struct Line {
-    pub ok: bool,
+//! What `pace check` found: a line a check, and how many problems there are. Checks nothing itself.
+
+use std::io::{self, Write};
+
+use crate::prompt::plain::visible;
+
+use super::log;
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Good,
+    /// Worth a look; does not fail the command.
+    Warning,
+    Bad,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checked {
+    pub mark: Mark,
+    /// What was checked, e.g. `plan`.
     pub what: String,
-    pub text: String,
+    /// What was found, or what is wrong and how to mend it; one line a problem.
+    pub found: String,
 }
-impl Line {
-    pub(crate) fn good(w: &str, text: String) -> Self {
-        Self { ok: true, what: w.into(), text }
+
+/// Writes a line for each check and a last one that counts. Errors are those of `out`.
+pub(crate) fn write(out: &mut dyn Write, checks: &[Checked]) -> io::Result<()> {
+    for check in checks {
+        let sign = match check.mark {
+            Mark::Good => '✓',
+            Mark::Warning => '!',
+            Mark::Bad => '✗',
+        };
+        let what = visible(&check.what).replace('\n', " ");
+        let found = visible(&check.found);
+        let lines: Vec<_> = found.lines().filter(|l| !l.trim().is_empty()).collect();
+        match lines.as_slice() {
+            [] => writeln!(out, "{sign} {}", log::tame(&what))?,
+            [one] => writeln!(out, "{sign} {}", log::tame(&format!("{what}: {one}")))?,
+            many => {
+                writeln!(out, "{sign} {}:", log::tame(&what))?;
+                for line in many {
+                    writeln!(out, "  {}", log::tame(line))?;
+                }
+            }
+        }
     }
-    pub(crate) fn bad(w: &str, text: String) -> Self {
-        Self { ok: false, what: w.into(), text }
+    let bad = checks.iter().filter(|c| c.mark == Mark::Bad).count();
+    match bad {
+        0 => writeln!(out, "\nAll is well ({} checked).", checks.len()),
+        _ => writeln!(out, "\n{bad} of {} checks failed.", checks.len()),
     }
 }
-pub(crate) fn text(l: &[Line]) -> String {
-    l.iter().map(|l| format!("{} {} {}\n", l.ok, l.what, l.text)).collect()
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_as_lines() {
+        let check = |mark, what: &str, found: &str| Checked { mark, what: what.into(), found: found.into() };
+        let mut out = Vec::new();
+        let good = check(Mark::Good, "plan", "5 days, .pace/plan.yaml");
+        write(&mut out, std::slice::from_ref(&good)).unwrap();
+        write(
+            &mut out,
+            &[
+                good,
+                check(Mark::Good, "sandbox", ""),
+                check(Mark::Warning, "price", "gpt-x has no known price"),
+                check(Mark::Bad, "settings", "DAY: is missing\n::error::x\x1b[31m"),
+            ],
+        )
+        .unwrap();
+        insta::assert_snapshot!("checks", String::from_utf8(out).unwrap());
+    }
 }

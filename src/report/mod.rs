@@ -9,8 +9,9 @@ pub(crate) mod story_card;
 pub(crate) mod terminal;
 pub(crate) mod view;
 
-pub(crate) mod log;
+mod log;
 mod table;
+pub(crate) mod trace;
 
 use std::io::Write;
 use std::path::Path;

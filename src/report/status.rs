@@ -1,12 +1,107 @@
-//! (interim)
+//! The table of `pace status`: one line a day. Knows no store; the rows come in.
+
+use std::io::{self, Write};
+
+use crate::domain::decision::Decision;
+use crate::prompt::figures::usd;
+use crate::prompt::plain::{cut, line};
+
+use super::log;
+use super::table::{self, Align};
+
+/// One day of the sprint.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatusRow {
     pub day: u32,
+    /// The day's theme or story title.
     pub story: String,
-    pub decision: String,
-    pub attempts: usize,
+    /// `None` where the day was not judged yet.
+    pub decision: Option<Decision>,
+    /// Runs so far.
+    pub attempts: u32,
+    /// US dollars over all attempts; `None` where a price is unknown.
     pub cost: Option<f64>,
-    pub open_advisories: usize,
+    /// Open entries of the backlog that this day raised.
+    pub open_advisories: u32,
 }
-pub(crate) fn table(r: &[StatusRow]) -> String {
-    format!("{}\n", r.len())
+
+/// Characters of a story that the table shows.
+const STORY: usize = 48;
+
+/// Writes the table and a line of totals. Errors are those of `out`.
+pub(crate) fn write(out: &mut dyn Write, rows: &[StatusRow]) -> io::Result<()> {
+    let head = [
+        ("Day", Align::Right),
+        ("Story", Align::Left),
+        ("Decision", Align::Left),
+        ("Attempts", Align::Right),
+        ("Cost", Align::Right),
+        ("Open advisories", Align::Right),
+    ];
+    let cells: Vec<_> = rows.iter().map(cells).collect();
+    for line in table::lines(head, &cells) {
+        writeln!(out, "{line}")?;
+    }
+    let shipped =
+        rows.iter().filter(|r| matches!(r.decision, Some(Decision::Ship | Decision::Advisory))).count();
+    let cost = rows.iter().filter(|r| r.attempts > 0).map(|r| r.cost).sum::<Option<f64>>();
+    let open: u32 = rows.iter().map(|r| r.open_advisories).sum();
+    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open advisories", rows.len(), usd(cost))
+}
+
+fn cells(row: &StatusRow) -> [String; 6] {
+    let none = || "–".to_owned();
+    [
+        row.day.to_string(),
+        log::tame(&cut(&line(&row.story), STORY)),
+        row.decision.map_or_else(none, |d| d.to_string()),
+        row.attempts.to_string(),
+        if row.attempts == 0 { none() } else { usd(row.cost) },
+        row.open_advisories.to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sprint_as_a_table() {
+        let row = |day, story: &str, decision, attempts, cost, open_advisories| StatusRow {
+            day,
+            story: story.into(),
+            decision,
+            attempts,
+            cost,
+            open_advisories,
+        };
+        let mut out = Vec::new();
+        write(
+            &mut out,
+            &[
+                row(1, "User model and password hashing", Some(Decision::Advisory), 2, Some(6.5875), 1),
+                row(2, "ログイン\n##[error]\x1b[31m endpoint", Some(Decision::Hold), 1, Some(0.15), 0),
+                row(3, &"Protected routes ".repeat(9), Some(Decision::Ship), 1, Some(1.0), 0),
+                row(10, "Refresh tokens", None, 0, None, 0),
+            ],
+        )
+        .unwrap();
+        insta::assert_snapshot!("status", String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn an_unknown_price_makes_the_total_unknown() {
+        let mut out = Vec::new();
+        let rows = [StatusRow {
+            day: 1,
+            story: "s".into(),
+            decision: Some(Decision::Ship),
+            attempts: 1,
+            cost: None,
+            open_advisories: 0,
+        }];
+        write(&mut out, &rows).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("1 of 1 days shipped · unknown · 0 open advisories\n"), "{text}");
+    }
 }

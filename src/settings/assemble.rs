@@ -22,29 +22,25 @@ use crate::secret::Redactor;
 const TAKEN_CODES: [u8; 7] =
     [exit::HOLD, exit::CONFIG, exit::PLAN, exit::ABORT, exit::SKIPPED, exit::INTERRUPTED, exit::TERMINATED];
 
-/// See [`Settings::from_env`].
+/// See [`Settings::read`].
 pub(super) fn settings(
     pairs: impl IntoIterator<Item = (OsString, OsString)>,
     root: &Path,
-) -> Result<Settings, Vec<String>> {
+) -> (Settings, Vec<String>) {
     let mut findings = Findings::default();
     let environment = Environment::clean(pairs, &mut findings);
     let legacy = legacy::read(root, &mut findings);
-    let inputs = match layered(&environment, legacy, &mut findings) {
-        Ok(inputs) => inputs,
-        Err(error) => return Err(vec![format!("the environment cannot be read: {error}")]),
-    };
+    let inputs = layered(&environment, legacy, &mut findings).unwrap_or_else(|error| {
+        findings.problem(format!("the environment cannot be read: {error}"));
+        Inputs::default()
+    });
     warn_of_features_to_come(&inputs, &mut findings);
     let children = children(&environment, &inputs, &mut findings);
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
     let masked = |lines: Vec<String>| lines.iter().map(|line| redactor.redact(line).into_owned()).collect();
-    if findings.problems.is_empty() {
-        settings.warnings = masked(findings.warnings);
-        Ok(settings)
-    } else {
-        Err(masked(findings.problems))
-    }
+    settings.warnings = masked(findings.warnings);
+    (settings, masked(findings.problems))
 }
 
 /// The environment above the file. A value that the CI should have expanded is told and counts as unset.

@@ -23,6 +23,7 @@ const QUOTED: usize = 60;
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// The environment above the legacy file.
+#[derive(Default)]
 pub(super) struct Inputs {
     pub(super) raw: RawEnv,
     /// Where a value of the legacy file stands, e.g. `pace.config.yaml:3: llm.model`, by variable.

@@ -84,6 +84,18 @@ impl Settings {
         pairs: impl IntoIterator<Item = (OsString, OsString)>,
         root: &Path,
     ) -> Result<Self, Vec<String>> {
+        match Self::read(pairs, root) {
+            (settings, problems) if problems.is_empty() => Ok(settings),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// The same for a command that goes on looking: what could not be read stands at its default, and every
+    /// problem is listed.
+    pub(crate) fn read(
+        pairs: impl IntoIterator<Item = (OsString, OsString)>,
+        root: &Path,
+    ) -> (Self, Vec<String>) {
         assemble::settings(pairs, root)
     }
 

@@ -26,6 +26,7 @@ fn brisk() -> Patience {
         idle: Duration::from_secs(30),
         stream: Duration::from_mins(1),
         broken: 3,
+        unconnected: 50,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(2),
     }

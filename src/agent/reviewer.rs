@@ -44,7 +44,8 @@ pub(crate) struct Reviewed {
 }
 
 /// Checks a submission against the commit, or says what is wrong with it. `open` are the ids of the backlog
-/// entries that findings may answer.
+/// entries that findings may answer, `floor` the findings of pace's own checks: they come first and stand, whatever
+/// the submission says.
 pub(crate) async fn review(
     desk: &Desk<'_>,
     agent: Agent,
@@ -52,6 +53,7 @@ pub(crate) async fn review(
     commit: &str,
     diff: &Diff,
     open: &BTreeSet<String>,
+    floor: &[Finding],
 ) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
     let mut submission: Submission = match serde_json::from_value(submission) {
         Ok(submission) => submission,
@@ -72,6 +74,7 @@ pub(crate) async fn review(
         desk.step(agent, change);
     }
     findings::seal(agent, &mut submission.findings, open, show);
+    submission.findings = findings::on_floor(floor, submission.findings);
     Ok(Ok(decide(desk, agent, submission)))
 }
 

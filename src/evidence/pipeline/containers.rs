@@ -78,11 +78,6 @@ fn base(
     stages: &[String],
     found: &mut Found,
 ) {
-    let is_stage = stages.iter().any(|s| !s.is_empty() && *s == image.to_ascii_lowercase());
-    if is_stage || image.parse::<u32>().is_ok() {
-        return;
-    }
-    found.look(Family::Images, source.path);
     let mut used = None;
     let resolved = VARIABLE.replace_all(image, |c: &Captures<'_>| {
         let name = c.get(1).or(c.get(3)).map_or("", |m| m.as_str());
@@ -92,6 +87,13 @@ fn base(
             argument.and_then(|(_, value)| value.clone()).or_else(|| c.get(2).map(|m| m.as_str().to_owned()));
         value.unwrap_or_else(|| c[0].to_owned())
     });
+    let name = resolved.to_ascii_lowercase();
+    // An underscore in a name without a registry is one of the machine's own images.
+    let own = stages.iter().any(|s| !s.is_empty() && *s == name) || name.parse::<u32>().is_ok();
+    if own || !name.contains('/') && name.contains('_') {
+        return;
+    }
+    found.look(Family::Images, source.path);
     if let Some(why) = loose_image(&resolved) {
         let what = format!("image `{resolved}` is not pinned: {why}. Name a version tag or a digest");
         let flaw = Flaw::new(Family::Images, source.path, at, what);

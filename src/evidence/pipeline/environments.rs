@@ -85,7 +85,10 @@ fn hard_coded(text: &str, key: &str) -> Option<(String, &'static str)> {
         return Some((account.to_owned(), "the account number"));
     }
     // Where containers are at work, a home folder is theirs.
-    if let Some(c) = HOME.captures_iter(text).filter(|_| !text.contains("docker")).find(|c| !SHARED.contains(&c[2].to_ascii_lowercase().as_str()))
+    if let Some(c) = HOME
+        .captures_iter(text)
+        .filter(|_| !text.contains("docker"))
+        .find(|c| !SHARED.contains(&c[2].to_ascii_lowercase().as_str()))
     {
         return Some((c[1].to_owned(), "the home folder"));
     }

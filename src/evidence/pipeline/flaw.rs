@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::artifact::{Finding, FindingResult};
-use crate::domain::diff::Diff;
+use crate::domain::diff::{Change, Diff};
 
 /// A family of checks; each that had something to look at ends in findings, or in one PASS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,16 +92,25 @@ impl Flaw {
                 f.patch.lines().any(|l| l.starts_with('-') && !l.starts_with("---") && l.contains(part))
             })
         };
-        let today = self.today
+        let mut today = self.today
             || added(&self.file, self.line)
-            || self.also.iter().any(|(file, line)| added(file, *line))
-            || self.gone.iter().any(|(file, part)| removed(file, part));
+            || self.also.iter().any(|(file, line)| added(file, *line));
+        let evidence = format!("{}:{} — {}", self.file, self.line, self.what);
+        let (mut file, mut line) = (self.file, self.line);
+        // What the day took away is mended where it was taken from.
+        if let Some((from, _)) = self.gone.into_iter().find(|(file, part)| !today && removed(file, part)) {
+            today = true;
+            let there = diff.file(&from).is_some_and(|f| f.change != Change::Deleted);
+            if there && from != file {
+                (file, line) = (from, 1);
+            }
+        }
         Finding {
             check: self.family.name().to_owned(),
             result: if today { FindingResult::Fail } else { FindingResult::Advisory },
-            evidence: format!("{}:{} — {}", self.file, self.line, self.what),
-            file: Some(self.file),
-            line: Some(self.line),
+            evidence,
+            file: Some(file),
+            line: Some(line),
             fingerprint: None,
         }
     }

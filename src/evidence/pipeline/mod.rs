@@ -3,6 +3,7 @@
 //!
 //! Reads text that it is given; runs nothing and knows no model.
 
+pub(crate) mod checkers;
 mod containers;
 mod deploys;
 mod environments;

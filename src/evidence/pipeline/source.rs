@@ -31,7 +31,9 @@ impl<'a> Source<'a> {
             Kind::Workflow | Kind::Action | Kind::GitLab | Kind::Compose => true,
             Kind::Component => text.lines().any(|line| line.starts_with("spec:")),
             // Others repeat keys or documents by design.
-            Kind::OtherCi => ["bitbucket-", "azure-", ".circleci/", ".travis."].iter().any(|p| path.starts_with(p)),
+            Kind::OtherCi => {
+                ["bitbucket-", "azure-", ".circleci/", ".travis."].iter().any(|p| path.starts_with(p))
+            }
             _ => false,
         };
         if is_yaml {

@@ -52,6 +52,10 @@ dist: (build-static "dist")
 bench: static
     PACE_BINARY={{ pace }} RUSTFLAGS='{{ static_flags }}' cargo bench --locked --target {{ target }} --bench cost
 
+# What the pipeline checks find in their corpus, next to zizmor and actionlint where they are installed.
+pipeline-figures:
+    scripts/pipeline-figures
+
 # A whole sprint day with a recorded model: no key, no network.
 demo: (build-static "release")
     {{ pace }} demo

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kit::reading;
-use super::report::{Judge, SubmitReport};
+use super::report::{Judge, Judgement, SubmitReport};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, reviewer, yaml};
 use crate::domain::Agent;
@@ -160,10 +160,7 @@ impl Judge for Findings<'_> {
     type Artifact = ConduitReport;
     const SCHEMA: &'static str = "conduit-report";
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<ConduitReport, Vec<String>>, AgentError>> {
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<ConduitReport>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
             let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();

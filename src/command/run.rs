@@ -63,6 +63,11 @@ pub(crate) async fn run_in(
             events.emit(Event::Notice { level: Level::Warning, text });
             return Ok(exit::HOLD);
         }
+        Prepared::BudgetUsed { budget } => {
+            let text = format!("PACE_DAILY_BUDGET: today's ${budget:.2} are used up; nothing was run");
+            events.emit(Event::Notice { level: Level::Warning, text });
+            return Ok(exit::SKIPPED);
+        }
         Prepared::Finished => {
             let text = "Every day of the plan has shipped: the sprint is finished".into();
             events.emit(Event::Notice { level: Level::Info, text });

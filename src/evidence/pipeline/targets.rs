@@ -125,15 +125,16 @@ fn missing_makefile(
     found.add(Flaw::new(Family::Targets, source.path, at, what).or_removed(&join(folder, "Makefile"), ""));
 }
 
-/// Whether the target is a file of the commit, or one that make knows how to build from one.
+/// Whether the target is a file of the commit, or a program that make knows how to build from one. A folder, or a
+/// script of that name, is no target that does anything.
 fn is_file(target: &str, folder: &str, paths: &BTreeSet<String>) -> bool {
+    const COMPILED: [&str; 8] = ["c", "cc", "cpp", "C", "s", "S", "f", "p"];
     let path = join(folder, target);
+    let has = |path: &str| paths.contains(path);
     target.contains('/')
-        || paths.contains(&path)
-        || paths.iter().any(|p| {
-            p.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/') || rest.starts_with('.'))
-        })
         || target.ends_with(".o")
+        || has(&path)
+        || COMPILED.iter().any(|end| has(&format!("{path}.{end}")))
 }
 
 fn scripts(source: &Source<'_>) -> Vec<Script> {

@@ -72,7 +72,7 @@ fn test_steps(source: &Source<'_>, root: &Node, owner: &Node, found: &mut Found)
         for lost in swallowed(script, shell) {
             let at = source.line_of(lost.command.lines().next().unwrap_or_default(), line(run.line));
             let what =
-                format!("`{}` cannot fail the job: {}. Let its exit code count", lost.command, lost.how);
+                format!("`{}` cannot fail the job: {}. Let its exit code count", lost.shown(), lost.how);
             found.add(Flaw::new(Family::Tests, source.path, at, what));
         }
     }

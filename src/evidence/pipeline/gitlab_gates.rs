@@ -55,7 +55,7 @@ fn test_job(source: &Source<'_>, root: &Node, job: &Entry, found: &mut Found) {
         for lost in swallowed(&script, RUNNER) {
             let at = source.line_of(lost.command.lines().next().unwrap_or_default(), line(own.line));
             let what =
-                format!("`{}` cannot fail the job: {}. Let its exit code count", lost.command, lost.how);
+                format!("`{}` cannot fail the job: {}. Let its exit code count", lost.shown(), lost.how);
             found.add(Flaw::new(Family::Tests, source.path, at, what));
         }
     }

@@ -10,7 +10,7 @@ use regex::Regex;
 
 use super::flaw::{Family, Flaw, Found};
 use super::kinds::Kind;
-use super::script::{Shell, has_test, swallowed};
+use super::script::{Shell, has_test, shown, swallowed};
 use super::source::Source;
 use crate::evidence::pattern;
 
@@ -226,7 +226,7 @@ pub(super) fn check(source: &Source<'_>, found: &mut Found) {
             swallowed(recipe, shell).into_iter().next().map(|lost| lost.how)
         };
         if let Some(how) = how {
-            let what = format!("`{recipe}` cannot fail: {how}. Let its exit code count");
+            let what = format!("`{}` cannot fail: {how}. Let its exit code count", shown(recipe));
             found.add(Flaw::new(Family::Tests, source.path, number, what));
         }
     }
@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn make_targets_are_read_carefully() {
-        let table: &[(&[(&str, &str)], &str, bool)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, bool);
+        let table: &[Row<'_>] = &[
             (&[("Makefile", "test:\n\tpytest\n")], "test", true),
             (&[("Makefile", "test:\n\tpytest\n")], "lint", false),
             (&[("Makefile", "test lint: deps\n")], "lint", true),

@@ -26,6 +26,23 @@ pub(super) struct Swallowed {
     pub how: String,
 }
 
+impl Swallowed {
+    /// The command for a report: short, and without the assignments before it, whose values are nobody's business.
+    pub(super) fn shown(&self) -> String {
+        shown(&self.command)
+    }
+}
+
+/// A command for a report: one line, without assignments before it.
+pub(super) fn shown(command: &str) -> String {
+    const LONGEST: usize = 80;
+    let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
+    let start = ASSIGNMENTS.find(&command).map_or(0, |m| m.end());
+    let command = &command[start..];
+    let end = command.floor_char_boundary(LONGEST);
+    if end < command.len() { format!("{}…", &command[..end]) } else { command.to_owned() }
+}
+
 /// A command of a script, and the operator before and after it (`""` at the ends of a line).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
@@ -215,6 +232,8 @@ fn uncommented(line: &str) -> &str {
     line
 }
 
+static ASSIGNMENTS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:[A-Za-z_]\w*=(?:'[^']*'|\x22[^\x22]*\x22|\S*)\s+)+"));
 static HERE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"<<-?\s*['"]?([A-Za-z_]\w*)['"]?"#));
 static SET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^set\s+([-+][a-zA-Z]*)(?:\s+(pipefail|errexit))?"));
 /// Commands that always succeed.
@@ -303,6 +322,17 @@ mod tests {
             ("rm -rf ./test", false),
         ] {
             assert_eq!(is_test(command), test, "{command}");
+        }
+    }
+
+    #[test]
+    fn reports_show_no_assignments() {
+        for (command, expected) in [
+            ("pytest  -v", "pytest -v"),
+            ("KEY=abc123 URL='a b' pytest", "pytest"),
+            (&format!("pytest {}", "ż".repeat(90)), &format!("pytest {}…", "ż".repeat(36))),
+        ] {
+            assert_eq!(shown(command), expected);
         }
     }
 

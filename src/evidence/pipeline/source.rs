@@ -47,11 +47,19 @@ impl<'a> Source<'a> {
         Some(source)
     }
 
-    /// First line at or after `from` (1-based) that contains `needle`; `from` where there is none.
+    /// First line at or after `from` (1-based) that contains `needle`, or as many of its first words as stand on one
+    /// line; `from` where there is none.
     pub(super) fn line_of(&self, needle: &str, from: u32) -> u32 {
         let start = from.max(1);
-        let found = self.text.lines().skip(start as usize - 1).position(|line| line.contains(needle.trim()));
-        found.map_or(start, |at| start + u32::try_from(at).unwrap_or(0))
+        let mut part = needle.trim();
+        while !part.is_empty() {
+            let mut lines = self.text.lines().skip(start as usize - 1);
+            if let Some(at) = lines.position(|line| line.contains(part)) {
+                return start + u32::try_from(at).unwrap_or(0);
+            }
+            part = part.rsplit_once(char::is_whitespace).map_or("", |(rest, _)| rest.trim_end());
+        }
+        start
     }
 }
 

@@ -13,7 +13,7 @@ use super::github::{jobs, steps};
 use super::gitlab;
 use super::kinds::Kind;
 use super::makefiles::{join, just_recipes, make_targets};
-use super::script::{lines, parts};
+use super::script::{lines, parts, shown};
 use super::source::{Source, entry, get, items, line, text, text_at};
 use crate::evidence::pattern;
 
@@ -86,7 +86,7 @@ fn judge(source: &Source<'_>, script: &Script, call: &Call, commit: &Commit, fou
         let at = source.line_of(&call.command, script.line);
         let what = format!(
             "`{}` calls `{target}`, which {path} does not have. Add it or fix the call",
-            call.command
+            shown(&call.command)
         );
         let flaw = Flaw::new(Family::Targets, source.path, at, what);
         found.add(flaw.or_removed(&path, format!("{target}:")).or_removed(&path, format!("{target} ")));
@@ -121,7 +121,8 @@ fn missing_makefile(
     }
     let at = source.line_of(&call.command, script.line);
     let place = if folder.is_empty() { "the root".to_owned() } else { folder.to_owned() };
-    let what = format!("`{}` has no Makefile to read in {place}. Add one or fix the call", call.command);
+    let what =
+        format!("`{}` has no Makefile to read in {place}. Add one or fix the call", shown(&call.command));
     found.add(Flaw::new(Family::Targets, source.path, at, what).or_removed(&join(folder, "Makefile"), ""));
 }
 

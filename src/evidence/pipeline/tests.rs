@@ -80,7 +80,6 @@ fn clean_pipelines_are_left_alone() {
 /// Prints `case TAB check file:line` of the whole corpus; `just pipeline-figures` sets it beside other tools.
 #[test]
 #[ignore = "prints for `just pipeline-figures`"]
-#[expect(clippy::print_stdout, reason = "its output is its purpose")]
 fn figures() {
     for kind in ["faulty", "clean"] {
         for (name, commit) in cases(kind) {

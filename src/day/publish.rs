@@ -17,10 +17,11 @@ use crate::domain::money::round_usd;
 use crate::error::Error;
 use crate::platform::{IssueText, ReviewText};
 use crate::repo::{Branch, Pushed, RepoError};
+use crate::report::view::DayView;
 use crate::store::plan::mark_shipped;
 
-/// Writes the day down and publishes it.
-pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), Error> {
+/// Writes the day down and publishes it; the picture of the day with the platform's answers.
+pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<DayView, Error> {
     let mut docs = vec![];
     if verdict.decision != Decision::Hold {
         docs = day.scribe(&mut verdict).await?;
@@ -32,7 +33,7 @@ pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), E
     day.commit_artifacts(&bodies.commit, &docs).await?;
     day.push().await?;
     day.announce(&mut verdict, bodies).await?;
-    Ok(())
+    Ok(day.view(&verdict)?)
 }
 
 impl Day<'_> {

@@ -11,5 +11,6 @@ mod model_server;
 mod peer_model;
 mod project;
 mod replay;
+mod runners;
 mod scenario;
 mod third_party;

@@ -8,8 +8,6 @@ mod given;
 mod legacy;
 mod model;
 #[cfg(test)]
-mod shipped;
-#[cfg(test)]
 mod tests;
 pub(crate) mod variables;
 

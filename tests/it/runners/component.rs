@@ -26,7 +26,11 @@ fn a_day_ships_and_leaves_its_records_as_artifacts() {
         ),
         &template(),
     );
-    let finished = job(&project, &["CI_PIPELINE_SOURCE=web", "DAY=1", &format!("ANTHROPIC_API_KEY={KEY}")]);
+    // This engine says that it is not GitLab.
+    let finished = job(
+        &project,
+        &["CI_PIPELINE_SOURCE=web", "DAY=1", "GITLAB_CI=true", &format!("ANTHROPIC_API_KEY={KEY}")],
+    );
     assert_eq!(ended(&finished), "PASS", "{}", finished.transcript());
     assert!(finished.stdout.contains("[PACE] day 1: SHIP"), "{}", finished.transcript());
     let report = project.read(".gitlab-ci-local/artifacts/pace-day/.pace/day-1/gate-report.yaml");

@@ -56,6 +56,10 @@ dist: (build-static "dist")
 bench: static
     PACE_BINARY={{ pace }} RUSTFLAGS='{{ static_flags }}' cargo bench --locked --target {{ target }} --bench cost
 
+# The secret scan beside detect-secrets on the same files, and the speed of both.
+secrets-bench:
+    scripts/secrets-bench
+
 # A whole sprint day with a recorded model: no key, no network.
 demo: (build-static "release")
     {{ pace }} demo

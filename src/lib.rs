@@ -37,3 +37,15 @@ use std::ffi::OsString;
 pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
     command::main(arguments, environment)
 }
+
+/// Whether the binary was started, by itself, to become a confined child: `name` is argument 0.
+#[must_use]
+pub fn is_helper(name: &std::ffi::OsStr) -> bool {
+    sandbox::is_helper(name)
+}
+
+/// Runs as that helper; its exit code. The caller must have started no thread.
+#[must_use]
+pub fn helper(name: &std::ffi::OsStr) -> u8 {
+    sandbox::helper(name)
+}

@@ -76,6 +76,16 @@ struct Outcome {
     is_error: bool,
 }
 
+/// Kind of the journal's records of model calls; their value is [`Said`].
+pub(crate) const MODEL: &str = "model";
+
+/// A recorded model call.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub agent: Agent,
+    pub reply: Result<Reply, ModelError>,
+}
+
 /// Runs the loop to its end.
 pub(crate) async fn run<F: Finish>(
     desk: &Desk<'_>,
@@ -160,9 +170,8 @@ async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply,
     let bytes = serde_json::to_vec(request).map_err(anyhow::Error::from)?.len();
     desk.purse.reserve(model.price, bytes, request.max_tokens)?;
     // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-    let reply: Result<Reply, ModelError> =
-        desk.journal.step("model", request, async { anyhow::Ok(desk.model.complete(request).await) }).await?;
-    let reply = reply?;
+    let act = async { anyhow::Ok(Said { agent: request.agent, reply: desk.model.complete(request).await }) };
+    let reply = desk.journal.step(MODEL, request, act).await?.reply?;
     desk.purse.book(request.agent, reply.usage, model.price);
     let bill = desk.purse.bill();
     desk.events.emit(Event::Called { agent: request.agent, usage: bill.usage(), cost: bill.cost(|_| true) });

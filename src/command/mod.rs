@@ -1,5 +1,6 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod budget;
 mod check;
 mod demo;
 mod prepare;

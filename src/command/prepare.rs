@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget;
 use crate::agent::tests::ProjectTests;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
@@ -48,6 +49,10 @@ pub(crate) enum Prepared {
     },
     /// `DAY=auto`: every day has shipped.
     Finished,
+    /// `PACE_DAILY_BUDGET` is used up; US dollars.
+    BudgetUsed {
+        budget: f64,
+    },
 }
 
 impl Site {
@@ -142,7 +147,14 @@ pub(crate) async fn prepare(
         return Ok(Prepared::Shipped(decision));
     }
     earlier_days_shipped(site, &plan, day)?;
-    let terms = terms(settings, site, &plan, &plan_path, &branch, day, &notice)?;
+    let left_today = match settings.money.daily_budget_usd {
+        None => None,
+        Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
+            left if left > 0.0 => Some(left),
+            _ => return Ok(Prepared::BudgetUsed { budget }),
+        },
+    };
+    let terms = terms(settings, site, &plan, &plan_path, &branch, day, left_today, &notice)?;
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
@@ -238,6 +250,7 @@ fn terms(
     plan_path: &str,
     branch: &Branch,
     day: u32,
+    left_today: Option<f64>,
     notice: &dyn Fn(Level, String),
 ) -> Result<Terms, Error> {
     let prices = prices(settings)?;
@@ -271,15 +284,18 @@ fn terms(
         max_iterations: settings.limits.max_iterations,
         command_timeout_ms: millis(settings.limits.command),
         test_timeout_ms: millis(settings.limits.test),
+        run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
-        max_run_usd: settings.money.max_run_usd,
+        max_run_usd: left_today
+            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
         sandbox: site.sandbox.describe(),
         platform: "local".into(),
         advisory_exit_code: settings.advisory_exit_code,
     })
 }
 
-fn prices(settings: &Settings) -> Result<Prices, Error> {
+/// The price list: the embedded one under the user's.
+pub(crate) fn prices(settings: &Settings) -> Result<Prices, Error> {
     let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)

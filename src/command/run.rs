@@ -1,7 +1,12 @@
 //! `pace run`: the day that the environment names.
 
+use std::path::Path;
+
+use anyhow::Context as _;
+
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
 use super::{Exit, Invocation};
+use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
 use crate::day::{self, Day, Ended};
@@ -9,12 +14,14 @@ use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
 use crate::exit::{self, Outcome};
-use crate::journal::{END, Journal};
-use crate::llm::{Model, client::connect};
+use crate::journal::{self, END, Journal};
+use crate::llm::Model;
+use crate::llm::client::connect;
+use crate::llm::recorded::Recorded;
 use crate::platform::local::Local;
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::Settings;
+use crate::settings::{Provider, Settings};
 use crate::store::artifacts::Store;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
@@ -63,13 +70,18 @@ pub(crate) async fn run_in(
             events.emit(Event::Notice { level: Level::Warning, text });
             return Ok(exit::HOLD);
         }
+        Prepared::BudgetUsed { budget } => {
+            let text = format!("PACE_DAILY_BUDGET: today's ${budget:.2} are used up; nothing was run");
+            events.emit(Event::Notice { level: Level::Warning, text });
+            return Ok(exit::SKIPPED);
+        }
         Prepared::Finished => {
             let text = "Every day of the plan has shipped: the sprint is finished".into();
             events.emit(Event::Notice { level: Level::Info, text });
             return Ok(exit::SHIP);
         }
     };
-    let model = connect(&settings.llm, http).map_err(|e| Error::config(format!("{e:#}")))?;
+    let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
     let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
@@ -83,6 +95,21 @@ pub(crate) async fn run_in(
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
     finish(settings, &site, ended?, code)
+}
+
+/// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
+fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn Model>> {
+    let path = Path::new(&settings.llm.base_url);
+    if settings.llm.provider != Provider::Replay || path.extension().is_none_or(|e| e != "jsonl") {
+        return connect(&settings.llm, http);
+    }
+    let mut replies = Vec::new();
+    for record in journal::read(path)?.into_iter().filter(|record| record.kind == MODEL) {
+        let said: Said = serde_json::from_value(record.value)
+            .with_context(|| format!("{}: record {} is no model call", path.display(), record.seq))?;
+        replies.extend(said.reply.ok().map(|reply| (said.agent, reply)));
+    }
+    Ok(Box::new(Recorded::from_replies(replies)))
 }
 
 /// What a day is put together from.

@@ -54,11 +54,6 @@ impl Plan {
 }
 
 impl DayPlan {
-    /// All criteria of the day, in the order of the stories.
-    pub(crate) fn criteria(&self) -> impl Iterator<Item = &str> {
-        self.stories.iter().flat_map(|s| s.acceptance_criteria.iter().map(String::as_str))
-    }
-
     /// All `out_of_scope` entries of the day.
     pub(crate) fn out_of_scope(&self) -> impl Iterator<Item = &str> {
         self.stories.iter().flat_map(|s| s.out_of_scope.iter().map(String::as_str))

@@ -13,6 +13,7 @@ use crate::domain::decision::Decision;
 use crate::domain::hold::{Cause, Hold};
 use crate::domain::money::Bill;
 use crate::domain::observation::{TestRun, TestStatus};
+#[cfg(test)]
 use crate::prompt::markdown;
 
 /// Everything that review, escalation and summary show of one run of a day.
@@ -259,24 +260,13 @@ pub(crate) struct HistoryDay {
     pub cost: Option<f64>,
 }
 
-/// What FORGE's commit tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct CommitView {
-    pub sprint: String,
-    pub day: u32,
-    /// The first story's title.
-    pub title: String,
-    /// `approach` of the handoff.
-    pub approach: String,
-    /// `built` of the handoff.
-    pub built: String,
-}
-
+#[cfg(test)]
 /// Hidden marker of the sprint's review: the first line of its body, by which it is found again.
 pub(crate) fn review_marker(sprint: &str) -> String {
     format!("<!-- pace:{}:review -->", markdown::marker(sprint))
 }
 
+#[cfg(test)]
 /// Hidden marker of a day's hold issue.
 pub(crate) fn hold_marker(sprint: &str, day: u32) -> String {
     format!("<!-- pace:{}:day-{day}:hold -->", markdown::marker(sprint))

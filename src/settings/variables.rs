@@ -79,6 +79,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.is_called(name))
 }
 
+#[cfg(test)]
 /// The README's settings table, in Markdown, ending with a line break. The CI's own variables are left out.
 pub(crate) fn markdown_table() -> String {
     let mut table = String::from("| Variable | Default | Meaning |\n|---|---|---|\n");

@@ -35,6 +35,7 @@ use std::ffi::OsString;
 /// Runs pace with `arguments` (without the program's name) in `environment`; the exit code as documented in
 /// [`exit`].
 pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    sandbox::keep_to_itself();
     command::main(arguments, environment)
 }
 

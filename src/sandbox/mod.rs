@@ -2,7 +2,8 @@
 
 mod capture;
 #[cfg(target_os = "linux")]
-pub(crate) mod confined;
+mod confined;
+pub(crate) mod ground;
 pub(crate) mod open;
 mod running;
 #[cfg(test)]
@@ -23,6 +24,15 @@ pub(crate) fn is_helper(name: &OsStr) -> bool {
     return name == confined::order::HELPER || name == confined::order::INIT;
     #[cfg(not(target_os = "linux"))]
     return false;
+}
+
+/// Closes this process to others of the same user: its memory and its environment hold credentials.
+pub(crate) fn keep_to_itself() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::warn!("other processes of this user may look into this one: {error}");
+    }
 }
 
 /// Runs as the helper `name`; its exit code.

@@ -11,5 +11,7 @@ mod model_server;
 mod peer_model;
 mod project;
 mod replay;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod scenario;
 mod third_party;

@@ -8,13 +8,13 @@ mod calls;
 mod files;
 mod helper;
 mod mounts;
-pub(crate) mod order;
+pub(super) mod order;
 mod powers;
 mod probe;
 mod raw;
-pub(crate) mod rooms;
+mod rooms;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use self::order::{CONFINED, HELPER, Order, Rooms, SIGNAL, Task, Tier};
 use self::probe::{Found, Trap};
-use self::rooms::Ground;
+use super::ground::Ground;
 use super::{Command, Sandbox, running};
 use crate::domain::observation::{CommandRun, Exit};
 
@@ -79,11 +79,16 @@ impl Confined {
         };
         let shell = Task::Shell { script: command.script.clone() };
         let run = self.carry_out(&command, shell).await?;
-        anyhow::ensure!(run.exit == Exit::Code(7), "a shell does not run: {}, {}", run.exit, run.output.text());
+        anyhow::ensure!(
+            run.exit == Exit::Code(7),
+            "a shell does not run: {}, {}",
+            run.exit,
+            run.output.text()
+        );
         let run = self.carry_out(&command, Task::Probe(trap.bait()?)).await?;
         anyhow::ensure!(run.exit.ok(), "the self-probe failed: {}, {}", run.exit, run.output.text());
-        let found: Found =
-            serde_json::from_str(&run.output.text()).context("the self-probe said nothing that can be read")?;
+        let found: Found = serde_json::from_str(&run.output.text())
+            .context("the self-probe said nothing that can be read")?;
         let known: Vec<_> = self.ground.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let rooms = self.ground.rooms(&std::env::temp_dir());
         let escapes = trap.escapes(&found, &rooms, &known, self.network);
@@ -115,7 +120,8 @@ impl Confined {
 
     async fn carry_out(&self, command: &Command, task: Task) -> anyhow::Result<CommandRun> {
         // Dropped, and with it all that the child left there, at the end of this function.
-        let temporary = tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
+        let temporary =
+            tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
         let order = self.order(command, task, &temporary)?;
         let frame = order.to_bytes()?;
@@ -192,7 +198,6 @@ const fn name(tier: Tier) -> &'static str {
 
 /// Gives the helper its order and hears it out.
 fn converse(mut socket: UnixStream, frame: &[u8], twice: bool) -> String {
-    use std::io::Write;
     let frames = if twice { [frame, frame].concat() } else { frame.to_vec() };
     // A helper that ended early says why, or its exit does.
     let _ = socket.write_all(&frames);

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rustix::fs::{CWD, Mode as FileMode, OFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, mount_change, move_mount,
-    open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
+    mount_change, move_mount, open_tree,
 };
 
 use super::order::{Order, Rooms, Tier};
@@ -42,6 +42,9 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     let scratch = scratch(rooms)?;
     let user = matches!(order.tier, Tier::Namespaces { user: true });
     let layers = layers(&kept, user)?;
+    // Read only from the next line on, as all else: `/proc/sys` is root's to write whatever its capabilities.
+    mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
+        .context("a process list of its own cannot be mounted")?;
     set_mount(CWD, Path::new("/"), Mode::ReadOnly, true, true).context("mounts cannot be made read only")?;
 
     private(Path::new(TMP), "mode=1777")?;
@@ -52,8 +55,6 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     for path in &rooms.hidden {
         hide(path, &scratch)?;
     }
-    mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
-        .context("a process list of its own cannot be mounted")?;
     rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))
 }
 
@@ -71,7 +72,8 @@ impl Kept {
     fn take(rooms: &Rooms) -> anyhow::Result<Self> {
         let take = |path: &Path| Ok::<_, anyhow::Error>((path.to_owned(), clone(path, true)?));
         let hidden = |path: &&PathBuf| path.starts_with(TMP) || path.starts_with("/dev/shm");
-        let programs = rooms.programs.iter().filter(hidden).map(|path| take(path)).collect::<Result<_, _>>()?;
+        let programs =
+            rooms.programs.iter().filter(hidden).map(|path| take(path)).collect::<Result<_, _>>()?;
         let inside_home = |path: &&PathBuf| rooms.home.as_ref().is_some_and(|home| path.starts_with(home));
         let outside = rooms.caches.iter().filter(|path| !inside_home(path));
         let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -149,8 +151,9 @@ fn layers(kept: &Kept, user: bool) -> anyhow::Result<Vec<(PathBuf, OwnedFd)>> {
         let (upper, work) = (format!("{TMP}/upper{number}"), format!("{TMP}/work{number}"));
         fs::create_dir(&upper)?;
         fs::create_dir(&work)?;
-        let below = fs::metadata(path)?;
-        let _ = rustix::fs::chmod(&upper, FileMode::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&below)));
+        // The layer's own folder shows as the folder itself.
+        let below = rustix::fs::fstat(tree)?;
+        rustix::fs::chmod(&upper, FileMode::from_raw_mode(below.st_mode))?;
         let layer = layer(tree, &upper, &work, user)
             .with_context(|| format!("a discarded layer over {}", path.display()))?;
         layers.push((path.clone(), layer));
@@ -199,7 +202,8 @@ fn build_devices(devices: Vec<(&str, OwnedFd)>) -> anyhow::Result<()> {
 fn protect(rooms: &Rooms) -> anyhow::Result<()> {
     let mut parents: Vec<&Path> = Vec::new();
     for path in rooms.readonly.iter().chain(&rooms.git) {
-        let between = path.ancestors().skip(1).take_while(|up| *up != rooms.work && up.starts_with(&rooms.work));
+        let between =
+            path.ancestors().skip(1).take_while(|up| *up != rooms.work && up.starts_with(&rooms.work));
         parents.extend(between);
     }
     parents.sort();

@@ -80,7 +80,13 @@ impl Trap {
     }
 
     /// What got through, in words; empty = the walls hold. `network`: the operator opened the network.
-    pub(super) fn escapes(&self, found: &Found, rooms: &Rooms, known: &[String], network: bool) -> Vec<String> {
+    pub(super) fn escapes(
+        &self,
+        found: &Found,
+        rooms: &Rooms,
+        known: &[String],
+        network: bool,
+    ) -> Vec<String> {
         let mut escapes = Vec::new();
         let places = [self.folder.path()].into_iter().chain(rooms.git.iter().map(PathBuf::as_path));
         for place in places {

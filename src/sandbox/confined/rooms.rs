@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::order::Rooms;
+use crate::sandbox::ground::Ground;
 
 /// Places of credentials below a home folder.
 const CREDENTIALS: &[&str] = &[
@@ -116,28 +117,17 @@ const CACHE_VARIABLES: &[&str] = &[
     "NUGET_PACKAGES",
 ];
 /// Variables that say where programs are.
-const PROGRAM_VARIABLES: &[&str] = &["JAVA_HOME", "GOROOT", "RUSTUP_HOME", "VIRTUAL_ENV", "NVM_DIR", "DOTNET_ROOT"];
-
-/// What the rooms are made from.
-#[derive(Debug, Clone)]
-pub(crate) struct Ground {
-    /// Root of the work tree.
-    pub root: PathBuf,
-    /// Paths from the root that children must not change, `/`-separated, whether they exist or not.
-    pub protected: Vec<String>,
-    /// Absolute paths that children must not see.
-    pub hidden: Vec<PathBuf>,
-    /// The environment of children.
-    pub env: Vec<(String, String)>,
-}
+const PROGRAM_VARIABLES: &[&str] =
+    &["JAVA_HOME", "GOROOT", "RUSTUP_HOME", "VIRTUAL_ENV", "NVM_DIR", "DOTNET_ROOT"];
 
 impl Ground {
     /// The rooms as they are now. `temporary` stands for `/tmp` where that cannot be private.
     pub(super) fn rooms(&self, temporary: &Path) -> Rooms {
         let work = real(&self.root).unwrap_or_else(|| self.root.clone());
-        let home = self.variable("HOME").and_then(|home| real(Path::new(home))).filter(|home| {
-            home.is_dir() && home.parent().is_some() && !home.starts_with(&work)
-        });
+        let home = self
+            .variable("HOME")
+            .and_then(|home| real(Path::new(home)))
+            .filter(|home| home.is_dir() && home.parent().is_some() && !home.starts_with(&work));
         let git = git_places(&work);
         let mut hidden: Vec<PathBuf> = MACHINE.iter().map(PathBuf::from).collect();
         hidden.extend(self.hidden.iter().cloned());
@@ -153,7 +143,7 @@ impl Ground {
         let outside_work = |path: &PathBuf| !path.starts_with(&work) && path.is_dir();
         let caches = present(caches).into_iter().filter(|path| outside_work(path) && !work.starts_with(path));
         Rooms {
-            readonly: present(self.protected.iter().map(|path| work.join(path)))
+            readonly: present(self.protected.iter().chain(&submodules(&work)).map(|path| work.join(path)))
                 .into_iter()
                 .filter(|path| path.starts_with(&work) && *path != work)
                 .collect(),
@@ -190,6 +180,13 @@ fn present(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     found.sort();
     found.dedup();
     found
+}
+
+/// Paths of submodules. The rough reading is enough: a line too many only protects more.
+fn submodules(work: &Path) -> Vec<String> {
+    let text = fs::read_to_string(work.join(".gitmodules")).unwrap_or_default();
+    let paths = text.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == "path");
+    paths.map(|(_, value)| value.trim().trim_matches('"').to_owned()).collect()
 }
 
 /// Where git keeps its own of this work tree: `.git`, and what it points to in a linked work tree.
@@ -236,7 +233,8 @@ fn configurations(git: &[PathBuf]) -> Vec<(PathBuf, String)> {
 
 /// What git must know to read the repository, and nothing that runs, redirects or opens anything.
 fn harmless(config: &str) -> String {
-    const CORE: &[&str] = &["repositoryformatversion", "filemode", "bare", "ignorecase", "symlinks", "autocrlf"];
+    const CORE: &[&str] =
+        &["repositoryformatversion", "filemode", "bare", "ignorecase", "symlinks", "autocrlf"];
     const EXTENSIONS: &[&str] = &["objectformat", "refstorage"];
     let mut clean = String::new();
     let mut allowed: &[&str] = &[];

@@ -49,6 +49,7 @@ fn outer() -> anyhow::Result<u8> {
     };
     separate(user, order.network)?;
     mounts::arrange(&order)?;
+    powers::hand_down_mounting()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // The path is resolved by the new process, so it is its own `/proc/self`.
     #[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
@@ -114,6 +115,7 @@ fn raise_loopback() -> anyhow::Result<()> {
 fn init() -> anyhow::Result<u8> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = order()?;
+    mounts::show_own_processes()?;
     confine(&order)?;
     let Task::Shell { script } = &order.task else { return carry_out(order) };
     let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;

@@ -93,6 +93,9 @@ impl Confined {
         let rooms = self.ground.rooms(&std::env::temp_dir());
         let escapes = trap.escapes(&found, &rooms, &known, self.network);
         anyhow::ensure!(escapes.is_empty(), "{}", escapes.join(", "));
+        // The first process of a namespace of its own is alone.
+        let alone = found.processes == 1 || self.tier == Tier::Rules;
+        anyhow::ensure!(alone, "a child sees processes of others");
         Ok(found)
     }
 

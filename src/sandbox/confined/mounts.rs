@@ -42,9 +42,6 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     let scratch = scratch(rooms)?;
     let user = matches!(order.tier, Tier::Namespaces { user: true });
     let layers = layers(&kept, user)?;
-    // Read only from the next line on, as all else: `/proc/sys` is root's to write whatever its capabilities.
-    mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)
-        .context("a process list of its own cannot be mounted")?;
     set_mount(CWD, Path::new("/"), Mode::ReadOnly, true, true).context("mounts cannot be made read only")?;
 
     private(Path::new(TMP), "mode=1777")?;
@@ -56,6 +53,13 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
         hide(path, &scratch)?;
     }
     rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))
+}
+
+/// A process list that shows this process namespace alone; to be mounted by a process that is inside. Read only:
+/// `/proc/sys` is root's to write whatever its capabilities.
+pub(super) fn show_own_processes() -> anyhow::Result<()> {
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "/proc", "proc", flags, None).context("a process list of its own cannot be mounted")
 }
 
 /// Mounts taken aside before anything is laid over them.

@@ -42,6 +42,8 @@ pub(super) struct Found {
     unix: bool,
     namespace: bool,
     signal: bool,
+    /// Processes that it sees.
+    pub processes: usize,
     /// Servers on its own loopback work.
     pub loopback: bool,
     /// It may make files at the top of the work tree.
@@ -144,6 +146,7 @@ pub(super) fn escape(bait: &Bait, rooms: &Rooms) -> Found {
         connected: connects(bait),
         unix: UnixStream::connect(bait.outside.join("socket")).is_ok(),
         signal: signals(bait.pid),
+        processes: processes().count(),
         loopback: loopback().is_ok(),
         top: fs::write(&top, "").is_ok(),
         temporary: fs::write(&temporary, "").is_ok(),
@@ -156,16 +159,16 @@ pub(super) fn escape(bait: &Bait, rooms: &Rooms) -> Found {
     found
 }
 
+fn processes() -> impl Iterator<Item = fs::DirEntry> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    entries.filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// What the variables of all other processes hold.
 fn others() -> BTreeSet<String> {
     let me = std::process::id().to_string();
-    let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    processes
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.bytes().all(|b| b.is_ascii_digit()) && name != me.as_str()
-        })
+    processes()
+        .filter(|entry| entry.file_name().to_string_lossy() != me.as_str())
         .flat_map(|entry| variables_in(&entry.path().join("environ")))
         .collect()
 }

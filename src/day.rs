@@ -20,6 +20,7 @@ use crate::domain::hold::{Cause, Hold};
 use crate::error::Error;
 use crate::llm::ModelError;
 use crate::platform::{Ci, Review, Tracker};
+use crate::report::view::DayView;
 use crate::store::artifacts::Store;
 use start::Start;
 
@@ -35,8 +36,8 @@ pub(crate) struct Day<'a> {
 
 /// How a day ended.
 pub(crate) enum Ended {
-    /// Judged, written down and published.
-    Decided(Decision),
+    /// Judged, written down and published: the picture of the day.
+    Decided(Box<DayView>),
     /// A dry run: the card is all there is.
     Card(StoryCard),
 }
@@ -99,7 +100,7 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
             let (decision, hold) = (verdict.decision, verdict.hold.clone());
             let published = publish::publish(day, *verdict).await;
             day.desk.events.emit(Event::Decided { decision, hold });
-            published.map(|()| Ended::Decided(decision))
+            published.map(|view| Ended::Decided(Box::new(view)))
         }
         Err(error) => {
             let error = as_error(error);

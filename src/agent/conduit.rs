@@ -97,7 +97,7 @@ impl Judge for Findings<'_> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
             let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open).await?;
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open, &[]).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

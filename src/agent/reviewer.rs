@@ -9,8 +9,8 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
-use crate::evidence::findings;
 use crate::evidence::place::Place;
+use crate::evidence::{findings, scan};
 
 /// A file of the commit as prompts carry it.
 #[derive(Debug, serde::Serialize)]
@@ -44,7 +44,8 @@ pub(crate) struct Reviewed {
 }
 
 /// Checks a submission against the commit, or says what is wrong with it. `open` are the ids of the backlog
-/// entries that findings may answer.
+/// entries that findings may answer, `floor` the findings of pace's own checks: they come first and stand, whatever
+/// the submission says.
 pub(crate) async fn review(
     desk: &Desk<'_>,
     agent: Agent,
@@ -52,6 +53,7 @@ pub(crate) async fn review(
     commit: &str,
     diff: &Diff,
     open: &BTreeSet<String>,
+    floor: &[Finding],
 ) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
     let mut submission: Submission = match serde_json::from_value(submission) {
         Ok(submission) => submission,
@@ -72,6 +74,7 @@ pub(crate) async fn review(
         desk.step(agent, change);
     }
     findings::seal(agent, &mut submission.findings, open, show);
+    submission.findings = findings::on_floor(floor, submission.findings);
     Ok(Ok(decide(desk, agent, submission)))
 }
 
@@ -124,8 +127,9 @@ pub(crate) async fn shown(
         .into_iter()
         .filter_map(|(path, text)| {
             let text = text.filter(|t| !t.contains('\0'))?;
-            let cut = text.len() > limit;
-            Some(ShownFile { path, text: super::head(&text, limit), cut })
+            let text = scan::redact_all(&path, &text);
+            let (text, cut) = (super::head(&text, limit), text.len() > limit);
+            Some(ShownFile { path, text, cut })
         })
         .collect())
 }

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod prepare;
 mod replay;
+mod results;
 mod run;
 mod status;
 

@@ -1,6 +1,9 @@
 //! The books of a day: every artifact is written through here and noted in the journal, so that a replay can
 //! compare it byte for byte.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::Day;
 use crate::agent::kit::forge_refusal;
 use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome};
@@ -13,7 +16,7 @@ impl Day<'_> {
     /// Writes an artifact of the day.
     pub(super) fn keep<T: Artifact>(&self, artifact: &T) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.write(day, artifact)?;
+        self.store.write(day, &self.cleaned(artifact)?)?;
         self.note(&Store::path_of::<T>(day))
     }
 
@@ -26,8 +29,14 @@ impl Day<'_> {
 
     pub(super) fn keep_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.append_attempt(day, attempt)?;
+        self.store.append_attempt(day, &self.cleaned(attempt)?)?;
         self.note(&Store::path_of::<Vec<Attempt>>(day))
+    }
+
+    /// `value` with every secret in its texts masked.
+    fn cleaned<T: Serialize + DeserializeOwned>(&self, value: &T) -> anyhow::Result<T> {
+        let value = self.desk.journal.clean_value(serde_json::to_value(value)?)?;
+        Ok(serde_json::from_value(value)?)
     }
 
     /// Notes in the journal what now stands at `path`.
@@ -77,7 +86,7 @@ impl Day<'_> {
         if entries == before {
             return Ok(());
         }
-        self.store.write_backlog(&entries)?;
+        self.store.write_backlog(&self.cleaned(&entries)?)?;
         self.note(".pace/advisory-backlog.yaml")
     }
 }

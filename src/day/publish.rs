@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::bodies::Bodies;
 use super::{Day, Verdict};
-use crate::agent::scribe;
+use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
 use crate::domain::decision::Decision;
@@ -17,10 +17,11 @@ use crate::domain::money::round_usd;
 use crate::error::Error;
 use crate::platform::{IssueText, ReviewText};
 use crate::repo::{Branch, Pushed, RepoError};
+use crate::report::view::DayView;
 use crate::store::plan::mark_shipped;
 
-/// Writes the day down and publishes it.
-pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), Error> {
+/// Writes the day down and publishes it; the picture of the day with the platform's answers.
+pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<DayView, Error> {
     let mut docs = vec![];
     if verdict.decision != Decision::Hold {
         docs = day.scribe(&mut verdict).await?;
@@ -32,7 +33,7 @@ pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), E
     day.commit_artifacts(&bodies.commit, &docs).await?;
     day.push().await?;
     day.announce(&mut verdict, bodies).await?;
-    Ok(())
+    Ok(day.view(&verdict)?)
 }
 
 impl Day<'_> {
@@ -45,7 +46,8 @@ impl Day<'_> {
             return Ok(vec![]);
         };
         self.desk.events.emit(Event::AgentStarted { agent: Agent::Scribe, round: 1 });
-        let inputs = scribe::Inputs { card: &verdict.card, handoff, gate, sentinel, conduit };
+        let inputs =
+            scribe::Inputs { card: &verdict.card, handoff, gate, sentinel, conduit, base: &self.start.base };
         let (report, docs) = scribe::run(&self.desk, &inputs).await;
         match report {
             Ok(report) => {
@@ -103,7 +105,13 @@ impl Day<'_> {
             let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
             anyhow::Ok(paths.filter(ours).collect())
         };
-        let paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
+        let mut paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
+        // Everything written here was masked or scanned before; what slipped through stays out all the same.
+        let leaks = secrets::blocking(secrets::in_files(&self.desk, &self.start.base, &paths).await?);
+        paths.retain(|path| leaks.iter().all(|leak| leak.file.as_ref() != Some(path)));
+        for leak in leaks {
+            self.warn(format!("not committed: {}", leak.evidence));
+        }
         let commit = async { self.desk.repo.commit(&paths, message) };
         self.desk.journal.step("commit", &paths, commit).await.map(drop)
     }

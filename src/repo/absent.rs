@@ -46,6 +46,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn work_file(&self, _path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        absent()
+    }
+
     fn paths(&self, _commit: &str) -> anyhow::Result<Vec<String>> {
         absent()
     }
@@ -63,6 +67,10 @@ impl Repository for Absent {
     }
 
     fn reset_paths(&self, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
     }
 

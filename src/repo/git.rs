@@ -140,6 +140,10 @@ impl Repository for GitRepo {
         history::show(&self.inner.open()?, commit, path)
     }
 
+    fn work_file(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        status::work_file(&self.inner.root, path)
+    }
+
     fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>> {
         history::paths(&self.inner.open()?, commit)
     }
@@ -158,6 +162,12 @@ impl Repository for GitRepo {
 
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {
         commit::reset(&self.inner.open()?, paths)
+    }
+
+    fn take_back(&self, paths: &[String]) -> anyhow::Result<()> {
+        let repo = self.inner.open()?;
+        commit::reset(&repo, paths)?;
+        commit::remove_new(&repo, &self.inner.root, paths)
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -59,6 +59,10 @@ pub(crate) trait Repository: Send + Sync {
     /// Content of `path` in `commit`; `None` where it is absent.
     fn show(&self, commit: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
 
+    /// What a commit of `path` would take from the work tree: a file's content, a link's target; `None` where neither
+    /// is there.
+    fn work_file(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
+
     /// All paths of `commit`.
     fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>>;
 
@@ -74,6 +78,9 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
+    fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
 
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;

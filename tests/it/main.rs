@@ -11,6 +11,7 @@ mod model_server;
 mod peer_model;
 mod project;
 mod replay;
+mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
@@ -198,10 +197,6 @@ fn signals(pid: i32) -> bool {
 
 fn loopback() -> anyhow::Result<()> {
     let server = TcpListener::bind(("127.0.0.1", 0))?;
-    let client = TcpStream::connect_timeout(&server.local_addr()?, PATIENCE)?;
-    server.set_nonblocking(true)?;
-    match server.accept() {
-        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error).context("accept"),
-        _ => Ok(drop(client)),
-    }
+    TcpStream::connect_timeout(&server.local_addr()?, PATIENCE)?;
+    Ok(())
 }

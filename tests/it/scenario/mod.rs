@@ -4,7 +4,9 @@
 
 mod checks;
 mod format;
+mod made_up;
 mod normal;
+mod reports;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -137,6 +139,10 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     problems.extend(checks::files(folder, step, project));
     problems.extend(checks::unchanged(project, &before));
     problems.extend(checks::secrets(project, &finished));
+    if step.kept_out {
+        problems.extend(made_up::leaks(project, &finished));
+    }
+    problems.extend(reports::misshapen(project));
     if !problems.is_empty() {
         problems.push(finished.transcript());
     }

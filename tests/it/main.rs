@@ -13,5 +13,7 @@ mod peer_model;
 mod project;
 mod replay;
 mod runners;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod scenario;
 mod third_party;

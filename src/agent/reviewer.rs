@@ -75,7 +75,21 @@ pub(crate) async fn review(
     }
     findings::seal(agent, &mut submission.findings, open, show);
     submission.findings = findings::on_floor(floor, submission.findings);
+    tell_floor(floor, &mut submission);
     Ok(Ok(decide(desk, agent, submission)))
+}
+
+/// Keeps the floor's findings in what FORGE and the report are told: the model's words were written without them.
+fn tell_floor(floor: &[Finding], submission: &mut Submission) {
+    if floor.iter().all(|finding| finding.result == FindingResult::Pass) {
+        return;
+    }
+    submission.blockers.clear();
+    submission.advisories.clear();
+    let failed = floor.iter().filter(|finding| finding.result == FindingResult::Fail);
+    let said = std::mem::take(&mut submission.hold_reason);
+    let told = failed.map(sentence).chain((!said.trim().is_empty()).then_some(said));
+    submission.hold_reason = told.collect::<Vec<_>>().join("; ");
 }
 
 fn decide(desk: &Desk<'_>, agent: Agent, submission: Submission) -> Reviewed {

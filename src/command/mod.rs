@@ -3,11 +3,13 @@
 mod budget;
 mod check;
 mod demo;
+mod gate_days;
 mod prepare;
 mod replay;
 mod results;
 mod run;
 mod status;
+mod trigger;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};

@@ -70,6 +70,18 @@ impl Repository for Absent {
         absent()
     }
 
+    fn head_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+
+    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+
     fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
     }

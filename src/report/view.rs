@@ -13,7 +13,6 @@ use crate::domain::decision::Decision;
 use crate::domain::hold::{Cause, Hold};
 use crate::domain::money::Bill;
 use crate::domain::observation::{TestRun, TestStatus};
-#[cfg(test)]
 use crate::prompt::markdown;
 
 /// Everything that review, escalation and summary show of one run of a day.
@@ -266,7 +265,6 @@ pub(crate) fn review_marker(sprint: &str) -> String {
     format!("<!-- pace:{}:review -->", markdown::marker(sprint))
 }
 
-#[cfg(test)]
 /// Hidden marker of a day's hold issue.
 pub(crate) fn hold_marker(sprint: &str, day: u32) -> String {
     format!("<!-- pace:{}:day-{day}:hold -->", markdown::marker(sprint))

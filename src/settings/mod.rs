@@ -8,8 +8,6 @@ mod given;
 mod legacy;
 mod model;
 #[cfg(test)]
-mod shipped;
-#[cfg(test)]
 mod tests;
 pub(crate) mod variables;
 
@@ -332,6 +330,12 @@ pub(crate) struct CiContext {
     pub output: Option<PathBuf>,
     /// `$GITHUB_ACTIONS` or `$GITLAB_CI`: decides on log groups.
     pub log_style: LogStyle,
+    /// `$GITHUB_EVENT_NAME` or `$CI_PIPELINE_SOURCE`.
+    pub event: Option<String>,
+    /// `$GITHUB_EVENT_PATH`.
+    pub event_path: Option<PathBuf>,
+    /// `$GITHUB_ACTOR` and `$GITHUB_TRIGGERING_ACTOR`.
+    pub actors: Vec<String>,
     /// `$GITHUB_RUN_ID` or `$CI_PIPELINE_ID`.
     pub run_id: Option<String>,
 }

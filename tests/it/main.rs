@@ -7,6 +7,7 @@ mod architecture;
 mod binary;
 mod demo;
 mod empty_root;
+mod forge;
 mod model_server;
 mod peer_model;
 mod project;

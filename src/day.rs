@@ -1,6 +1,7 @@
 //! The day as a reader would tell it: the agents in order, retries, the books, the publishing. Works through
 //! traits only and prints nothing.
 
+mod announce;
 pub(crate) mod bodies;
 pub(crate) mod books;
 pub(crate) mod publish;
@@ -17,7 +18,7 @@ use crate::domain::event::{Event, Level};
 use crate::domain::hold::{Cause, Hold};
 use crate::error::Error;
 use crate::llm::ModelError;
-use crate::platform::{Ci, Review, Tracker};
+use crate::platform::Platform;
 use crate::store::artifacts::Store;
 use start::Start;
 
@@ -26,9 +27,7 @@ pub(crate) struct Day<'a> {
     pub start: &'a Start,
     pub desk: Desk<'a>,
     pub store: &'a Store,
-    pub review: &'a dyn Review,
-    pub tracker: &'a dyn Tracker,
-    pub ci: &'a dyn Ci,
+    pub platform: &'a Platform,
 }
 
 /// How a day ended.
@@ -54,6 +53,8 @@ pub(crate) struct Verdict {
     /// The platform's answers, once there are some.
     pub review_url: Option<String>,
     pub issue_url: Option<String>,
+    /// Where people open the review themselves, after the platform did not.
+    pub compare_url: Option<String>,
 }
 
 impl Verdict {
@@ -68,6 +69,7 @@ impl Verdict {
             documented: false,
             review_url: None,
             issue_url: None,
+            compare_url: None,
         }
     }
 }
@@ -76,6 +78,8 @@ impl Verdict {
 #[derive(Default)]
 pub(crate) struct Reports {
     pub handoff: Option<Handoff>,
+    /// The forge has the handoff's commit.
+    pub pushed: bool,
     pub observation: Option<crate::agent::gate::Observation>,
     pub gate: Option<GateReport>,
     pub sentinel: Option<SentinelReport>,

@@ -46,7 +46,7 @@ impl From<RepoError> for Error {
         match error {
             RepoError::Unusable(problem) => Self::config(problem),
             RepoError::Conflict { .. } => Self::plan(error.to_string()),
-            RepoError::Push { .. } => Self::Abort(error.into()),
+            RepoError::Push { .. } | RepoError::Behind { .. } => Self::Abort(error.into()),
             RepoError::Other(error) => Self::Abort(error),
         }
     }

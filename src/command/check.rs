@@ -31,8 +31,13 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
                 }
             }
             lines.push(test_line(&settings, &site).await);
+            lines.push(match site.repo.may_push().await {
+                Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
+                Err(error) => bad("push", error.to_string()),
+            });
         }
     }
+    lines.extend(platform_lines(&settings).await);
     write(&mut std::io::stdout().lock(), &lines).map_err(|e| Error::Abort(e.into()))?;
     let failed = lines.iter().filter(|line| line.mark == Mark::Bad).count();
     Ok(match (failed, plan_failed) {
@@ -53,6 +58,28 @@ fn settings_lines(settings: &Settings) -> Vec<Checked> {
         bad("sandbox", "not built yet: a run needs PACE_SANDBOX=off".into())
     });
     lines
+}
+
+/// Asks the forge for every permission that a run needs.
+async fn platform_lines(settings: &Settings) -> Vec<Checked> {
+    let bad = |problem: String| bad("platform", problem);
+    let http = match http(settings) {
+        Ok(http) => http,
+        Err(error) => return vec![bad(error.to_string())],
+    };
+    let platform = match crate::platform::connect(settings, http) {
+        Ok(platform) => platform,
+        Err(problems) => return problems.into_iter().map(bad).collect(),
+    };
+    let probes = platform.access.probe().await;
+    if probes.is_empty() {
+        return vec![good("platform", platform.name)];
+    }
+    let lines = probes.into_iter().map(|probe| match probe.problem {
+        None => good("platform", format!("{}: may {}", platform.name, probe.what)),
+        Some(problem) => bad(format!("{}: may not {}: {problem}", platform.name, probe.what)),
+    });
+    lines.collect()
 }
 
 /// Runs the test command once: a runner that cannot start is a problem, failing tests are told.

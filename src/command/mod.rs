@@ -2,10 +2,12 @@
 
 mod check;
 mod demo;
+mod gate_days;
 mod prepare;
 mod replay;
 mod run;
 mod status;
+mod trigger;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};

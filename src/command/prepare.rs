@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate_days;
 use crate::agent::tests::ProjectTests;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
@@ -16,6 +17,7 @@ use crate::domain::terms::{Rated, Terms};
 use crate::error::Error;
 use crate::evidence::runner;
 use crate::llm::prices::Prices;
+use crate::platform::Platform;
 use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
 use crate::sandbox::Sandbox;
 use crate::sandbox::open::Open;
@@ -39,6 +41,8 @@ pub(crate) fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
 /// What preparing came to.
 pub(crate) enum Prepared {
     Go(Box<Start>),
+    /// A person has the word first; why.
+    Waits(String),
     /// The day had shipped: its decision again.
     Shipped(Decision),
     /// `DAY=auto`: the day is on HOLD, and neither plan nor code changed since.
@@ -117,6 +121,7 @@ pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
 pub(crate) async fn prepare(
     settings: &Settings,
     site: &Site,
+    platform: &Platform,
     events: &dyn Events,
 ) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
@@ -142,7 +147,12 @@ pub(crate) async fn prepare(
         return Ok(Prepared::Shipped(decision));
     }
     earlier_days_shipped(site, &plan, day)?;
-    let terms = terms(settings, site, &plan, &plan_path, &branch, day, &notice)?;
+    let sprint = (&plan, &branch);
+    if let Some(wait) = gate_days::closed_before(site, platform, sprint, day, settings.approved).await? {
+        return Ok(Prepared::Waits(wait));
+    }
+    let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, &notice)?;
+    terms.platform.clone_from(&platform.name);
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::journal::{self, END, Journal};
 use crate::llm::recorded::Recorded;
+use crate::platform::Platform;
 use crate::prompt::Templates;
 use crate::repo::absent::Absent;
 use crate::sandbox::open::Open;
@@ -38,8 +39,14 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);
-    let parts =
-        Parts { site: &site, model: &model, journal: &journal, templates: &templates, events: &terminal };
+    let parts = Parts {
+        site: &site,
+        model: &model,
+        platform: &Platform::local(),
+        journal: &journal,
+        templates: &templates,
+        events: &terminal,
+    };
     let ended = run_day(&parts, &start).await;
     let (code, error) = match &ended {
         Ok(ended) => (code_of(ended, start.terms.advisory_exit_code), None),

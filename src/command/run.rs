@@ -1,6 +1,7 @@
 //! `pace run`: the day that the environment names.
 
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
+use super::trigger::{Admitted, admit};
 use super::{Exit, Invocation};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::exit::{self, Outcome};
 use crate::journal::{END, Journal};
 use crate::llm::{Model, client::connect};
-use crate::platform::local::Local;
+use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::Settings;
@@ -55,8 +56,16 @@ pub(crate) async fn run_in(
     let cleaner = redactor.clone();
     let clean = Box::new(move |text: &str| cleaner.redact(text).into_owned());
     let templates = templates(settings)?.redacting(clean);
-    let start = match prepare(settings, &site, events).await? {
+    let platform = platform::connect(settings, http.clone()).map_err(Error::Config)?;
+    if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
+        return Ok(exit::SKIPPED);
+    }
+    let start = match prepare(settings, &site, &platform, events).await? {
         Prepared::Go(start) => *start,
+        Prepared::Waits(text) => {
+            events.emit(Event::Notice { level: Level::Info, text });
+            return Ok(exit::of_outcome(&Outcome::Skipped, settings.advisory_exit_code));
+        }
         Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
         Prepared::Held { day, reason } => {
             let text = format!("Day {day} is on HOLD and nothing has changed since: {reason}");
@@ -69,12 +78,19 @@ pub(crate) async fn run_in(
             return Ok(exit::SHIP);
         }
     };
+    preflight(&site, &platform, events).await?;
     let model = connect(&settings.llm, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
     let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
-    let parts =
-        Parts { site: &site, model: model.as_ref(), journal: &journal, templates: &templates, events };
+    let parts = Parts {
+        site: &site,
+        model: model.as_ref(),
+        platform: &platform,
+        journal: &journal,
+        templates: &templates,
+        events,
+    };
     let ended = run_day(&parts, &start).await;
     let code = match &ended {
         Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
@@ -85,10 +101,24 @@ pub(crate) async fn run_in(
     finish(settings, &site, ended?, code)
 }
 
+/// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
+/// run before it costs anything; any other missing permission is told, as the verdict stands without it.
+async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
+    site.repo.may_push().await?;
+    for probe in platform.access.probe().await {
+        if let Some(problem) = probe.problem {
+            let text = format!("{}: the token may not {}: {problem}", platform.name, probe.what);
+            events.emit(Event::Notice { level: Level::Warning, text });
+        }
+    }
+    Ok(())
+}
+
 /// What a day is put together from.
 pub(crate) struct Parts<'a> {
     pub site: &'a Site,
     pub model: &'a dyn Model,
+    pub platform: &'a Platform,
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
@@ -111,7 +141,7 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         purse: Purse::new(start.terms.max_run_usd),
         context: context(&parts.site.store)?,
     };
-    let day = Day { start, desk, store: &parts.site.store, review: &Local, tracker: &Local, ci: &Local };
+    let day = Day { start, desk, store: &parts.site.store, platform: parts.platform };
     day::run(&day).await
 }
 

@@ -104,7 +104,12 @@ impl Day<'_> {
             ("review-pr.md", body::review(templates, &view)?, body::review_title(templates, &view)?)
         };
         let url = verdict.review_url.as_ref().or(verdict.issue_url.as_ref());
-        let opening = url.map(|url| format!("{url}\n\n")).unwrap_or_default();
+        let by_hand = verdict.compare_url.as_ref().filter(|_| verdict.decision != Decision::Hold);
+        let opening = match (url, by_hand) {
+            (Some(url), _) => format!("{url}\n\n"),
+            (None, Some(url)) => format!("Not opened yet. Open it here: {url}\n\n"),
+            (None, None) => String::new(),
+        };
         self.keep_text(&self.day_path(name), &format!("{opening}{text}"))?;
         self.keep_text(SUMMARY, &body::summary(templates, &view)?)?;
         Ok(Bodies { title, text, commit: body::artifacts_commit(templates, &view)? })

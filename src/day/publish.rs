@@ -1,13 +1,9 @@
-//! After the decision: the docs, the books, the commit, the push, the review or the issue. One failed output
-//! does not cancel the others; only a failed push takes the verdict back.
+//! After the decision: the docs, the books, the commit, the push. Only a failed push takes the verdict back.
 
-use std::future::Future;
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use super::bodies::Bodies;
-use super::{Day, Verdict};
+use super::{Day, Verdict, round};
 use crate::agent::scribe;
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
@@ -15,9 +11,11 @@ use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::error::Error;
-use crate::platform::{IssueText, ReviewText};
-use crate::repo::{Branch, Pushed, RepoError};
+use crate::repo::{Pushed, RepoError};
 use crate::store::plan::mark_shipped;
+
+/// How often commits of others are merged before a run gives up.
+pub(super) const CATCH_UPS: usize = 3;
 
 /// Writes the day down and publishes it.
 pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), Error> {
@@ -28,10 +26,8 @@ pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), E
     }
     let attempt = day.attempt_of(&verdict).await?;
     day.keep_attempt(&attempt)?;
-    let bodies = day.write_bodies(&verdict)?;
-    day.commit_artifacts(&bodies.commit, &docs).await?;
-    day.push().await?;
-    day.announce(&mut verdict, bodies).await?;
+    let sent = day.commit_and_push(&mut verdict, &docs).await?;
+    day.announce(&mut verdict, matches!(sent, Sent::To(_))).await?;
     Ok(())
 }
 
@@ -94,6 +90,30 @@ impl Day<'_> {
         })
     }
 
+    /// Commits the day's records and pushes. Where others pushed meanwhile, the merge is judged again: a verdict that
+    /// no longer holds is none.
+    async fn commit_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
+        for _ in 0..=CATCH_UPS {
+            let bodies = self.write_bodies(verdict)?;
+            self.commit_artifacts(&bodies.commit, docs).await?;
+            let sent = self.push().await?;
+            let Sent::Merged(head) = sent else { return Ok(sent) };
+            let decision = round::judge_again(self, verdict, head).await.map_err(super::as_error)?;
+            if decision != verdict.decision {
+                return Err(Error::Abort(anyhow!(
+                    "others pushed to {} while the day was judged, and with their commits it is {decision} and no \
+                     longer {}; run the day again",
+                    self.start.branch.name,
+                    verdict.decision
+                )));
+            }
+        }
+        Err(Error::Abort(anyhow!(
+            "{} moved on {CATCH_UPS} times while the day was published; run it again when nobody pushes",
+            self.start.branch.name
+        )))
+    }
+
     /// One commit with everything that the day wrote apart from FORGE's work.
     async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<()> {
         let plan = &self.desk.terms.plan_path;
@@ -108,68 +128,50 @@ impl Day<'_> {
         self.desk.journal.step("commit", &paths, commit).await.map(drop)
     }
 
-    async fn push(&self) -> Result<(), Error> {
+    /// Pushes the branch. What others pushed meanwhile is merged in; the merge is not pushed yet, as nobody has
+    /// judged it.
+    pub(super) async fn push(&self) -> Result<Sent, Error> {
         let branch = self.start.branch.name.as_str();
-        let pushed: Pushed = self
-            .desk
-            .journal
-            .step("push", branch, async { self.desk.repo.push(branch).await.map_err(PushError::Repo) })
-            .await
-            .map_err(|error| match error {
-                PushError::Repo(error) => Error::from(error),
-                PushError::Journal(error) => Error::Abort(error),
-            })?;
-        let text = match pushed {
-            Pushed::To(url) => format!("Pushed {branch} to {url}"),
-            Pushed::Skipped(why) => format!("Not pushed: {why}"),
+        let repo = &self.desk.repo;
+        let act = async {
+            match repo.push(branch).await {
+                Ok(Pushed::To(url)) => Ok(Sent::To(url)),
+                Ok(Pushed::Skipped(why)) => Ok(Sent::Not(why)),
+                Err(RepoError::Behind { .. }) => {
+                    repo.catch_up(branch).await.map(Sent::Merged).map_err(PushError::Repo)
+                }
+                Err(error) => Err(PushError::Repo(error)),
+            }
+        };
+        let sent: Sent = self.desk.journal.step("push", branch, act).await.map_err(|error| match error {
+            PushError::Repo(error) => Error::from(error),
+            PushError::Journal(error) => Error::Abort(error),
+        })?;
+        let text = match &sent {
+            Sent::To(url) => format!("Pushed {branch} to {url}"),
+            Sent::Not(why) => format!("Not pushed: {why}"),
+            Sent::Merged(head) => {
+                format!("Others pushed to {branch} meanwhile: merged as {head}, which is judged again")
+            }
         };
         self.desk.events.emit(Event::Notice { level: Level::Info, text });
-        Ok(())
+        Ok(sent)
     }
 
-    /// Opens or updates the review, or the hold issue; the files then open with its URL.
-    async fn announce(&self, verdict: &mut Verdict, bodies: Bodies) -> anyhow::Result<()> {
-        let day = self.desk.terms.day;
-        let held = verdict.decision == Decision::Hold;
-        let url = if held {
-            let labels = vec!["pace-hold".into(), format!("day-{day}")];
-            let issue = IssueText { title: bodies.title, body: bodies.text, labels };
-            self.remote("hold-issue", &issue.body, self.tracker.hold(day, &issue)).await?
-        } else {
-            let Branch { name: branch, base, .. } = self.start.branch.clone();
-            let review = ReviewText { title: bodies.title, body: bodies.text, branch, base };
-            let url = self.remote("review", &review.body, self.review.publish(&review)).await?;
-            if let Err(error) = self.remote("release", &day, self.tracker.release(day)).await? {
-                self.warn(format!("the day's hold issue could not be closed: {error}"));
-            }
-            url
-        };
-        match url {
-            Ok(None) => return Ok(()),
-            Ok(url) if held => verdict.issue_url = url,
-            Ok(url) => verdict.review_url = url,
-            Err(error) => {
-                self.warn(format!("publishing failed, the verdict stands: {error}"));
-                return Ok(());
-            }
-        }
-        self.write_bodies(verdict).map(drop)
-    }
-
-    /// A remote write as a recorded step, its failure included: it does not take the verdict back.
-    async fn remote<I: Serialize + ?Sized, T: Serialize + DeserializeOwned>(
-        &self,
-        kind: &str,
-        input: &I,
-        write: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<Result<T, String>> {
-        let act = async { anyhow::Ok(write.await.map_err(|error| format!("{error:#}"))) };
-        self.desk.journal.step(kind, input, act).await
-    }
-
-    fn warn(&self, text: String) {
+    pub(super) fn warn(&self, text: String) {
         self.desk.events.emit(Event::Notice { level: Level::Warning, text });
     }
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Sent {
+    To(String),
+    /// Pushing is off, and why.
+    Not(String),
+    /// The branch had moved on: HEAD is now a merge with it, which is not pushed.
+    Merged(String),
 }
 
 enum PushError {

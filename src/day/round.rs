@@ -1,7 +1,10 @@
 //! One round: FORGE builds, then the reviewers look. The first HOLD ends the round: later reviewers do not run
 //! on code that is going back.
 
-use super::{Day, Reports};
+use anyhow::anyhow;
+
+use super::publish::{CATCH_UPS, Sent};
+use super::{Day, Reports, Verdict};
 use crate::agent::{AgentError, conduit, forge, gate, sentinel};
 use crate::domain::Agent;
 use crate::domain::artifact::StoryCard;
@@ -37,6 +40,21 @@ pub(crate) async fn run(day: &Day<'_>, inputs: &Inputs<'_>) -> Result<(Reports, 
     Ok((reports, hold))
 }
 
+/// Has the reviewers look at `head`, a merge of the judged commit with what others pushed; the decision now.
+pub(crate) async fn judge_again(
+    day: &Day<'_>,
+    verdict: &mut Verdict,
+    head: String,
+) -> Result<Decision, AgentError> {
+    let card = verdict.card.clone();
+    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1 };
+    let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.decision) };
+    handoff.commit = head;
+    day.keep(handoff)?;
+    let hold = reviewers(day, &inputs, &mut verdict.reports).await.map_err(|stop| stop.error)?;
+    Ok(verdict.reports.decision(hold.as_ref()))
+}
+
 /// An agent that could not go on.
 struct Stop {
     agent: Agent,
@@ -57,6 +75,12 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
     if let Some(hold) = day.forge(inputs, reports).await.by(Agent::Forge)? {
         return Ok(Some(hold));
     }
+    day.push_for_ci(reports).await.by(Agent::Gate)?;
+    reviewers(day, inputs, reports).await
+}
+
+/// The three who look at what FORGE committed, up to the first HOLD.
+async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
     if let Some(hold) = day.gate(inputs, &diff, reports).await.by(Agent::Gate)? {
@@ -97,6 +121,39 @@ impl Day<'_> {
         }
     }
 
+    /// Brings FORGE's commit to the forge, so that its CI can speak before GATE does. What others pushed meanwhile
+    /// is merged first, so that GATE judges it too.
+    async fn push_for_ci(&self, reports: &mut Reports) -> Result<(), AgentError> {
+        if !self.desk.terms.has_forge() {
+            return Ok(());
+        }
+        for _ in 0..=CATCH_UPS {
+            match self.push().await.map_err(anyhow::Error::from)? {
+                Sent::To(_) => {
+                    reports.pushed = true;
+                    return Ok(());
+                }
+                Sent::Not(_) => return Ok(()),
+                Sent::Merged(head) => {
+                    if let Some(handoff) = &mut reports.handoff {
+                        handoff.commit = head;
+                        self.keep(handoff)?;
+                    }
+                }
+            }
+        }
+        Err(AgentError::Other(anyhow!("{} moves on faster than it can be judged", self.start.branch.name)))
+    }
+
+    /// The CI's word on `commit`; a commit that is not on the forge has none.
+    async fn ci(&self, commit: &str, pushed: bool) -> anyhow::Result<CiState> {
+        if !pushed {
+            return Ok(CiState::None);
+        }
+        self.desk.step(Agent::Gate, "Waiting for the CI of the commit ...".to_owned());
+        self.desk.journal.step("ci", commit, self.platform.ci.state(commit)).await
+    }
+
     async fn gate(
         &self,
         round: &Inputs<'_>,
@@ -106,8 +163,7 @@ impl Day<'_> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
         let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
-        let ci: CiState =
-            self.desk.journal.step("ci", &handoff.commit, self.ci.state(&handoff.commit)).await?;
+        let ci = self.ci(&handoff.commit, reports.pushed).await?;
         let inputs = gate::Inputs {
             card: round.card,
             handoff,

@@ -41,9 +41,16 @@ pub(crate) struct Terms {
     pub max_run_usd: f64,
     /// How children are confined, in words.
     pub sandbox: String,
-    /// Name of the platform, e.g. `local`.
+    /// Name of the platform: `github`, `gitlab`, or one that begins with `local`.
     pub platform: String,
     pub advisory_exit_code: u8,
+}
+
+impl Terms {
+    /// Whether reviews go to a forge, which then may have a CI.
+    pub(crate) fn has_forge(&self) -> bool {
+        !self.platform.starts_with("local")
+    }
 }
 
 /// A model and its price.

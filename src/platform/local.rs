@@ -3,7 +3,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Ci, IssueText, Review, ReviewText, Tracker};
+use super::{Access, Ci, IssueText, Line, Probe, Published, Review, ReviewText, Status, StatusText, Tracker};
 use crate::domain::observation::CiState;
 
 /// The platform of a checkout without a forge.
@@ -11,17 +11,36 @@ use crate::domain::observation::CiState;
 pub(crate) struct Local;
 
 impl Review for Local {
-    fn publish<'a>(&'a self, _review: &'a ReviewText) -> BoxFuture<'a, anyhow::Result<Option<String>>> {
-        Box::pin(async { Ok(None) })
+    fn publish<'a>(&'a self, _review: &'a ReviewText) -> BoxFuture<'a, anyhow::Result<Published>> {
+        Box::pin(async { Ok(Published::default()) })
+    }
+
+    fn label<'a>(
+        &'a self,
+        _line: &'a Line,
+        _label: &'a str,
+        _wanted: bool,
+    ) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn approved<'a>(&'a self, _line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
+        Box::pin(async { Ok(vec![]) })
     }
 }
 
 impl Tracker for Local {
-    fn hold<'a>(&'a self, _day: u32, _issue: &'a IssueText) -> BoxFuture<'a, anyhow::Result<Option<String>>> {
-        Box::pin(async { Ok(None) })
+    fn raise<'a>(&'a self, _issue: &'a IssueText) -> BoxFuture<'a, anyhow::Result<Published>> {
+        Box::pin(async { Ok(Published::default()) })
     }
 
-    fn release(&self, _day: u32) -> BoxFuture<'_, anyhow::Result<()>> {
+    fn close<'a>(&'a self, _marker: &'a str, _label: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Status for Local {
+    fn set<'a>(&'a self, _commit: &'a str, _status: &'a StatusText) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -29,5 +48,19 @@ impl Tracker for Local {
 impl Ci for Local {
     fn state<'a>(&'a self, _commit: &'a str) -> BoxFuture<'a, anyhow::Result<CiState>> {
         Box::pin(async { Ok(CiState::None) })
+    }
+}
+
+impl Access for Local {
+    fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
+        Box::pin(async { vec![] })
+    }
+
+    fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>> {
+        Box::pin(async move {
+            anyhow::bail!(
+                "there is no forge to ask whether {login} may write; set PACE_PLATFORM to the forge"
+            )
+        })
     }
 }

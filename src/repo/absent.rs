@@ -66,6 +66,18 @@ impl Repository for Absent {
         absent()
     }
 
+    fn head_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+
+    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
+        Box::pin(async { Ok(absent()?) })
+    }
+
     fn push<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {
         Box::pin(async { Ok(absent()?) })
     }

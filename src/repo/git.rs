@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, commit, diff,
-    handle, history, push, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
+    diff, handle, history, push, status,
 };
 use crate::domain::diff::Diff;
 
@@ -158,6 +158,21 @@ impl Repository for GitRepo {
 
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {
         commit::reset(&self.inner.open()?, paths)
+    }
+
+    fn head_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
+    }
+
+    fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
+        let branch = branch.to_owned();
+        Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch)))
+    }
+
+    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
+        Box::pin(self.blocking(push::probe))
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -5,6 +5,7 @@ pub(crate) mod absent;
 mod aside;
 mod attributes;
 mod branch;
+mod catch_up;
 mod checkout;
 mod commit;
 mod diff;
@@ -75,6 +76,16 @@ pub(crate) trait Repository: Send + Sync {
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;
 
+    /// Message of HEAD's commit.
+    fn head_message(&self) -> anyhow::Result<String>;
+
+    /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
+    /// the new SHA of HEAD. Nothing has changed when this refuses.
+    fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>>;
+
+    /// Asks the remote whether it would take a push with this credential; sends nothing.
+    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
+
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;
 }
@@ -114,6 +125,9 @@ pub(crate) enum RepoError {
     /// Exit 4: the sprint branch could not be pushed.
     #[error("push of {branch} failed: {reason}")]
     Push { branch: String, reason: String },
+    /// The same, because the remote's branch moved on since the last fetch; [`Repository::catch_up`] may help.
+    #[error("push of {branch} failed: {reason}")]
+    Behind { branch: String, reason: String },
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }

@@ -35,9 +35,48 @@ pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
             note_remote_tip(&repo, inner, branch, tip);
             Ok(Pushed::To(shown))
         }
-        Err(reason) => {
-            Err(RepoError::Push { branch: branch.to_owned(), reason: format!("{reason} ({shown})") })
+        Err(failure) => {
+            let (branch, reason) = (branch.to_owned(), format!("{} ({shown})", failure.reason));
+            Err(if failure.behind {
+                RepoError::Behind { branch, reason }
+            } else {
+                RepoError::Push { branch, reason }
+            })
         }
+    }
+}
+
+/// Opens the connection that a push would use, and closes it.
+pub(super) fn probe(inner: &Inner) -> Result<(), RepoError> {
+    let (None, None, Some(url)) = (&inner.options.push.never, inner.remote.unsupported(), inner.remote.url())
+    else {
+        return Ok(());
+    };
+    let repo = inner.open()?;
+    let (result, refusal) = inner
+        .session()
+        .run(|| repo.remote_anonymous(url)?.connect_auth(Direction::Push, None, None).map(drop));
+    match (result, refusal) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(Refusal::Access(text))) => Err(RepoError::Unusable(text)),
+        // What may pass until the push is no reason to stop now.
+        (Err(error), _) => {
+            tracing::debug!("the push could not be tried beforehand: {}", error.message());
+            Ok(())
+        }
+    }
+}
+
+/// Why a push failed.
+struct Failure {
+    reason: String,
+    /// The remote's branch has commits that are not here.
+    behind: bool,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { reason, behind: false }
     }
 }
 
@@ -83,23 +122,28 @@ fn verdict(
     refusal: Option<Refusal>,
     report: &Report,
     token: Option<&str>,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let said = said(&report.said.borrow(), token);
     if let Some(Some(problem)) = &*report.status.borrow() {
         let protected =
             if problem.contains("hook declined") { " (a hook or a branch protection)" } else { "" };
-        return Err(format!("the remote rejected it: {}{protected}{said}", plain(problem, token)));
+        // Somebody pushed between our look and our push.
+        let behind =
+            ["fast-forward", "fetch first", "cannot lock ref"].iter().any(|word| problem.contains(word));
+        let reason = format!("the remote rejected it: {}{protected}{said}", plain(problem, token));
+        return Err(Failure { reason, behind });
     }
     match (result, refusal) {
-        (_, Some(refusal)) => Err(refusal.text().to_owned()),
-        (Err(error), None) if error.code() == ErrorCode::NotFastForward => Err(
-            "the remote's branch has commits that are not here (non-fast-forward), and pace never forces; \
-             merge them and run again"
+        (_, Some(refusal)) => Err(refusal.text().to_owned().into()),
+        (Err(error), None) if error.code() == ErrorCode::NotFastForward => Err(Failure {
+            reason: "the remote's branch has commits that are not here (non-fast-forward), and pace never forces; \
+                     merge them and run again"
                 .into(),
-        ),
-        (Err(error), None) => Err(format!("{}{said}", plain(error.message(), token))),
+            behind: true,
+        }),
+        (Err(error), None) => Err(format!("{}{said}", plain(error.message(), token)).into()),
         (Ok(()), None) if report.status.borrow().is_none() => {
-            Err(format!("the remote did not confirm the new commit{said}"))
+            Err(format!("the remote did not confirm the new commit{said}").into())
         }
         (Ok(()), None) => Ok(()),
     }

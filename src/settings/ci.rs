@@ -28,6 +28,12 @@ pub(super) fn context(inputs: &Inputs) -> CiContext {
             (false, true) => LogStyle::GitLab,
             (false, false) => LogStyle::Plain,
         },
+        event: if gitlab { inputs.ci_pipeline_source() } else { inputs.github_event_name() }.text(),
+        event_path: inputs.github_event_path().text.map(Into::into),
+        actors: [inputs.github_actor(), inputs.github_triggering_actor()]
+            .iter()
+            .filter_map(Given::text)
+            .collect(),
         run_id: if gitlab { inputs.ci_pipeline_id() } else { inputs.github_run_id() }.text(),
     }
 }
@@ -43,7 +49,6 @@ pub(super) fn platform(inputs: &Inputs, ci: &CiContext, findings: &mut Findings)
     let kind = kind.unwrap_or(detected);
     let tracker = findings.keep(self::kind(&inputs.pace_tracker(), &["bitbucket", "jenkins", "jira"]));
     let tracker = tracker.unwrap_or(kind);
-    warn_of_unbuilt(kind, tracker, findings);
     let forge = if kind == PlatformKind::Local { tracker } else { kind };
     match forge {
         PlatformKind::GitHub => github(inputs, kind, tracker, findings),
@@ -57,23 +62,6 @@ pub(super) fn platform(inputs: &Inputs, ci: &CiContext, findings: &mut Findings)
             token: None,
             token_is_job_token: false,
         },
-    }
-}
-
-/// No forge is built yet. This is the only place that says so: delete it with the last of them.
-fn warn_of_unbuilt(kind: PlatformKind, tracker: PlatformKind, findings: &mut Findings) {
-    for (what, kind) in [("reviews", kind), ("issues", tracker)] {
-        let (name, file) = match kind {
-            PlatformKind::GitHub => {
-                ("GitHub", if what == "reviews" { "review-pr.md" } else { "escalation-issue.md" })
-            }
-            PlatformKind::GitLab => {
-                ("GitLab", if what == "reviews" { "review-pr.md" } else { "escalation-issue.md" })
-            }
-            PlatformKind::Local => continue,
-        };
-        findings
-            .warning(format!("publishing to {name} is not built yet: {what} are written as files ({file})"));
     }
 }
 

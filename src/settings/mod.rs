@@ -328,6 +328,12 @@ pub(crate) struct CiContext {
     pub output: Option<PathBuf>,
     /// `$GITHUB_ACTIONS` or `$GITLAB_CI`: decides on log groups.
     pub log_style: LogStyle,
+    /// `$GITHUB_EVENT_NAME` or `$CI_PIPELINE_SOURCE`.
+    pub event: Option<String>,
+    /// `$GITHUB_EVENT_PATH`.
+    pub event_path: Option<PathBuf>,
+    /// `$GITHUB_ACTOR` and `$GITHUB_TRIGGERING_ACTOR`.
+    pub actors: Vec<String>,
     /// `$GITHUB_RUN_ID` or `$CI_PIPELINE_ID`.
     pub run_id: Option<String>,
 }

@@ -134,7 +134,7 @@ variables! {
     retry = "RETRY", Flag, Now, "`false`", "run the day again, also one that shipped";
     dry_run = "DRY_RUN", Flag, Now, "`false`", "PRIME only; print the story card";
     pace_paused = "PACE_PAUSED", Flag, Now, "`false`", "skip the run";
-    pace_approved = "PACE_APPROVED", Count, Later, "—", "opens human gates up to that day";
+    pace_approved = "PACE_APPROVED", Count, Now, "—", "opens human gates up to that day";
     pace_plan = "PACE_PLAN", Path, Now, "first of `.pace/plan.yaml`, `pace/plan.yaml`, `plan.yaml`", "the sprint plan, inside the repository";
     pace_sprint = "PACE_SPRINT", Text, Now, "the plan's `sprint.name`, else the branch", "identity of the sprint";
     pace_product_name = "PACE_PRODUCT_NAME", Text, Now, "the repository's name", "for prompts";
@@ -179,7 +179,7 @@ variables! {
     pace_max_story_ac = "PACE_MAX_STORY_AC", Count, Later, "`none`", "criteria of a story card; larger stories are split";
     pace_max_story_cost_usd = "PACE_MAX_STORY_COST_USD", Money, Later, "`none`", "estimated US dollars of a story card; larger stories are split";
     pace_push_advisories = "PACE_PUSH_ADVISORIES", Flag, Later, "`false`", "also open an issue for backlogged findings";
-    pace_ci_timeout = "PACE_CI_TIMEOUT", Duration, Later, "`15m`", "how long to wait for the CI on the commit";
+    pace_ci_timeout = "PACE_CI_TIMEOUT", Duration, Now, "`15m`", "how long to wait for the CI on the commit";
     pace_command_timeout = "PACE_COMMAND_TIMEOUT", Duration, Now, "`5m`", "for one command of FORGE";
     pace_test_timeout = "PACE_TEST_TIMEOUT", Duration, Now, "`30m`", "for one run of the tests";
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
@@ -198,6 +198,9 @@ variables! {
     ci = "CI", Ci, Now, "—", "set by every CI";
     github_actions = "GITHUB_ACTIONS", Ci, Now, "—", "GitHub Actions";
     github_event_name = "GITHUB_EVENT_NAME", Ci, Now, "—", "what started the workflow";
+    github_event_path = "GITHUB_EVENT_PATH", Ci, Now, "—", "file with what started the workflow";
+    github_actor = "GITHUB_ACTOR", Ci, Now, "—", "account that started the workflow";
+    github_triggering_actor = "GITHUB_TRIGGERING_ACTOR", Ci, Now, "—", "account that started this attempt of it";
     github_ref = "GITHUB_REF", Ci, Now, "—", "full ref of the run";
     github_ref_type = "GITHUB_REF_TYPE", Ci, Now, "—", "`branch` or `tag`";
     github_ref_name = "GITHUB_REF_NAME", Ci, Now, "—", "short ref of the run";
@@ -216,6 +219,7 @@ variables! {
     ci_project_path = "CI_PROJECT_PATH", Ci, Now, "—", "project of the pipeline";
     ci_project_id = "CI_PROJECT_ID", Ci, Now, "—", "number of the project";
     ci_pipeline_id = "CI_PIPELINE_ID", Ci, Now, "—", "number of the pipeline";
+    ci_pipeline_source = "CI_PIPELINE_SOURCE", Ci, Now, "—", "what started the pipeline";
     ci_server_url = "CI_SERVER_URL", Ci, Now, "—", "web address of GitLab";
     ci_api_v4_url = "CI_API_V4_URL", Ci, Now, "—", "API of GitLab";
     ci_server_tls_ca_file = "CI_SERVER_TLS_CA_FILE", Ci, Now, "—", "certificate authority of GitLab";

@@ -39,7 +39,7 @@ fn commit(repo: &GitRepo, fixture: &Fixture, path: &str, content: &str) -> Strin
 
 fn push_reason(result: Result<Pushed, RepoError>) -> String {
     match result {
-        Err(RepoError::Push { reason, .. }) => reason,
+        Err(RepoError::Push { reason, .. } | RepoError::Behind { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
 }

@@ -1,0 +1,110 @@
+//! What the token and the accounts around a run may do.
+//!
+//! GitHub tells no token what it may write, but it checks the permission before it checks the content: a write that
+//! can never succeed is answered with 422 where the permission is there and with 403 where it is not.
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{GitHub, explain};
+use crate::platform::http::{Call, Failure, encoded};
+use crate::platform::mend::Need;
+use crate::platform::{Access, Probe};
+
+/// No commit has this name.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+
+#[derive(Deserialize)]
+struct Repository {
+    default_branch: String,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default = "yes")]
+    has_issues: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+}
+
+impl GitHub {
+    async fn probes(&self) -> Vec<Probe> {
+        let repository: Repository = match self.sender().json(&Call::get(self.path(""))).await {
+            Ok(repository) => repository,
+            Err(failure) => {
+                let problem = explain(Need::Project, "the repository cannot be read", &failure);
+                return vec![Probe {
+                    what: "read the repository".into(),
+                    problem: Some(problem.to_string()),
+                }];
+            }
+        };
+        let writable = (!repository.archived)
+            .then_some(())
+            .ok_or_else(|| "the repository is archived, which makes it read-only".to_owned());
+        let branch = &repository.default_branch;
+        let pull = json!({"title": "pace check", "head": branch, "base": branch});
+        let status = json!({"state": "success", "context": "pace"});
+        let issues = if repository.has_issues {
+            self.may("/issues", json!({"title": ""}), Need::Issues).await
+        } else {
+            Err("issues are switched off: switch them on (Settings, Features), or set PACE_TRACKER=local"
+                .into())
+        };
+        let answers = [
+            ("read the repository", writable),
+            ("open pull requests", self.may("/pulls", pull, Need::Reviews).await),
+            ("open issues", issues),
+            (
+                "set commit statuses",
+                self.may(&format!("/statuses/{NO_COMMIT}"), status, Need::Statuses).await,
+            ),
+            ("read checks", self.reads_checks(branch).await),
+        ];
+        answers.map(|(what, answer)| Probe { what: what.into(), problem: answer.err() }).into()
+    }
+
+    /// Sends a write that GitHub refuses for its content, if not before for the permission.
+    async fn may(&self, path: &str, body: Value, need: Need) -> Result<(), String> {
+        let mut call = Call::new(self.path(path), body);
+        call.repeatable = true;
+        match self.sender().send(&call).await {
+            Ok(_) | Err(Failure::Refused { status: 422, .. }) => Ok(()),
+            Err(failure) => Err(explain(need, "not allowed", &failure).to_string()),
+        }
+    }
+
+    async fn reads_checks(&self, branch: &str) -> Result<(), String> {
+        let path = self.path(&format!("/commits/{}/check-runs?per_page=1", encoded(branch)));
+        match self.sender().send(&Call::get(path)).await {
+            // An empty repository has no commit yet.
+            Ok(_) | Err(Failure::Refused { status: 422 | 409, .. }) => Ok(()),
+            Err(failure) => Err(explain(Need::Checks, "not allowed", &failure).to_string()),
+        }
+    }
+}
+
+impl Access for GitHub {
+    fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
+        Box::pin(self.probes())
+    }
+
+    fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>> {
+        Box::pin(async move {
+            let path = self.path(&format!("/collaborators/{}/permission", encoded(login)));
+            match self.sender().json::<Permission>(&Call::get(path)).await {
+                Ok(answer) => Ok(matches!(answer.permission.as_str(), "admin" | "write")),
+                Err(Failure::Refused { status: 404, .. }) => Ok(false),
+                Err(failure) => {
+                    Err(explain(Need::Project, &format!("the rights of {login} cannot be read"), &failure))
+                }
+            }
+        })
+    }
+}

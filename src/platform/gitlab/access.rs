@@ -1,0 +1,114 @@
+//! What the token and the accounts around a run may do.
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+use super::GitLab;
+use crate::platform::http::{Call, Failure, encoded};
+use crate::platform::mend::{Door, Need};
+use crate::platform::{Access, Probe};
+
+/// Access levels (GitLab, roles and permissions).
+const REPORTER: u32 = 20;
+const DEVELOPER: u32 = 30;
+
+#[derive(Deserialize)]
+struct Project {
+    #[serde(default)]
+    archived: bool,
+    permissions: Option<Permissions>,
+    issues_access_level: Option<String>,
+    merge_requests_access_level: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Permissions {
+    project_access: Option<Level>,
+    group_access: Option<Level>,
+}
+
+#[derive(Deserialize)]
+struct Level {
+    access_level: u32,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    username: String,
+    access_level: u32,
+}
+
+impl Project {
+    fn level(&self) -> Option<u32> {
+        let permissions = self.permissions.as_ref()?;
+        let levels = [&permissions.project_access, &permissions.group_access];
+        levels.into_iter().flatten().map(|level| level.access_level).max()
+    }
+}
+
+impl GitLab {
+    async fn probes(&self) -> Vec<Probe> {
+        if self.inner.door == Door::GitLabJob {
+            let problem = "the job token (CI_JOB_TOKEN) can open neither merge requests nor issues; use a project \
+                           access token with the `api` scope as GITLAB_TOKEN";
+            return vec![Probe {
+                what: "open merge requests and issues".into(),
+                problem: Some(problem.into()),
+            }];
+        }
+        let project: Project = match self.sender().json(&Call::get(self.path(""))).await {
+            Ok(project) => project,
+            Err(failure) => {
+                let problem = self.explain(Need::Project, "the project cannot be read", &failure);
+                return vec![Probe { what: "read the project".into(), problem: Some(problem.to_string()) }];
+            }
+        };
+        let writable = (!project.archived)
+            .then_some(())
+            .ok_or_else(|| "the project is archived, which makes it read-only".to_owned());
+        let answers = [
+            ("read the project", writable),
+            (
+                "open merge requests",
+                allowed(&project, DEVELOPER, "Developer", &project.merge_requests_access_level),
+            ),
+            ("open issues", allowed(&project, REPORTER, "Reporter", &project.issues_access_level)),
+        ];
+        answers.map(|(what, answer)| Probe { what: what.into(), problem: answer.err() }).into()
+    }
+}
+
+fn allowed(project: &Project, least: u32, role: &str, feature: &Option<String>) -> Result<(), String> {
+    if feature.as_deref() == Some("disabled") {
+        return Err("switched off in the project (Settings, General, Visibility)".into());
+    }
+    // Without a word on permissions the token is an administrator's or the version too old to tell.
+    match project.level() {
+        Some(level) if level < least => Err(format!(
+            "GITLAB_TOKEN's role in the project is too small: it needs {role} and the `api` scope"
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Access for GitLab {
+    fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
+        Box::pin(self.probes())
+    }
+
+    fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>> {
+        Box::pin(async move {
+            let path = self.path(&format!("/members/all?query={}", encoded(login)));
+            let same = |member: Member| (member.username == login).then_some(member.access_level);
+            match self.sender().find(&path, None, 1, same).await {
+                Ok(level) => Ok(level.is_some_and(|level| level >= DEVELOPER)),
+                Err(Failure::Refused { status: 404, .. }) => Ok(false),
+                Err(failure) => Err(self.explain(
+                    Need::Project,
+                    &format!("the rights of {login} cannot be read"),
+                    &failure,
+                )),
+            }
+        })
+    }
+}

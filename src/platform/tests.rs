@@ -1,0 +1,1 @@
+//! Both forges against every fault of the table, case by case.

@@ -36,7 +36,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
             anyhow::Ok(paths.into_iter().filter(|path| is_pipeline(path)).collect())
         })
         .await?;
-    if paths.is_empty() && inputs.backlog.is_empty() {
+    if paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
         desk.step(AGENT, "No CI files: nothing to check");
         return Ok(nothing_to_check(desk.terms.day));
     }
@@ -58,7 +58,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
         max_calls: 16,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Findings { desk, inputs })).await? {
+    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
+    let judge = Findings { desk, inputs, clearance };
+    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
@@ -87,6 +89,7 @@ fn nothing_to_check(day: u32) -> ConduitReport {
 struct Findings<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
+    clearance: reviewer::Clearance<'a>,
 }
 
 impl Judge for Findings<'_> {
@@ -99,8 +102,8 @@ impl Judge for Findings<'_> {
     ) -> BoxFuture<'_, Result<Result<ConduitReport, Vec<String>>, AgentError>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open).await?;
+            let clearance = &mut self.clearance;
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, clearance).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

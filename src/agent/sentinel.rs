@@ -47,7 +47,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
         max_calls: 16,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Findings { desk, inputs })).await? {
+    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
+    let judge = Findings { desk, inputs, clearance };
+    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
@@ -56,6 +58,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
 struct Findings<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
+    clearance: reviewer::Clearance<'a>,
 }
 
 impl Judge for Findings<'_> {
@@ -68,8 +71,8 @@ impl Judge for Findings<'_> {
     ) -> BoxFuture<'_, Result<Result<SentinelReport, Vec<String>>, AgentError>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, &open).await?;
+            let clearance = &mut self.clearance;
+            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, clearance).await?;
             Ok(reviewed.map(|r| SentinelReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

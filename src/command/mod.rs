@@ -3,9 +3,11 @@
 mod check;
 mod demo;
 mod gate_days;
+mod planning;
 mod prepare;
 mod replay;
 mod run;
+mod sprint;
 mod status;
 mod trigger;
 

@@ -3,7 +3,9 @@
 //! Nothing here decides anything: it returns text or writes to a `Write` that it is given.
 
 pub(crate) mod body;
+mod charts;
 pub(crate) mod check;
+pub(crate) mod sprint;
 pub(crate) mod status;
 pub(crate) mod story_card;
 pub(crate) mod terminal;

@@ -9,6 +9,8 @@ pub(crate) mod round;
 pub(crate) mod sprint;
 pub(crate) mod start;
 
+use std::time::Duration;
+
 use crate::agent::{AgentError, Desk, prime};
 use crate::domain::Agent;
 use crate::domain::artifact::{
@@ -20,6 +22,7 @@ use crate::domain::hold::{Cause, Hold};
 use crate::error::Error;
 use crate::llm::ModelError;
 use crate::platform::Platform;
+use crate::report::view::DayView;
 use crate::store::artifacts::Store;
 use start::Start;
 
@@ -33,8 +36,8 @@ pub(crate) struct Day<'a> {
 
 /// How a day ended.
 pub(crate) enum Ended {
-    /// Judged, written down and published.
-    Decided(Decision),
+    /// Judged, written down and published: the picture of the day.
+    Decided(Box<DayView>),
     /// A dry run: the card is all there is.
     Card(StoryCard),
 }
@@ -96,13 +99,13 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         attempt: day.start.attempt,
         branch: day.start.branch.name.clone(),
     });
-    match judge(day).await {
+    match in_time(terms.run_timeout_ms, judge(day)).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
-            day.desk.events.emit(Event::Decided { decision: verdict.decision, hold: verdict.hold.clone() });
-            let decision = verdict.decision;
-            publish::publish(day, *verdict).await?;
-            Ok(Ended::Decided(decision))
+            let (decision, hold) = (verdict.decision, verdict.hold.clone());
+            let published = publish::publish(day, *verdict).await;
+            day.desk.events.emit(Event::Decided { decision, hold });
+            published.map(|view| Ended::Decided(Box::new(view)))
         }
         Err(error) => {
             let error = as_error(error);
@@ -111,6 +114,17 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
             Err(error)
         }
     }
+}
+
+/// The agents' work, within `PACE_RUN_TIMEOUT`.
+async fn in_time(
+    limit_ms: Option<u64>,
+    work: impl Future<Output = Result<Judged, AgentError>>,
+) -> Result<Judged, AgentError> {
+    let Some(limit) = limit_ms.map(Duration::from_millis) else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(AgentError::Other(anyhow::anyhow!("PACE_RUN_TIMEOUT: the run did not end within {limit:?}")))
+    })
 }
 
 enum Judged {
@@ -221,7 +235,7 @@ impl Day<'_> {
         };
         if let Err(problem) = written.await {
             let text = format!("attempts.yaml could not be written: {problem:#}");
-            self.desk.events.emit(Event::Notice { level: Level::Warning, text });
+            self.desk.events.emit(Event::Notice { level: Level::Error, text });
         }
     }
 }

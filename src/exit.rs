@@ -29,8 +29,6 @@ pub(crate) enum Outcome {
     Decided(Decision),
     /// Nothing to decide was asked for, and all went well (`check`, `schema`, a dry run).
     Done,
-    /// Nothing judged, nothing spent; the reason was told.
-    Skipped,
 }
 
 /// The code of an outcome. `advisory` is `PACE_ADVISORY_EXIT_CODE`.
@@ -39,7 +37,6 @@ pub(crate) fn of_outcome(outcome: &Outcome, advisory: u8) -> u8 {
         Outcome::Decided(Decision::Ship) | Outcome::Done => SHIP,
         Outcome::Decided(Decision::Advisory) => advisory,
         Outcome::Decided(Decision::Hold) => HOLD,
-        Outcome::Skipped => SKIPPED,
     }
 }
 

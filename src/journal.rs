@@ -71,11 +71,6 @@ impl Journal {
         Ok(Self { state: Mutex::new(state), redactor: Redactor::default() })
     }
 
-    /// Whether steps are played rather than acted.
-    pub(crate) fn is_playing(&self) -> bool {
-        matches!(*self.lock(), State::Playing { .. })
-    }
-
     /// Acts once and records the value, or returns the recorded one.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ pub(crate) struct Inputs<'a> {
 /// How a round ended.
 pub(crate) enum Round {
     /// Committed and handed off.
-    HandedOff(Handoff),
+    HandedOff(Box<Handoff>),
     /// No valid handoff; the stop reason.
     Stopped(String),
 }
@@ -76,9 +76,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         red_needed: desk.terms.tdd && !has_production(&start),
     };
     match turns::run(desk, task, &mut finish).await? {
-        End::Done { output, calls } => {
-            commit(desk, inputs, output, finish.red, calls).await.map(Round::HandedOff)
-        }
+        End::Done { output, calls } => commit(desk, inputs, output, finish.red, calls)
+            .await
+            .map(|handoff| Round::HandedOff(Box::new(handoff))),
         End::Stopped { reason, calls } => {
             finish.keep_unfinished(&reason).await?;
             let limit = if calls == desk.terms.max_iterations { " (PACE_MAX_ITERATIONS)" } else { "" };

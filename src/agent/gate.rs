@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kit::reading;
-use super::report::{Judge, SubmitReport, fill};
+use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
@@ -191,10 +191,7 @@ impl Judge for Bench<'_> {
     type Artifact = GateReport;
     const SCHEMA: &'static str = "gate-report";
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<GateReport, Vec<String>>, AgentError>> {
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<GateReport>> {
         Box::pin(async move {
             let claimed =
                 submission.get("gate_decision").and_then(|d| serde_json::from_value(d.clone()).ok());

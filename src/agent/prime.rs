@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::report::{Judge, SubmitReport, fill};
+use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk};
 use crate::domain::Agent;
@@ -42,10 +42,7 @@ impl Judge for Card<'_> {
     type Artifact = StoryCard;
     const SCHEMA: &'static str = "story-card";
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<StoryCard, Vec<String>>, AgentError>> {
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<StoryCard>> {
         let card = fill(submission, [("day", json!(self.plan.day)), ("agent", json!(AGENT))]).and_then(
             |card: StoryCard| {
                 let problems = against_plan(&card, self.plan, self.most);

@@ -9,6 +9,9 @@ use crate::llm::ToolCall;
 use crate::schema;
 use crate::tool::toolbox::Spec;
 
+/// The artifact, or what is wrong with the submission; an error ends the agent.
+pub(crate) type Judgement<T> = Result<Result<T, Vec<String>>, AgentError>;
+
 /// Judges a submission that fits its schema: the finished artifact, or what is wrong with it.
 pub(crate) trait Judge: Send {
     type Artifact: Send;
@@ -16,10 +19,7 @@ pub(crate) trait Judge: Send {
     /// Schema of the artifact, e.g. `gate-report`.
     const SCHEMA: &'static str;
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<Self::Artifact, Vec<String>>, AgentError>>;
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<Self::Artifact>>;
 }
 
 /// Ends a loop with an artifact that both its schema and its judge accept.

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::kit::Kit;
-use super::report::{Judge, SubmitReport, fill};
+use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
@@ -69,10 +69,7 @@ impl Judge for Docs {
     type Artifact = ScribeReport;
     const SCHEMA: &'static str = "scribe-report";
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<ScribeReport, Vec<String>>, AgentError>> {
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<ScribeReport>> {
         let report = fill(submission, [("day", json!(self.day)), ("agent", json!(AGENT))]);
         Box::pin(async { Ok(report) })
     }

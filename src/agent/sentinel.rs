@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::kit::reading;
-use super::report::{Judge, SubmitReport};
+use super::report::{Judge, Judgement, SubmitReport};
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, reviewer, yaml};
 use crate::domain::Agent;
@@ -65,10 +65,7 @@ impl Judge for Findings<'_> {
     type Artifact = SentinelReport;
     const SCHEMA: &'static str = "sentinel-report";
 
-    fn judge(
-        &mut self,
-        submission: Value,
-    ) -> BoxFuture<'_, Result<Result<SentinelReport, Vec<String>>, AgentError>> {
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<SentinelReport>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
             let clearance = &mut self.clearance;

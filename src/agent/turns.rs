@@ -76,6 +76,16 @@ struct Outcome {
     is_error: bool,
 }
 
+/// Kind of the journal's records of model calls; their value is [`Said`].
+pub(crate) const MODEL: &str = "model";
+
+/// A recorded model call.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub agent: Agent,
+    pub reply: Result<Reply, ModelError>,
+}
+
 /// Runs the loop to its end.
 pub(crate) async fn run<F: Finish>(
     desk: &Desk<'_>,
@@ -92,7 +102,7 @@ pub(crate) async fn run<F: Finish>(
         tools: tools.specs().into_iter().map(told).collect(),
         max_tokens: task.max_tokens,
     };
-    let mut repairs = 0;
+    let mut turn = Turn { desk, agent: task.agent, tools: &tools, finish, repairs: 0 };
     let mut reminded = false;
     for calls in 1..=task.max_calls {
         let reply = ask(desk, task.model, &request).await?;
@@ -115,54 +125,79 @@ pub(crate) async fn run<F: Finish>(
             request.messages.push(Message::User(reminder(&reply, &finals)));
             continue;
         }
-        let mut results = Vec::with_capacity(tool_calls.len());
-        for call in &tool_calls {
+        let mut results = match turn.answer_all(&tool_calls).await? {
+            Answered::Done(output) => return Ok(End::Done { output, calls }),
+            Answered::Results(results) => results,
+        };
+        if task.max_calls > 5
+            && calls + 3 == task.max_calls
+            && let Some(last) = results.last_mut()
+        {
+            last.content.push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
+        }
+        request.messages.push(if written {
+            Message::User(results.into_iter().map(|r| r.content).collect::<Vec<_>>().join("\n"))
+        } else {
+            Message::ToolResults(results)
+        });
+    }
+    Ok(End::Stopped { reason: format!("{} model calls were used up", task.max_calls), calls: task.max_calls })
+}
+
+/// What answers the tool calls of a turn.
+struct Turn<'a, F> {
+    desk: &'a Desk<'a>,
+    agent: Agent,
+    tools: &'a ToolBox,
+    finish: &'a mut F,
+    /// How often the final output did not validate.
+    repairs: u32,
+}
+
+enum Answered<T> {
+    Done(T),
+    Results(Vec<ToolResult>),
+}
+
+impl<F: Finish> Turn<'_, F> {
+    /// Answers all calls in their order, or ends with the first accepted final one.
+    async fn answer_all(&mut self, calls: &[ToolCall]) -> Result<Answered<F::Output>, AgentError> {
+        let finals = self.finish.specs();
+        let mut results = Vec::with_capacity(calls.len());
+        for call in calls {
             if !finals.iter().any(|spec| spec.name == call.name) {
-                let outcome = use_tool(desk, task.agent, &tools, call).await?;
+                let outcome = use_tool(self.desk, self.agent, self.tools, call).await?;
                 results.push(result(call, outcome.content, outcome.is_error));
                 continue;
             }
-            match finish.answer(call).await? {
-                Answer::Done(output) => return Ok(End::Done { output, calls }),
-                Answer::Noted(text) => results.push(result(call, text, false)),
-                Answer::Refused(text) => results.push(result(call, text, true)),
-                Answer::Invalid(problems) if repairs == REPAIRS => {
-                    return Err(AgentError::Unusable { agent: task.agent, reason: problems.join("; ") });
-                }
-                Answer::Invalid(problems) => {
-                    repairs += 1;
-                    desk.step(
-                        task.agent,
-                        format!("Output does not validate, asking again: {}", problems.join("; ")),
-                    );
-                    results.push(result(call, repair(&call.name, &problems), true));
-                }
-            }
+            results.push(match self.finish.answer(call).await? {
+                Answer::Done(output) => return Ok(Answered::Done(output)),
+                Answer::Noted(text) => result(call, text, false),
+                Answer::Refused(text) => result(call, text, true),
+                Answer::Invalid(problems) => result(call, self.ask_again(&call.name, &problems)?, true),
+            });
         }
-        if written {
-            let text = results.into_iter().map(|r| r.content).collect::<Vec<_>>().join("\n");
-            request.messages.push(Message::User(text));
-        } else {
-            if task.max_calls > 5
-                && calls + 3 == task.max_calls
-                && let Some(last) = results.last_mut()
-            {
-                last.content
-                    .push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
-            }
-            request.messages.push(Message::ToolResults(results));
-        }
+        Ok(Answered::Results(results))
     }
-    Ok(End::Stopped { reason: format!("{} model calls were used up", task.max_calls), calls: task.max_calls })
+
+    /// Words for a final output that does not validate; an error once it was repaired often enough.
+    fn ask_again(&mut self, tool: &str, problems: &[String]) -> Result<String, AgentError> {
+        if self.repairs == REPAIRS {
+            return Err(AgentError::Unusable { agent: self.agent, reason: problems.join("; ") });
+        }
+        self.repairs += 1;
+        self.desk
+            .step(self.agent, format!("Output does not validate, asking again: {}", problems.join("; ")));
+        Ok(repair(tool, problems))
+    }
 }
 
 async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply, AgentError> {
     let bytes = serde_json::to_vec(request).map_err(anyhow::Error::from)?.len();
     desk.purse.reserve(model.price, bytes, request.max_tokens)?;
     // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-    let reply: Result<Reply, ModelError> =
-        desk.journal.step("model", request, async { anyhow::Ok(desk.model.complete(request).await) }).await?;
-    let reply = reply?;
+    let act = async { anyhow::Ok(Said { agent: request.agent, reply: desk.model.complete(request).await }) };
+    let reply = desk.journal.step(MODEL, request, act).await?.reply?;
     desk.purse.book(request.agent, reply.usage, model.price);
     let bill = desk.purse.bill();
     desk.events.emit(Event::Called { agent: request.agent, usage: bill.usage(), cost: bill.cost(|_| true) });

@@ -1,23 +1,21 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
-use super::prepare::{Site, http, read_plan, test_command};
+use super::prepare::{Site, http, prices, read_plan, test_command};
 use super::{Exit, Invocation};
-use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
 use crate::exit;
 use crate::report::check::{Checked, Mark, write};
-use crate::secret::Redactor;
 use crate::settings::{SandboxMode, Settings};
 
 /// Checks settings, repository, plan and test command; exit 2 with all problems, 3 if only the plan has some.
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
     let (settings, problems) = invocation.read_settings();
-    let terminal = invocation.terminal(settings.ci.log_style, Redactor::new(&settings.secrets()));
-    for warning in &settings.warnings {
-        terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
-    }
     let mut lines: Vec<_> = problems.into_iter().map(|problem| bad("settings", problem)).collect();
+    let warning =
+        |text: &String| Checked { mark: Mark::Warning, what: "settings".into(), found: text.clone() };
+    lines.extend(settings.warnings.iter().map(warning));
     lines.extend(settings_lines(&settings));
+    lines.push(price_line(&settings));
     let mut plan_failed = false;
     match http(&settings).and_then(|http| Site::open(&settings, &invocation.dir, &http)) {
         Err(error) => lines.push(bad("repository", error.to_string())),
@@ -80,6 +78,30 @@ async fn platform_lines(settings: &Settings) -> Vec<Checked> {
         Some(problem) => bad(format!("{}: may not {}: {problem}", platform.name, probe.what)),
     });
     lines.collect()
+}
+
+/// What the model costs, and how old the knowledge is.
+fn price_line(settings: &Settings) -> Checked {
+    let model = &settings.llm.model;
+    match prices(settings) {
+        Err(error) => bad("price", error.to_string()),
+        Ok(prices) => match prices.price(model) {
+            Some(price) => good(
+                "price",
+                format!(
+                    "{model}: ${} in, ${} out per million tokens (list of {})",
+                    price.input,
+                    price.output,
+                    prices.dated()
+                ),
+            ),
+            None => Checked {
+                mark: Mark::Warning,
+                what: "price".into(),
+                found: format!("{model}: unknown; name it in a PACE_PRICES file, or no cap can hold"),
+            },
+        },
+    }
 }
 
 /// Runs the test command once: a runner that cannot start is a problem, failing tests are told.

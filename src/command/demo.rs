@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::results::Results;
 use super::{Exit, Invocation};
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
@@ -34,7 +35,8 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
     say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));
     say("The sandbox is off for the demo: it runs nothing but its own recorded script".into());
-    let code = super::run::run_in(&settings, &inside, &terminal, Redactor::default()).await?;
+    let mut results = Results::default();
+    let code = super::run::run_in(&settings, &inside, &terminal, Redactor::default(), &mut results).await?;
     say(format!("Look around: {}", project.join(".pace/day-1").display()));
     Ok(code)
 }

@@ -1,11 +1,13 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod budget;
 mod check;
 mod demo;
 mod gate_days;
 mod planning;
 mod prepare;
 mod replay;
+mod results;
 mod run;
 mod sprint;
 mod status;

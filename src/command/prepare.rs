@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{gate_days, sprint};
+use super::{budget, gate_days, sprint};
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
@@ -54,6 +54,10 @@ pub(crate) enum Prepared {
     },
     /// `DAY=auto`: every day has shipped.
     Finished,
+    /// `PACE_DAILY_BUDGET` is used up; US dollars.
+    BudgetUsed {
+        budget: f64,
+    },
 }
 
 impl Site {
@@ -157,8 +161,15 @@ pub(crate) async fn prepare(
     {
         return Ok(Prepared::Waits(wait));
     }
+    let left_today = match settings.money.daily_budget_usd {
+        None => None,
+        Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
+            left if left > 0.0 => Some(left),
+            _ => return Ok(Prepared::BudgetUsed { budget }),
+        },
+    };
     sprint::carry(site, &mut plan, day)?;
-    let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, &notice)?;
+    let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, left_today, &notice)?;
     terms.platform.clone_from(&platform.name);
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
@@ -264,6 +275,7 @@ fn terms(
     plan_path: &str,
     branch: &Branch,
     day: u32,
+    left_today: Option<f64>,
     notice: &dyn Fn(Level, String),
 ) -> Result<Terms, Error> {
     let prices = prices(settings)?;
@@ -293,8 +305,10 @@ fn terms(
         max_iterations: settings.limits.max_iterations,
         command_timeout_ms: millis(settings.limits.command),
         test_timeout_ms: millis(settings.limits.test),
+        run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
-        max_run_usd: settings.money.max_run_usd,
+        max_run_usd: left_today
+            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
         sandbox: site.sandbox.describe(),
         platform: "local".into(),
         advisory_exit_code: settings.advisory_exit_code,
@@ -303,7 +317,7 @@ fn terms(
     })
 }
 
-/// The price table of the run.
+/// The price list: the embedded one under the user's.
 pub(crate) fn prices(settings: &Settings) -> Result<Prices, Error> {
     let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
     let name = path.display().to_string();

@@ -1,8 +1,14 @@
 //! `pace run`: the day that the environment names.
 
+use std::path::Path;
+
+use anyhow::Context as _;
+
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
+use super::results::Results;
 use super::trigger::{Admitted, admit};
 use super::{Exit, Invocation, planning};
+use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
 use crate::day::{self, Day, Ended};
@@ -10,46 +16,63 @@ use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
 use crate::exit::{self, Outcome};
-use crate::journal::{END, Journal};
-use crate::llm::{Model, client::connect};
+use crate::journal::{self, END, Journal};
+use crate::llm::Model;
+use crate::llm::client::connect;
+use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, Settings};
+use crate::settings::{DayChoice, Provider, Settings};
 use crate::store::artifacts::Store;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
 const CONTEXT_LIMIT: usize = 16 * 1024;
 
-/// Runs the day; the exit code.
+/// Runs the day; the exit code. What it came to is told to the CI in any case.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
-    let (settings, mut problems) = invocation.read_settings();
+    let (settings, problems) = invocation.read_settings();
+    let redactor = Redactor::new(&settings.secrets());
+    let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
+    let mut results = Results::new(&settings);
+    let exit = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results).await;
+    results.write(&settings, &redactor, &terminal, &exit);
+    exit
+}
+
+async fn run_told(
+    settings: &Settings,
+    mut problems: Vec<String>,
+    invocation: &Invocation,
+    events: &dyn Events,
+    redactor: &Redactor,
+    results: &mut Results,
+) -> Exit {
+    results.root = crate::repo::discover(&invocation.dir).ok();
     if !settings.paused {
-        problems.extend(spend_problems(&settings));
+        problems.extend(spend_problems(settings));
     }
     if !problems.is_empty() {
         return Err(Error::Config(problems));
     }
-    let redactor = Redactor::new(&settings.secrets());
-    let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     crate::report::trace::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {
-        terminal.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
+        events.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }
     if settings.paused {
-        terminal
-            .emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
+        events.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
         return Ok(exit::SKIPPED);
     }
-    run_in(&settings, invocation, &terminal, redactor).await
+    run_in(settings, invocation, events, redactor.clone(), results).await
 }
 
-/// Runs the day with settings that are at hand.
+/// Runs the day with settings that are at hand; `results` is filled in.
 pub(crate) async fn run_in(
     settings: &Settings,
     invocation: &Invocation,
     events: &dyn Events,
     redactor: Redactor,
+    results: &mut Results,
 ) -> Exit {
     let http = http(settings)?;
     let site = Site::open(settings, &invocation.dir, &http)?;
@@ -67,22 +90,35 @@ pub(crate) async fn run_in(
         Prepared::Go(start) => *start,
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
-            return Ok(exit::of_outcome(&Outcome::Skipped, settings.advisory_exit_code));
+            return Ok(exit::SKIPPED);
         }
-        Prepared::Shipped(decision) => return shipped(settings, &site, events, decision).await,
+        Prepared::Shipped(decision) => {
+            results.decision = Some(decision);
+            return shipped(settings, &site, events, decision).await;
+        }
         Prepared::Held { day, reason } => {
             let text = format!("Day {day} is on HOLD and nothing has changed since: {reason}");
             events.emit(Event::Notice { level: Level::Warning, text });
+            results.day = Some(day);
+            results.decision = Some(Decision::Hold);
+            results.hold_reason = Some(reason);
             return Ok(exit::HOLD);
+        }
+        Prepared::BudgetUsed { budget } => {
+            let text = format!("PACE_DAILY_BUDGET: today's ${budget:.2} are used up; nothing was run");
+            events.emit(Event::Notice { level: Level::Warning, text });
+            return Ok(exit::SKIPPED);
         }
         Prepared::Finished => {
             let text = "Every day of the plan has shipped: the sprint is finished".into();
             events.emit(Event::Notice { level: Level::Info, text });
+            results.decision = Some(Decision::Ship);
             return Ok(exit::SHIP);
         }
     };
     preflight(&site, &platform, events).await?;
-    let model = connect(&settings.llm, http).map_err(|e| Error::config(format!("{e:#}")))?;
+    results.begin(&start);
+    let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
     let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
@@ -101,7 +137,22 @@ pub(crate) async fn run_in(
     };
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
-    finish(settings, &site, ended?, code)
+    finish(results, ended?, code)
+}
+
+/// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
+fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn Model>> {
+    let path = Path::new(&settings.llm.base_url);
+    if settings.llm.provider != Provider::Replay || path.extension().is_none_or(|e| e != "jsonl") {
+        return connect(&settings.llm, http);
+    }
+    let mut replies = Vec::new();
+    for record in journal::read(path)?.into_iter().filter(|record| record.kind == MODEL) {
+        let said: Said = serde_json::from_value(record.value)
+            .with_context(|| format!("{}: record {} is no model call", path.display(), record.seq))?;
+        replies.extend(said.reply.ok().map(|reply| (said.agent, reply)));
+    }
+    Ok(Box::new(Recorded::from_replies(replies)))
 }
 
 /// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
@@ -152,7 +203,10 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
 pub(crate) fn code_of(ended: &Ended, advisory: u8) -> u8 {
     match ended {
         Ended::Card(_) => exit::of_outcome(&Outcome::Done, advisory),
-        Ended::Decided(decision) => exit::of_outcome(&Outcome::Decided(*decision), advisory),
+        // A day that ended without an error has a decision.
+        Ended::Decided(view) => {
+            exit::of_outcome(&Outcome::Decided(view.decision.unwrap_or(Decision::Hold)), advisory)
+        }
     }
 }
 
@@ -182,18 +236,12 @@ async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision
     Ok(exit::of_outcome(&Outcome::Decided(decision), settings.advisory_exit_code))
 }
 
-fn finish(settings: &Settings, site: &Site, ended: Ended, code: u8) -> Exit {
+fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
     match ended {
         Ended::Card(card) => {
             crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;
         }
-        Ended::Decided(_) => {
-            if let Some(path) = &settings.ci.step_summary
-                && let Some(text) = site.store.read_text(crate::day::bodies::SUMMARY).map_err(Error::Abort)?
-            {
-                crate::report::append(path, &text).map_err(Error::Abort)?;
-            }
-        }
+        Ended::Decided(view) => results.view = Some(view),
     }
     Ok(code)
 }

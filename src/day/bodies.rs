@@ -1,4 +1,5 @@
-//! What people read of a day: the review, the escalation and the summary, from one view of the day.
+//! What a day is told in: the review, the escalation and the summary for people, JUnit, SARIF and Code Quality for
+//! programs, all from one view of the day.
 
 use super::{Day, Verdict};
 use crate::domain::Agent;
@@ -6,10 +7,11 @@ use crate::domain::artifact::Attempt;
 use crate::domain::decision::Decision;
 use crate::domain::plan::DayPlan;
 use crate::exit::{self, Outcome};
-use crate::report::body;
+use crate::report::clean::Clean;
 use crate::report::view::{
     AgentState, BillView, DayView, HistoryDay, HoldView, ProductView, RoundView, TestsView, agents, findings,
 };
+use crate::report::{body, code_quality, junit, sarif};
 
 /// The last run's day on one page, from the repository root.
 pub(crate) const SUMMARY: &str = ".pace/pace-summary.md";
@@ -112,7 +114,17 @@ impl Day<'_> {
         };
         self.keep_text(&self.day_path(name), &format!("{opening}{text}"))?;
         self.keep_text(SUMMARY, &body::summary(templates, &view)?)?;
+        self.write_reports(&view)?;
         Ok(Bodies { title, text, commit: body::artifacts_commit(templates, &view)? })
+    }
+
+    /// Writes what other programs read of the day.
+    fn write_reports(&self, view: &DayView) -> anyhow::Result<()> {
+        let redact = |text: &str| self.desk.journal.clean(text);
+        let clean = Clean::new(&redact);
+        self.keep_text(&self.day_path(junit::FILE), &junit::report(view, &clean)?)?;
+        self.keep_text(&self.day_path(sarif::FILE), &sarif::log(view, &clean)?)?;
+        self.keep_text(&self.day_path(code_quality::FILE), &code_quality::list(view, &clean)?)
     }
 }
 

@@ -13,13 +13,14 @@ use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::error::Error;
 use crate::repo::{Pushed, RepoError};
+use crate::report::view::DayView;
 use crate::store::plan::mark_shipped;
 
 /// How often commits of others are merged before a run gives up.
 pub(super) const CATCH_UPS: usize = 3;
 
-/// Writes the day down and publishes it.
-pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), Error> {
+/// Writes the day down and publishes it; the picture of the day with the platform's answers.
+pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<DayView, Error> {
     let mut docs = vec![];
     if verdict.decision != Decision::Hold {
         docs = day.scribe(&mut verdict).await?;
@@ -32,7 +33,7 @@ pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<(), E
     day.keep_sprint_pages(verdict.decision).await?;
     let sent = day.commit_and_push(&mut verdict, &docs).await?;
     day.announce(&mut verdict, matches!(sent, Sent::To(_))).await?;
-    Ok(())
+    Ok(day.view(&verdict)?)
 }
 
 impl Day<'_> {

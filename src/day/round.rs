@@ -107,9 +107,9 @@ impl Day<'_> {
         };
         match forge::run(&self.desk, &inputs).await? {
             forge::Round::HandedOff(handoff) => {
-                self.keep(&handoff)?;
+                self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
-                reports.handoff = Some(handoff);
+                reports.handoff = Some(*handoff);
                 Ok(None)
             }
             forge::Round::Stopped(reason) => {

@@ -35,6 +35,8 @@ pub(crate) struct Terms {
     pub command_timeout_ms: u64,
     /// Milliseconds.
     pub test_timeout_ms: u64,
+    /// Milliseconds for the agents of a run; `None` = as long as they take.
+    pub run_timeout_ms: Option<u64>,
     /// The red phase is required.
     pub tdd: bool,
     /// Cap of one run, US dollars.

@@ -67,7 +67,7 @@ pub(crate) fn connect(llm: &Llm, client: reqwest::Client) -> anyhow::Result<Box<
 fn recording(path: &Path) -> anyhow::Result<Recorded> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     if !matches!(extension, "yaml" | "yml") {
-        bail!("{}: a recording to play is a script ending in .yaml or .yml", path.display());
+        bail!("{}: a recording is a script (.yaml, .yml) or a journal (.jsonl)", path.display());
     }
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{}: the recording cannot be read", path.display()))?;

@@ -154,15 +154,15 @@ mod tests {
 
     fn of(url: &str) -> Remote {
         let given = ("u".to_owned(), Secret::new("given"), "https://example.org".to_owned());
-        Remote::of(Path::new("/work"), Some(url), Some(&given))
+        Remote::of(Path::new("/srv"), Some(url), Some(&given))
     }
 
     #[test]
     fn urls_are_told_apart_and_shown_without_credentials() {
         for (url, shown, works) in [
             ("/srv/x.git", "/srv/x.git", true),
-            ("../x.git", "/work/../x.git", true),
-            ("./a:b", "/work/./a:b", true),
+            ("../x.git", "/srv/../x.git", true),
+            ("./a:b", "/srv/./a:b", true),
             ("file:///srv/x.git", "file:///srv/x.git", true),
             ("https://user:canary@example.org/o/r.git", "https://example.org/o/r.git", true),
             ("git@example.org:o/r.git", "example.org:o/r.git", false),

@@ -4,7 +4,7 @@
 
 use crate::prompt::Templates;
 
-use super::view::{CommitView, DayView};
+use super::view::DayView;
 
 /// Characters that a review or issue body may have; GitHub refuses more than 65,536.
 const BODY: usize = 60_000;
@@ -35,11 +35,6 @@ pub(crate) fn escalation_title(templates: &Templates, view: &DayView) -> anyhow:
 /// The job summary, also `pace-summary.md`.
 pub(crate) fn summary(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
     Ok(fit(templates.render("summary.md.j2", view)?, SUMMARY))
-}
-
-/// Message of FORGE's commit, with the trailers `Pace-Day` and `Pace-Sprint`.
-pub(crate) fn commit(templates: &Templates, view: &CommitView) -> anyhow::Result<String> {
-    templates.render("commit.txt.j2", view)
 }
 
 /// Message of the commit that records the day's artifacts.

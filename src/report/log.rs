@@ -21,12 +21,26 @@ pub(super) fn tame(line: &str) -> String {
     }
 }
 
-/// A GitHub annotation: `command` is `error` or `warning`.
+/// A GitHub annotation: `command` is `error`, `warning` or `notice`.
 pub(super) fn annotation(command: &str, title: Option<&str>, text: &str) -> String {
     match title {
         Some(title) => format!("::{command} title={}::{}", property(title), data(text)),
         None => format!("::{command}::{}", data(text)),
     }
+}
+
+/// A line of a file.
+pub(super) struct Place<'a> {
+    /// Path from the repository root.
+    pub file: &'a str,
+    /// From 1.
+    pub line: u32,
+}
+
+/// A GitHub annotation on a line of the code.
+pub(super) fn located(command: &str, place: &Place<'_>, title: &str, text: &str) -> String {
+    let (file, title) = (property(place.file), property(title));
+    format!("::{command} file={file},line={},title={title}::{}", place.line, data(text))
 }
 
 /// The line that opens a group, where the log knows groups. `name` is pace's own word.

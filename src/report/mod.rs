@@ -2,16 +2,26 @@
 //!
 //! Nothing here decides anything: it returns text or writes to a `Write` that it is given.
 
+pub(crate) mod annotations;
 pub(crate) mod body;
 mod charts;
 pub(crate) mod check;
+pub(crate) mod clean;
+pub(crate) mod code_quality;
+pub(crate) mod dotenv;
+pub(crate) mod junit;
+pub(crate) mod outputs;
+pub(crate) mod sarif;
 pub(crate) mod sprint;
 pub(crate) mod status;
 pub(crate) mod story_card;
 pub(crate) mod terminal;
 pub(crate) mod view;
 
+mod flagged;
 mod log;
+#[cfg(test)]
+mod samples;
 mod table;
 pub(crate) mod trace;
 

@@ -92,7 +92,7 @@ fn hostile_texts_stay_inert() {
     let hostile = "</title><script>alert(1)</script> {{ 7 * 7 }} <!-- /pace:progress --> @team closes #1 | x";
     let view = view(hostile);
     let page = page(&templates(), &view).unwrap();
-    assert!(!page.contains("<script") && !page.contains("49") && page.contains("&lt;script&gt;"));
+    assert!(!page.contains("<script") && page.contains("{{ 7 * 7 }}") && page.contains("&lt;script&gt;"));
     let text = progress(&templates(), &view, None).unwrap();
     assert_eq!(text.matches("<!-- /pace:progress -->").count(), 1, "{text}");
     let (_, body) =

@@ -230,15 +230,19 @@ impl<W: Write> State<W> {
         row.time += time;
         row.verdict = decision.map_or(Verdict::Done, Verdict::Decided);
         row.since = (now, row.calls);
-        let word = row.verdict.word();
+        let word = if decision.is_some() { "done" } else { row.verdict.word() };
         self.close_group();
         let summary = self.short(summary, STEP);
         if !summary.is_empty() {
             self.put(Paint::None, &format!("[{agent}] {summary}"));
         }
+        // A HOLD is told with its reason once the round is over.
+        if let Some(decision) = decision.filter(|decision| *decision != Decision::Hold) {
+            self.put(Paint::from(decision), &format!("[PACE] {agent}: {decision}"));
+        }
         let plural = if calls == 1 { "" } else { "s" };
         self.put(
-            decision.map_or(Paint::Dim, Paint::from),
+            Paint::Dim,
             &format!("[{agent}] {word} in {} · {calls} call{plural} · {}", span(time), self.so_far()),
         );
     }

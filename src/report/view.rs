@@ -259,19 +259,7 @@ pub(crate) struct HistoryDay {
     pub cost: Option<f64>,
 }
 
-/// What FORGE's commit tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct CommitView {
-    pub sprint: String,
-    pub day: u32,
-    /// The first story's title.
-    pub title: String,
-    /// `approach` of the handoff.
-    pub approach: String,
-    /// `built` of the handoff.
-    pub built: String,
-}
-
+#[cfg(test)]
 /// Hidden marker of the sprint's review: the first line of its body, by which it is found again.
 pub(crate) fn review_marker(sprint: &str) -> String {
     format!("<!-- pace:{}:review -->", markdown::marker(sprint))

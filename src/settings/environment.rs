@@ -65,7 +65,8 @@ impl Environment {
 
     fn warn_of_unknown(&self, findings: &mut Findings) {
         let names = self.all.keys().chain(&self.unreadable);
-        for name in names.filter(|name| is_ours_by_prefix(name) && variables::find(name).is_none()) {
+        let unknown = |name: &str| variables::find(name).is_none() && !variables::RESULTS.contains(&name);
+        for name in names.filter(|name| is_ours_by_prefix(name) && unknown(name)) {
             let shown: String = name.escape_debug().take(80).collect();
             findings.warning(match nearest(name) {
                 Some(known) => format!("{shown} is not a variable of pace; did you mean {known}?"),

@@ -270,3 +270,21 @@ fn every_variable_alone_is_read_without_panic() {
         }
     }
 }
+
+/// The README's table is the list of variables. `UPDATE_README=1` writes it.
+#[test]
+fn the_readme_lists_every_variable() {
+    const BEGIN: &str = "<!-- settings: begin -->\n";
+    const END: &str = "<!-- settings: end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the README marks where its settings table begins");
+    let (table, after) = rest.split_once(END).expect("the README marks where its settings table ends");
+    let expected = super::variables::markdown_table();
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test, not a setting of pace")]
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(table, expected, "run UPDATE_README=1 cargo test --lib the_readme_lists");
+}

@@ -8,6 +8,9 @@ use super::artifacts::{Artifact, Store, day_of};
 use super::files;
 use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
 
+/// What programs read of a verdict. A run that aborts writes none, and the CI must not take the last ones for its.
+const DERIVED: [&str; 3] = ["gate-report.junit.xml", "findings.sarif", "gl-code-quality.json"];
+
 impl Store {
     /// How many earlier rounds of `day` lie in `.pace/day-N/attempts/`.
     pub(crate) fn rounds(&self, day: u32) -> Result<u32> {
@@ -27,9 +30,9 @@ impl Store {
         if let Some(text) = self.read_text(&card)? {
             self.write_text(&format!("{aside}/{}", StoryCard::FILE), &text)?;
         }
-        for file in
-            [Handoff::FILE, GateReport::FILE, SentinelReport::FILE, ConduitReport::FILE, ScribeReport::FILE]
-        {
+        let artifacts =
+            [Handoff::FILE, GateReport::FILE, SentinelReport::FILE, ConduitReport::FILE, ScribeReport::FILE];
+        for file in artifacts.into_iter().chain(DERIVED) {
             let (from, to) = (format!("{dir}/{file}"), format!("{aside}/{file}"));
             files::rename(&self.root, Path::new(&from), Path::new(&to))?;
         }

@@ -59,6 +59,29 @@ impl Pace {
         }
     }
 
+    /// A run whose root is `root`, which then holds the binary as `/pace` beside what is there already, and whose
+    /// directory is `dir` within; with nothing but a `HOME` in its environment.
+    pub(crate) fn in_root(root: &Path, dir: &str) -> Self {
+        std::fs::copy(PACE, root.join("pace")).unwrap();
+        // There is no shell in the root, so the directory is entered by the launcher.
+        let launcher = format!(
+            "import os,sys; os.chroot({root:?}); os.chdir({dir:?}); os.execve('/pace', ['pace'], dict(os.environ))"
+        );
+        let unprivileged = !rustix::process::geteuid().is_root();
+        let (program, mut args) = if unprivileged {
+            ("unshare", vec!["--map-root-user".to_owned(), "python3".to_owned()])
+        } else {
+            ("python3", vec![])
+        };
+        args.extend(["-c".to_owned(), launcher]);
+        Self {
+            program: program.into(),
+            dir: root.to_owned(),
+            args,
+            env: vec![("PATH".to_owned(), path_variable()), ("HOME".to_owned(), "/".to_owned())],
+        }
+    }
+
     pub(crate) fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self

@@ -5,8 +5,11 @@
 
 mod architecture;
 mod binary;
+mod demo;
+mod empty_root;
 mod model_server;
 mod peer_model;
 mod project;
+mod replay;
 mod scenario;
 mod third_party;

@@ -297,20 +297,20 @@ fn summaries() {
 fn titles_and_commit_messages() {
     let mut all = String::new();
     for (name, view) in days() {
-        let commit_view = CommitView {
-            sprint: view.sprint.clone(),
-            day: view.day,
-            title: view.theme.clone(),
-            approach: view.hold.as_ref().map_or_else(
-                || "Added a login endpoint that checks the password against its bcrypt hash and answers with a signed token.".to_owned(),
-                |hold| hold.reason.clone(),
+        let commit = serde_json::json!({
+            "sprint": view.sprint,
+            "day": view.day,
+            "title": view.theme,
+            "approach": view.hold.as_ref().map_or(
+                "Added a login endpoint that checks the password against its bcrypt hash and answers with a signed token.",
+                |hold| &hold.reason,
             ),
-            built: "src/auth/login.py — login()".into(),
-        };
+            "built": "src/auth/login.py — login()",
+        });
         for (what, text) in [
             ("review title", review_title(&templates(), &view).unwrap()),
             ("escalation title", escalation_title(&templates(), &view).unwrap()),
-            ("commit", commit(&templates(), &commit_view).unwrap()),
+            ("commit", templates().render("commit.txt.j2", &commit).unwrap()),
             ("artifacts commit", artifacts_commit(&templates(), &view).unwrap()),
         ] {
             all.push_str(&format!("===== {name}: {what}\n{}\n", text.trim_end()));

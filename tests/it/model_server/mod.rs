@@ -96,6 +96,11 @@ impl ModelServer {
         .into()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// All requests so far.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         lock(&self.shared.exchanges).clone()

@@ -5,6 +5,7 @@
 mod checks;
 mod format;
 mod normal;
+mod reports;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -137,6 +138,7 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     problems.extend(checks::files(folder, step, project));
     problems.extend(checks::unchanged(project, &before));
     problems.extend(checks::secrets(project, &finished));
+    problems.extend(reports::misshapen(project));
     if !problems.is_empty() {
         problems.push(finished.transcript());
     }

@@ -93,7 +93,7 @@ pub(crate) async fn review(
         clearance.asked = true;
         return Ok(Err(omitted.into_iter().map(ask_again).collect()));
     }
-    Ok(Ok(hold_omitted(agent, decide(desk, agent, submission), &omitted)))
+    Ok(Ok(hold_omitted(decide(desk, agent, submission), &omitted)))
 }
 
 fn ask_again(entry: &Entry) -> String {
@@ -105,12 +105,12 @@ fn ask_again(entry: &Entry) -> String {
 }
 
 /// An open advisory without an answer holds a clearance day, whatever else was found.
-fn hold_omitted(agent: Agent, mut reviewed: Reviewed, omitted: &[&Entry]) -> Reviewed {
+fn hold_omitted(mut reviewed: Reviewed, omitted: &[&Entry]) -> Reviewed {
     if omitted.is_empty() {
         return reviewed;
     }
     let named: Vec<_> = omitted.iter().map(|entry| format!("{} ({})", entry.id, entry.finding)).collect();
-    let reason = format!("{agent} left open advisories unanswered on a clearance day: {}", named.join("; "));
+    let reason = format!("open advisories were left unanswered on a clearance day: {}", named.join("; "));
     reviewed.decision = Decision::Hold;
     reviewed.hold_reason = [reviewed.hold_reason, reason.clone()]
         .into_iter()

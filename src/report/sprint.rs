@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::view::ProductView;
 use crate::domain::artifact::HandoffFile;
-use crate::domain::backlog::{Entry, Status};
+use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::Change;
 use crate::domain::progress::{DayProgress, Totals};
@@ -160,11 +160,6 @@ pub(crate) fn advisory(templates: &Templates, view: &AdvisoryView<'_>) -> anyhow
 /// Hidden marker of an advisory's issue.
 pub(crate) fn advisory_marker(sprint: &str, id: &str) -> String {
     format!("<!-- pace:{}:advisory-{} -->", markdown::marker(sprint), markdown::marker(id))
-}
-
-/// Whether people still have to look at an entry.
-pub(crate) fn unresolved(entry: &Entry) -> bool {
-    entry.status != Status::Closed
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::Agent;
 use crate::domain::artifact::FindingResult;
-use crate::domain::backlog::Judgement;
+use crate::domain::backlog::{Judgement, Status};
 use crate::domain::progress;
 
 fn templates() -> Templates {
@@ -72,7 +72,7 @@ fn the_sprints_pages_read_well() {
 #[test]
 fn progress_has_the_words_of_the_schema_page() {
     let text = progress(&templates(), &view(""), None).unwrap();
-    for words in ["$6.21 (2x)", "Total actual (incl. retries)", "Wasted on retries", "Actual Cost"] {
+    for words in ["| $6.21 (2x) |", "Total actual (incl. retries)", "Wasted on retries", "Actual Cost"] {
         assert!(text.contains(words), "{words} is not in\n{text}");
     }
 }

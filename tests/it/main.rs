@@ -12,4 +12,5 @@ mod peer_model;
 mod project;
 mod replay;
 mod scenario;
+mod sprint_page;
 mod third_party;

@@ -105,7 +105,8 @@ impl Charts {
                 let value = match day.progress.attempts {
                     0 => "not run".to_owned(),
                     1 => "1 run".to_owned(),
-                    n => format!("{n} runs, {} of them again", n - 1),
+                    2 => "2 runs, 1 retry".to_owned(),
+                    n => format!("{n} runs, {} retries", n - 1),
                 };
                 Figure { first: runs.min(1.0), second: (runs - 1.0).max(0.0), mark: None, value }
             }),

@@ -10,7 +10,7 @@ default:
     @just --list --unsorted
 
 # All that must hold before a change lands; CI runs exactly this.
-check: fmt lint unit static black-box deny
+check: fmt lint lint-ci unit static black-box deny
 
 # The sources are formatted.
 fmt:
@@ -19,6 +19,10 @@ fmt:
 # No lint is raised, in tests and benches neither.
 lint:
     cargo clippy --locked --all-targets -- -D warnings
+
+# The action, the workflows and the GitLab component say what their platforms understand.
+lint-ci:
+    scripts/lint-ci
 
 # Tests that sit beside the code.
 unit:
@@ -51,6 +55,10 @@ dist: (build-static "dist")
 # What it costs: start, memory, time per turn, CPU of a day, bytes sent, size.
 bench: static
     PACE_BINARY={{ pace }} RUSTFLAGS='{{ static_flags }}' cargo bench --locked --target {{ target }} --bench cost
+
+# The secret scan beside detect-secrets on the same files, and the speed of both.
+secrets-bench:
+    scripts/secrets-bench
 
 # A whole sprint day with a recorded model: no key, no network.
 demo: (build-static "release")

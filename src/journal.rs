@@ -64,11 +64,12 @@ impl Journal {
         Ok(Self { state: Mutex::new(state), redactor })
     }
 
-    /// Plays the journal at `path`: steps return what was recorded and nothing is acted.
-    pub(crate) fn play(path: &Path) -> anyhow::Result<Self> {
+    /// Plays the journal at `path`: steps return what was recorded and nothing is acted. `redactor` masks what the
+    /// recording's own masked beyond the secrets of that time.
+    pub(crate) fn play(path: &Path, redactor: Redactor) -> anyhow::Result<Self> {
         let records = read(path)?;
         let state = State::Playing { records: records.into(), path: path.to_path_buf() };
-        Ok(Self { state: Mutex::new(state), redactor: Redactor::default() })
+        Ok(Self { state: Mutex::new(state), redactor })
     }
 
     /// Acts once and records the value, or returns the recorded one.
@@ -87,7 +88,8 @@ impl Journal {
         I: Serialize + ?Sized,
         E: From<anyhow::Error>,
     {
-        let key = key(input)?;
+        // Of the input as the record may hold it: a value that is masked there would be another one in play.
+        let key = key(&self.clean_value(serde_json::to_value(input).map_err(anyhow::Error::from)?)?)?;
         if let Some(value) = self.played(kind, &key)? {
             let value = serde_json::from_value(value)
                 .map_err(|e| anyhow!("journal record «{kind}» does not fit this version of pace: {e}"))?;
@@ -116,6 +118,11 @@ impl Journal {
     /// `text` without secrets, as the record and every later reader sees it.
     pub(crate) fn clean(&self, text: &str) -> String {
         self.redactor.redact(text).into_owned()
+    }
+
+    /// `value` with every text in it as [`Journal::clean`] gives it.
+    pub(crate) fn clean_value(&self, value: Value) -> anyhow::Result<Value> {
+        self.redacted(value)
     }
 
     /// Records that were not played.
@@ -250,7 +257,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/run-1.jsonl");
         let recorded = run(&Journal::create(&path, redactor()).unwrap(), "hello").await.unwrap();
-        let player = Journal::play(&path).unwrap();
+        let player = Journal::play(&path, redactor()).unwrap();
         assert_eq!(run(&player, "never asked").await.unwrap(), recorded);
         assert_eq!(player.unplayed(), 0);
     }
@@ -272,10 +279,10 @@ mod tests {
         journal.step("model", "a", async { anyhow::Ok(1) }).await.unwrap();
         journal.note("artifact", "x", "1").unwrap();
 
-        let player = Journal::play(&path).unwrap();
+        let player = Journal::play(&path, redactor()).unwrap();
         let error = player.step("model", "b", async { anyhow::Ok(1) }).await.unwrap_err();
         assert!(error.to_string().contains("record 1 is «model» with another input"), "{error}");
-        let player = Journal::play(&path).unwrap();
+        let player = Journal::play(&path, redactor()).unwrap();
         player.step("model", "a", async { anyhow::Ok(2) }).await.unwrap();
         let error = player.note("artifact", "x", "2").unwrap_err();
         assert_eq!(error.to_string(), "the replay differs from the recording at «artifact» x");

@@ -58,7 +58,13 @@ impl Eq for Secret {}
 /// percent-encoded, hexadecimal (both cases) and JSON-escaped. Secrets shorter than 6 characters stay
 /// visible. A secret that the text splits, cuts or reverses is not found, so hand over whole lines at least.
 #[derive(Clone)]
-pub(crate) struct Redactor(Matcher);
+pub(crate) struct Redactor {
+    known: Matcher,
+    patterns: Patterns,
+}
+
+/// Masks what has the form of a secret, whoever's it is.
+type Patterns = for<'a> fn(&'a str) -> Cow<'a, str>;
 
 #[derive(Clone)]
 enum Matcher {
@@ -71,7 +77,7 @@ enum Matcher {
 impl Default for Redactor {
     /// Masks nothing.
     fn default() -> Self {
-        Self(Matcher::Nothing)
+        Self { known: Matcher::Nothing, patterns: |text| Cow::Borrowed(text) }
     }
 }
 
@@ -80,14 +86,27 @@ impl Redactor {
     pub(crate) fn new(secrets: &[Secret]) -> Self {
         let forms: BTreeSet<String> = secrets.iter().flat_map(|secret| forms(secret.expose())).collect();
         if forms.is_empty() {
-            return Self(Matcher::Nothing);
+            return Self::default();
         }
-        Self(AhoCorasick::new(&forms).map_or(Matcher::Everything, Matcher::Forms))
+        let known = AhoCorasick::new(&forms).map_or(Matcher::Everything, Matcher::Forms);
+        Self { known, ..Self::default() }
+    }
+
+    /// This redactor, which also masks what `patterns` masks. Masking twice must change nothing more.
+    pub(crate) fn with_patterns(self, patterns: Patterns) -> Self {
+        Self { patterns, ..self }
     }
 
     /// `text` with every secret replaced by `***`; borrowed where there was none.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let automaton = match &self.0 {
+        match self.without_known(text) {
+            Cow::Borrowed(text) => (self.patterns)(text),
+            Cow::Owned(text) => Cow::Owned((self.patterns)(&text).into_owned()),
+        }
+    }
+
+    fn without_known<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let automaton = match &self.known {
             Matcher::Nothing => return Cow::Borrowed(text),
             Matcher::Everything => return Cow::Borrowed(MASK),
             Matcher::Forms(automaton) => automaton,
@@ -270,6 +289,12 @@ mod tests {
     fn masks_single_lines_of_a_private_key() {
         let redactor = Redactor::new(&[Secret::new("-----BEGIN KEY-----\nMIIEvgIBADANBgkqhkiG\n")]);
         assert_eq!(redactor.redact("| MIIEvgIBADANBgkqhkiG"), "| ***");
+    }
+
+    #[test]
+    fn masks_by_pattern_too() {
+        let redactor = redactor().with_patterns(|text| Cow::Owned(text.replace("form-of-a-key", MASK)));
+        assert_eq!(redactor.redact(&format!("{KEY} form-of-a-key")), "*** ***");
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl Judge for Findings<'_> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
             let clearance = &mut self.clearance;
-            let reviewed = reviewer::review(self.desk, AGENT, submission, commit, diff, clearance).await?;
+            let reviewed =
+                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, &[]).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

@@ -11,9 +11,9 @@ use super::kit::{Kit, forge_refusal};
 use super::report::fill;
 use super::tests::ProjectTests;
 use super::turns::{self, Answer, End, Finish, Task};
-use super::{AgentError, Desk, yaml};
+use super::{AgentError, Desk, secrets, yaml};
 use crate::domain::Agent;
-use crate::domain::artifact::{Handoff, HandoffFile, StoryCard};
+use crate::domain::artifact::{Finding, Handoff, HandoffFile, StoryCard};
 use crate::domain::backlog::Entry;
 use crate::domain::diff::Diff;
 use crate::domain::observation::{TestRun, TestStatus};
@@ -51,6 +51,8 @@ pub(crate) enum Round {
     HandedOff(Box<Handoff>),
     /// No valid handoff; the stop reason.
     Stopped(String),
+    /// No valid handoff, and something in the change that must not be committed: all of it stays out of git.
+    Unmended(Vec<Finding>),
 }
 
 /// Runs one round of FORGE and commits its work.
@@ -80,6 +82,10 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
             .await
             .map(|handoff| Round::HandedOff(Box::new(handoff))),
         End::Stopped { reason, calls } => {
+            let leaks = finish.leaks(&finish.changes().await?).await?;
+            if !leaks.is_empty() {
+                return Ok(Round::Unmended(leaks));
+            }
             finish.keep_unfinished(&reason).await?;
             let limit = if calls == desk.terms.max_iterations { " (PACE_MAX_ITERATIONS)" } else { "" };
             Ok(Round::Stopped(format!("{reason}{limit}")))
@@ -220,6 +226,7 @@ impl Closing<'_> {
             return Ok(Answer::Refused(problems.join("\n")));
         }
         let diff = self.changes().await?;
+        let leaks = self.leaks(&diff).await?;
         let refusal =
             |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
         let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
@@ -228,6 +235,11 @@ impl Closing<'_> {
                 "files changed that you may not change; undo that first:\n{}",
                 outside.join("\n")
             )));
+        }
+        if !leaks.is_empty() {
+            let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
+            self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
+            return Ok(Answer::Refused(secrets::instruction(&leaks)));
         }
         if self.red_needed && !self.red && self.tests.is_some() && has_production(&diff) {
             return Ok(Answer::Refused(
@@ -264,8 +276,14 @@ impl Closing<'_> {
                 "sprint": self.desk.terms.sprint,
             }),
         )?;
+        let message = self.desk.journal.clean(&message);
         let commit = async { self.desk.repo.commit(&kept, &message) };
         self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
+    }
+
+    /// What of the change must not be committed.
+    async fn leaks(&self, diff: &Diff) -> Result<Vec<Finding>, AgentError> {
+        Ok(secrets::blocking(secrets::in_work_tree(self.desk, self.inputs.base, diff).await?))
     }
 
     /// HEAD → work tree without what is not FORGE's.
@@ -302,6 +320,7 @@ async fn commit(
             "sprint": desk.terms.sprint,
         }),
     )?;
+    let message = desk.journal.clean(&message);
     let commit: String = desk
         .journal
         .step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })

@@ -10,6 +10,7 @@ pub(crate) mod purse;
 pub(crate) mod report;
 pub(crate) mod reviewer;
 pub(crate) mod scribe;
+pub(crate) mod secrets;
 pub(crate) mod sentinel;
 pub(crate) mod tests;
 pub(crate) mod turns;

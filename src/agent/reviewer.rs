@@ -10,8 +10,8 @@ use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
-use crate::evidence::findings;
 use crate::evidence::place::Place;
+use crate::evidence::{findings, scan};
 
 /// A file of the commit as prompts carry it.
 #[derive(Debug, serde::Serialize)]
@@ -51,7 +51,8 @@ pub(crate) struct Clearance<'a> {
 }
 
 /// Checks a submission against the commit, or says what is wrong with it. On a clearance day every open advisory
-/// must be answered: what is left out is asked for once more, then it holds the day.
+/// must be answered: what is left out is asked for once more, then it holds the day. `floor` are the findings of
+/// pace's own checks: they come first and stand, whatever the submission says.
 pub(crate) async fn review(
     desk: &Desk<'_>,
     agent: Agent,
@@ -59,6 +60,7 @@ pub(crate) async fn review(
     commit: &str,
     diff: &Diff,
     clearance: &mut Clearance<'_>,
+    floor: &[Finding],
 ) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
     let mut submission: Submission = match serde_json::from_value(submission) {
         Ok(submission) => submission,
@@ -93,6 +95,7 @@ pub(crate) async fn review(
         clearance.asked = true;
         return Ok(Err(omitted.into_iter().map(ask_again).collect()));
     }
+    submission.findings = findings::on_floor(floor, submission.findings);
     Ok(Ok(hold_omitted(decide(desk, agent, submission), &omitted)))
 }
 
@@ -170,8 +173,9 @@ pub(crate) async fn shown(
         .into_iter()
         .filter_map(|(path, text)| {
             let text = text.filter(|t| !t.contains('\0'))?;
-            let cut = text.len() > limit;
-            Some(ShownFile { path, text: super::head(&text, limit), cut })
+            let text = scan::redact_all(&path, &text);
+            let (text, cut) = (super::head(&text, limit), text.len() > limit);
+            Some(ShownFile { path, text, cut })
         })
         .collect())
 }

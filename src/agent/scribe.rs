@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::kit::Kit;
 use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, yaml};
+use super::{AgentError, Desk, secrets, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
 
@@ -19,9 +19,12 @@ pub(crate) struct Inputs<'a> {
     pub gate: &'a GateReport,
     pub sentinel: &'a SentinelReport,
     pub conduit: &'a ConduitReport,
+    /// The commit on which the day's first attempt started.
+    pub base: &'a str,
 }
 
-/// Runs SCRIBE; the paths are the documents that it wrote, also where it did not come to its report.
+/// Runs SCRIBE; the paths are the documents that it wrote, also where it did not come to its report. A change that
+/// must not be committed is taken back whole.
 pub(crate) async fn run(
     desk: &Desk<'_>,
     inputs: &Inputs<'_>,
@@ -32,10 +35,25 @@ pub(crate) async fn run(
     };
     let report = write(desk, inputs, &kit).await;
     let written = desk.journal.step("docs", "", async { anyhow::Ok(kit.written().paths()) }).await;
-    match written {
-        Ok(written) => (report, written.into_iter().collect()),
-        Err(error) => (Err(error.into()), vec![]),
+    let docs: Vec<String> = match written {
+        Ok(written) => written.into_iter().collect(),
+        Err(error) => return (Err(error.into()), vec![]),
+    };
+    match leaks(desk, inputs.base, &docs).await {
+        Ok(None) => (report, docs),
+        Ok(Some(reason)) => (Err(AgentError::Unusable { agent: AGENT, reason }), vec![]),
+        Err(error) => (Err(error), vec![]),
     }
+}
+
+/// Takes the documents back if something in them must not be committed, and says what.
+async fn leaks(desk: &Desk<'_>, base: &str, docs: &[String]) -> Result<Option<String>, AgentError> {
+    let leaks = secrets::blocking(secrets::in_files(desk, base, docs).await?);
+    if leaks.is_empty() {
+        return Ok(None);
+    }
+    desk.journal.step("docs-back", docs, async { desk.repo.take_back(docs) }).await?;
+    Ok(Some(secrets::instruction(&leaks)))
 }
 
 async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, kit: &Kit) -> Result<ScribeReport, AgentError> {

@@ -10,6 +10,7 @@ use super::results::Results;
 use super::{Exit, Invocation};
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::prompt::EMBEDDED;
 use crate::secret::Redactor;
 
@@ -31,12 +32,13 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
         started: invocation.started,
     };
     let settings = inside.settings()?;
-    let terminal = inside.terminal(settings.ci.log_style, Redactor::default());
+    let redactor = Redactor::default().with_patterns(scan::redact);
+    let terminal = inside.terminal(settings.ci.log_style, redactor.clone());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
     say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));
     say("The sandbox is off for the demo: it runs nothing but its own recorded script".into());
     let mut results = Results::default();
-    let code = super::run::run_in(&settings, &inside, &terminal, Redactor::default(), &mut results).await?;
+    let code = super::run::run_in(&settings, &inside, &terminal, redactor, &mut results).await?;
     say(format!("Look around: {}", project.join(".pace/day-1").display()));
     Ok(code)
 }

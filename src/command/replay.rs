@@ -12,6 +12,7 @@ use super::{Exit, Invocation};
 use crate::day::start::Start;
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::exit;
 use crate::journal::{self, END, Journal};
 use crate::llm::recorded::Recorded;
@@ -27,9 +28,10 @@ use crate::store::artifacts::Store;
 pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
     let path = newest(&invocation.dir.join(path)).map_err(|e| Error::config(format!("{e:#}")))?;
     let start = start_of(&path).map_err(|e| Error::config(format!("{e:#}")))?;
-    let terminal = invocation.terminal(LogStyle::Plain, Redactor::default());
+    let redactor = Redactor::default().with_patterns(scan::redact);
+    let terminal = invocation.terminal(LogStyle::Plain, redactor.clone());
     let root = fresh_root(&path, &start)?;
-    let journal = Journal::play(&path).map_err(Error::Abort)?;
+    let journal = Journal::play(&path, redactor.clone()).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
     let site = Site {
         store: Store::new(root.clone()),

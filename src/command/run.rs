@@ -15,6 +15,7 @@ use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::exit::{self, Outcome};
 use crate::journal::{self, END, Journal};
 use crate::llm::Model;
@@ -32,7 +33,7 @@ const CONTEXT_LIMIT: usize = 16 * 1024;
 /// Runs the day; the exit code. What it came to is told to the CI in any case.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let (settings, problems) = invocation.read_settings();
-    let redactor = Redactor::new(&settings.secrets());
+    let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
     let exit = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results).await;

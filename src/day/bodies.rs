@@ -115,7 +115,9 @@ impl Day<'_> {
         self.keep_text(&self.day_path(name), &format!("{opening}{text}"))?;
         self.keep_text(SUMMARY, &body::summary(templates, &view)?)?;
         self.write_reports(&view)?;
-        Ok(Bodies { title, text, commit: body::artifacts_commit(templates, &view)? })
+        let commit = body::artifacts_commit(templates, &view)?;
+        let [title, text, commit] = [title, text, commit].map(|words| self.desk.journal.clean(&words));
+        Ok(Bodies { title, text, commit })
     }
 
     /// Writes what other programs read of the day.
@@ -128,7 +130,7 @@ impl Day<'_> {
     }
 }
 
-/// What a run's review or issue says, and the message of its artifacts commit.
+/// What a run's review or issue says, and the message of its artifacts commit; secrets masked.
 pub(super) struct Bodies {
     pub title: String,
     pub text: String,

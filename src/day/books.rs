@@ -1,6 +1,9 @@
 //! The books of a day: every artifact is written through here and noted in the journal, so that a replay can
 //! compare it byte for byte.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::{Day, Verdict};
 use crate::agent::kit::forge_refusal;
 use crate::domain::artifact::{Attempt, Outcome};
@@ -14,7 +17,7 @@ impl Day<'_> {
     /// Writes an artifact of the day.
     pub(super) fn keep<T: Artifact>(&self, artifact: &T) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.write(day, artifact)?;
+        self.store.write(day, &self.cleaned(artifact)?)?;
         self.note(&Store::path_of::<T>(day))
     }
 
@@ -27,8 +30,14 @@ impl Day<'_> {
 
     pub(super) fn keep_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.append_attempt(day, attempt)?;
+        self.store.append_attempt(day, &self.cleaned(attempt)?)?;
         self.note(&Store::path_of::<Vec<Attempt>>(day))
+    }
+
+    /// `value` with every secret in its texts masked.
+    fn cleaned<T: Serialize + DeserializeOwned>(&self, value: &T) -> anyhow::Result<T> {
+        let value = self.desk.journal.clean_value(serde_json::to_value(value)?)?;
+        Ok(serde_json::from_value(value)?)
     }
 
     /// Notes in the journal what now stands at `path`.
@@ -93,7 +102,7 @@ impl Day<'_> {
 
     /// Replaces the backlog.
     pub(super) fn keep_backlog(&self, entries: &[Entry]) -> anyhow::Result<()> {
-        self.store.write_backlog(entries)?;
+        self.store.write_backlog(&self.cleaned(&entries.to_vec())?)?;
         self.note(BACKLOG)
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sprint::PROGRESS;
 use super::{Day, Verdict, round};
-use crate::agent::scribe;
+use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
 use crate::domain::decision::Decision;
@@ -46,7 +46,8 @@ impl Day<'_> {
             return Ok(vec![]);
         };
         self.desk.events.emit(Event::AgentStarted { agent: Agent::Scribe, round: 1 });
-        let inputs = scribe::Inputs { card: &verdict.card, handoff, gate, sentinel, conduit };
+        let inputs =
+            scribe::Inputs { card: &verdict.card, handoff, gate, sentinel, conduit, base: &self.start.base };
         let (report, docs) = scribe::run(&self.desk, &inputs).await;
         match report {
             Ok(report) => {
@@ -126,7 +127,13 @@ impl Day<'_> {
             let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
             anyhow::Ok(paths.filter(ours).collect())
         };
-        let paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
+        let mut paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
+        // Everything written here was masked or scanned before; what slipped through stays out all the same.
+        let leaks = secrets::blocking(secrets::in_files(&self.desk, &self.start.base, &paths).await?);
+        paths.retain(|path| leaks.iter().all(|leak| leak.file.as_ref() != Some(path)));
+        for leak in leaks {
+            self.warn(format!("not committed: {}", leak.evidence));
+        }
         let commit = async { self.desk.repo.commit(&paths, message) };
         self.desk.journal.step("commit", &paths, commit).await.map(drop)
     }

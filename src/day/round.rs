@@ -112,6 +112,13 @@ impl Day<'_> {
                 reports.handoff = Some(*handoff);
                 Ok(None)
             }
+            forge::Round::Unmended(findings) => {
+                let report = sentinel::kept_out(self.desk.terms.day, findings);
+                let reason = report.hold_reason.clone();
+                self.keep(&report)?;
+                reports.sentinel = Some(report);
+                Ok(Some(Hold { agent: Agent::Sentinel, cause: Cause::Outside, reason }))
+            }
             forge::Round::Stopped(reason) => {
                 let reason = format!("FORGE ended without a valid handoff: {reason}");
                 let hold = Hold { agent: Agent::Forge, cause: Cause::Outside, reason };
@@ -190,7 +197,14 @@ impl Day<'_> {
         self.started(Agent::Sentinel, round.number);
         let (Some(handoff), Some(gate)) = (&reports.handoff, &reports.gate) else { return Ok(None) };
         let backlog = self.open_backlog(Some(Agent::Sentinel))?;
-        let inputs = sentinel::Inputs { card: round.card, handoff, gate, diff, backlog: &backlog };
+        let inputs = sentinel::Inputs {
+            card: round.card,
+            handoff,
+            gate,
+            diff,
+            base: &self.start.base,
+            backlog: &backlog,
+        };
         let report = sentinel::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
         self.finished(

@@ -41,6 +41,7 @@ impl Diff {
     }
 
     /// All patches as one text.
+    #[cfg(test)]
     pub(crate) fn patch(&self) -> String {
         self.files.iter().map(|f| f.patch.as_str()).collect()
     }

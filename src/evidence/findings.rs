@@ -72,6 +72,24 @@ pub(crate) fn settle(findings: &mut [Finding], diff: &Diff) -> Vec<String> {
     changed
 }
 
+/// The findings of pace's own checks, then the model's. What a model says against its own eyes does not stand: a PASS
+/// of the same check or of the same fingerprint is dropped, and so is a repetition. Where a model found something in
+/// a check that pace's own passed, the model's finding stays alone.
+pub(crate) fn on_floor(floor: &[Finding], mut given: Vec<Finding>) -> Vec<Finding> {
+    let words = |check: &str| check.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let same = |a: &Finding, b: &Finding| words(&a.check) == words(&b.check);
+    let print = |a: &Finding, b: &Finding| a.fingerprint.is_some() && a.fingerprint == b.fingerprint;
+    let passed = |finding: &Finding| finding.result == FindingResult::Pass;
+    given.retain(|finding| {
+        !floor.iter().any(|own| {
+            let answers = passed(finding) && finding.fingerprint.is_none() && same(own, finding);
+            answers || (print(own, finding) && (passed(finding) || own.result == finding.result))
+        })
+    });
+    let stands = |own: &&Finding| !passed(own) || !given.iter().any(|f| same(own, f) && !passed(f));
+    floor.iter().filter(stands).cloned().chain(given.iter().cloned()).collect()
+}
+
 /// Who can mend the FAILs: FORGE, unless all of them are in files that it may not write.
 pub(crate) fn cause(findings: &[Finding], writable: impl Fn(&str) -> bool) -> Cause {
     let mut failed = findings.iter().filter(|f| f.result == FindingResult::Fail).peekable();
@@ -224,6 +242,34 @@ mod tests {
             assert_eq!(findings[1].result, Pass);
             assert_eq!(changed.len(), usize::from(expected == Advisory));
         }
+    }
+
+    #[test]
+    fn what_pace_saw_itself_stands() {
+        let of = |check: &str, result, print: Option<&str>| Finding {
+            check: check.into(),
+            fingerprint: print.map(Into::into),
+            ..finding(result, "e", None, None)
+        };
+        let seen = |floor: &[Finding], given: &[Finding]| -> Vec<_> {
+            on_floor(floor, given.to_vec()).into_iter().map(|f| (f.check, f.result)).collect()
+        };
+        let (a, b) = ("Secrets".to_owned(), "b".to_owned());
+        let own = [of("Secrets", Fail, Some("1"))];
+        assert_eq!(
+            seen(&own, &[of("secrets", Pass, None), of("b", Pass, None)]),
+            [(a.clone(), Fail), (b.clone(), Pass)]
+        );
+        assert_eq!(seen(&own, &[of("other", Pass, Some("1"))]), [(a.clone(), Fail)]);
+        assert_eq!(seen(&own, &[of("other", Fail, Some("1"))]), [(a.clone(), Fail)]);
+        assert_eq!(
+            seen(&[of("Secrets", Advisory, Some("1"))], &[of("b", Fail, Some("1"))]),
+            [(a.clone(), Advisory), (b, Fail)]
+        );
+        let clean = [of("Secrets", Pass, None)];
+        assert_eq!(seen(&clean, &[of("secrets", Pass, None)]), [(a.clone(), Pass)]);
+        assert_eq!(seen(&clean, &[of("Secrets", Fail, Some("2"))]), [(a.clone(), Fail)]);
+        assert_eq!(seen(&clean, &[of("Secrets", Pass, Some("2"))]), [(a.clone(), Pass), (a, Pass)]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) mod reports;
 pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
+pub(crate) mod scan;
 
 /// Compiles a pattern that stands in the source.
 #[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]

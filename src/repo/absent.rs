@@ -46,6 +46,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn work_file(&self, _path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        absent()
+    }
+
     fn paths(&self, _commit: &str) -> anyhow::Result<Vec<String>> {
         absent()
     }
@@ -80,6 +84,10 @@ impl Repository for Absent {
 
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
         Box::pin(async { Ok(absent()?) })
+    }
+
+    fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
     }
 
     fn push<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

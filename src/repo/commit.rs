@@ -85,6 +85,20 @@ pub(super) fn reset(repo: &Repository, paths: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Removes the files among `paths` that HEAD does not have.
+pub(super) fn remove_new(repo: &Repository, root: &Path, paths: &[String]) -> anyhow::Result<()> {
+    let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
+    for path in paths.iter().filter(|path| head.get_path(path.as_ref()).is_err()) {
+        match std::fs::remove_file(root.join(path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("taking {path} back"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What to do with each path, or all refusals.
 fn all<'p>(repo: &Repository, head: &Index, paths: &'p [String]) -> anyhow::Result<Vec<(&'p str, Step)>> {
     let root = repo.workdir().context("no work tree")?;

@@ -140,6 +140,10 @@ impl Repository for GitRepo {
         history::show(&self.inner.open()?, commit, path)
     }
 
+    fn work_file(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        status::work_file(&self.inner.root, path)
+    }
+
     fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>> {
         history::paths(&self.inner.open()?, commit)
     }
@@ -179,6 +183,12 @@ impl Repository for GitRepo {
 
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
         Box::pin(self.blocking(push::probe))
+    }
+
+    fn take_back(&self, paths: &[String]) -> anyhow::Result<()> {
+        let repo = self.inner.open()?;
+        commit::reset(&repo, paths)?;
+        commit::remove_new(&repo, &self.inner.root, paths)
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -60,6 +60,10 @@ pub(crate) trait Repository: Send + Sync {
     /// Content of `path` in `commit`; `None` where it is absent.
     fn show(&self, commit: &str, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
 
+    /// What a commit of `path` would take from the work tree: a file's content, a link's target; `None` where neither
+    /// is there.
+    fn work_file(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
+
     /// All paths of `commit`.
     fn paths(&self, commit: &str) -> anyhow::Result<Vec<String>>;
 
@@ -88,6 +92,8 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Asks the remote whether it would take a push with this credential; sends nothing.
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
+    /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
+    fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
 
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;

@@ -1,6 +1,7 @@
 //! What differs between HEAD, the index and the work tree, by name. Changes nothing.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Context;
 use git2::{Repository, Status, StatusOptions};
@@ -22,6 +23,19 @@ pub(super) struct Changed {
 pub(super) fn untracked(repo: &Repository) -> anyhow::Result<BTreeSet<String>> {
     let changed = changed(repo)?.into_iter();
     Ok(changed.filter(|c| !c.tracked).map(|c| c.path).collect())
+}
+
+/// What a commit would take from the work tree at `path`: a link is its target, and nothing is read through it.
+pub(super) fn work_file(root: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    let full = root.join(path);
+    let content = match full.symlink_metadata() {
+        Ok(meta) if meta.is_file() => std::fs::read(&full).map(Some),
+        Ok(meta) if meta.is_symlink() => {
+            std::fs::read_link(&full).map(|target| Some(target.into_os_string().into_encoded_bytes()))
+        }
+        _ => Ok(None),
+    };
+    content.with_context(|| format!("reading {path}"))
 }
 
 /// Everything that is not as HEAD has it: untracked files, and tracked ones with another content, type or mode, or

@@ -8,6 +8,8 @@ mod given;
 mod legacy;
 mod model;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
 pub(crate) mod variables;
 

@@ -11,6 +11,7 @@ mod model_server;
 mod peer_model;
 mod project;
 mod replay;
+mod runners;
 mod scenario;
 mod sprint_page;
 mod third_party;

@@ -102,6 +102,20 @@ impl Project {
         files
     }
 
+    /// Every object of the repository, by its id.
+    pub(crate) fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        let repository = self.repository();
+        let store = repository.odb().unwrap();
+        let mut ids = Vec::new();
+        store
+            .foreach(|id| {
+                ids.push(*id);
+                true
+            })
+            .unwrap();
+        ids.into_iter().map(|id| (id.to_string(), store.read(id).unwrap().data().to_vec())).collect()
+    }
+
     fn repository(&self) -> Repository {
         Repository::open(&self.dir).unwrap()
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::made_up;
 use crate::model_server::script::{Reply, Script};
 use crate::model_server::wire::Protocol;
 
@@ -70,6 +71,9 @@ pub(crate) struct Step {
     /// Compare the artifacts with `expected/` after this step.
     #[serde(default)]
     pub(crate) expected: bool,
+    /// No made-up secret is in what the run said, in `.pace` or in any object of git.
+    #[serde(default)]
+    pub(crate) kept_out: bool,
     /// The artifacts of this day after this step equal, byte for byte, those after the step before.
     #[serde(default)]
     pub(crate) unchanged: Vec<String>,
@@ -182,7 +186,7 @@ impl Scenario {
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join("scenario.yaml");
         let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        serde_yaml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+        serde_yaml::from_str(&made_up::fill(&text)).map_err(|e| format!("{}: {e}", path.display()))
     }
 
     /// The trees to start from.
@@ -218,5 +222,5 @@ pub(crate) fn read_part(folder: &Path, name: &str) -> Result<Script, String> {
     let own = folder.join(&file);
     let path = if own.is_file() { own } else { folder.parent().unwrap_or(folder).join("_parts").join(&file) };
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Script::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
+    Script::parse(&made_up::fill(&text)).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod format;
+mod made_up;
 mod normal;
 mod reports;
 
@@ -138,6 +139,9 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     problems.extend(checks::files(folder, step, project));
     problems.extend(checks::unchanged(project, &before));
     problems.extend(checks::secrets(project, &finished));
+    if step.kept_out {
+        problems.extend(made_up::leaks(project, &finished));
+    }
     problems.extend(reports::misshapen(project));
     if !problems.is_empty() {
         problems.push(finished.transcript());

@@ -1,0 +1,110 @@
+//! The guides: their links lead somewhere, and what they show is what the action and the component take.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_yaml::Value;
+
+use super::root;
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut broken = Vec::new();
+    for (path, text) in guides() {
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let found = std::fs::read_to_string(&file)
+                .is_ok_and(|text| anchor.is_empty() || headings(&text).any(|heading| heading == anchor));
+            if !found {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert_eq!(broken, [] as [&str; 0]);
+}
+
+#[test]
+fn every_example_can_be_read_and_names_inputs_that_there_are() {
+    let action = inputs(&std::fs::read_to_string(root().join("action.yml")).unwrap(), &["inputs"]);
+    let component = std::fs::read_to_string(root().join("templates/pace.yml")).unwrap();
+    let component = inputs(component.split("\n---\n").next().unwrap(), &["spec", "inputs"]);
+    let mut examples = 0;
+    for (path, text) in guides() {
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            // A block in a list item stands further in.
+            let value: Value =
+                serde_yaml::from_str(block).unwrap_or_else(|e| panic!("{}: {e}\n{block}", path.display()));
+            examples += 1;
+            walk(&value, &mut |map| {
+                let is = |key: &str, part: &str| {
+                    map.get(key).and_then(Value::as_str).is_some_and(|v| v.contains(part))
+                };
+                if is("uses", "pace-action@") {
+                    known(map.get("with"), &action, &path);
+                }
+                if is("component", "/pace@") {
+                    known(map.get("inputs"), &component, &path);
+                }
+            });
+        }
+        for line in text.lines().filter(|line| line.contains("# GitLab: inputs {")) {
+            let flow = line.split("inputs ").nth(1).and_then(|rest| rest.split_once('}')).unwrap().0;
+            known(Some(&serde_yaml::from_str(&format!("{flow}}}")).unwrap()), &component, &path);
+        }
+    }
+    assert!(examples > 10, "only {examples} examples were found");
+}
+
+#[test]
+fn every_output_is_explained() {
+    let action: Value =
+        serde_yaml::from_str(&std::fs::read_to_string(root().join("action.yml")).unwrap()).unwrap();
+    let guide = std::fs::read_to_string(root().join("docs/github-actions.md")).unwrap();
+    for name in action["outputs"].as_mapping().unwrap().keys() {
+        let name = name.as_str().unwrap();
+        assert!(guide.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+fn guides() -> Vec<(PathBuf, String)> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        docs.chain([root().join("README.md")]).filter(|path| path.extension().is_some_and(|e| e == "md"));
+    files.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The anchors of a page's headings, as forges make them.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().replace(' ', "-")
+    })
+}
+
+fn inputs(text: &str, path: &[&str]) -> BTreeSet<String> {
+    let value: Value = serde_yaml::from_str(text).unwrap();
+    let found = path.iter().fold(&value, |value, key| &value[*key]);
+    found.as_mapping().unwrap().keys().map(|key| key.as_str().unwrap().to_owned()).collect()
+}
+
+fn known(given: Option<&Value>, inputs: &BTreeSet<String>, path: &std::path::Path) {
+    for key in given.and_then(Value::as_mapping).into_iter().flat_map(|map| map.keys()) {
+        let key = key.as_str().unwrap();
+        assert!(inputs.contains(key), "{}: there is no input {key}", path.display());
+    }
+}
+
+fn walk(value: &Value, visit: &mut impl FnMut(&serde_yaml::Mapping)) {
+    match value {
+        Value::Mapping(map) => {
+            visit(map);
+            map.values().for_each(|value| walk(value, visit));
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| walk(item, visit)),
+        _ => {}
+    }
+}

@@ -92,8 +92,8 @@ pub(crate) fn totals(days: &[DayProgress]) -> Totals {
 /// Entries that were raised by then and not closed by then.
 fn open_after(backlog: &[Entry], day: u32) -> u32 {
     let open = |entry: &&Entry| {
-        let judged = entry.history.iter().filter(|j| j.day <= day && j.result != FindingResult::Fail);
-        match judged.last() {
+        let mut judged = entry.history.iter().filter(|j| j.day <= day && j.result != FindingResult::Fail);
+        match judged.next_back() {
             Some(judgement) => judgement.result == FindingResult::Advisory,
             None => entry.day <= day && entry.status != Status::Closed,
         }

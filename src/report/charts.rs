@@ -153,10 +153,13 @@ fn bars(days: &[SprintDay], figure: impl Fn(&SprintDay) -> Figure) -> Bars {
     Bars { height: round(count(rows.len()) * ROW * 1.6 + 8.0), rows, text }
 }
 
+/// What a row of the grid shows of a day.
+type Decided = fn(&SprintDay) -> Option<Decision>;
+
 fn verdicts(days: &[SprintDay]) -> Verdicts {
     let width = (WIDTH - LEFT) / count(days.len().max(1));
     let column = |index: usize| round(LEFT + count(index) * width);
-    let rows: [(&str, fn(&SprintDay) -> Option<Decision>); 4] = [
+    let rows: [(&str, Decided); 4] = [
         ("GATE", |d| d.gate),
         ("SENTINEL", |d| d.sentinel),
         ("CONDUIT", |d| d.conduit),

@@ -60,6 +60,10 @@ bench: static
 secrets-bench:
     scripts/secrets-bench
 
+# What the pipeline checks find in their corpus, next to zizmor and actionlint where they are installed.
+pipeline-figures:
+    scripts/pipeline-figures
+
 # A whole sprint day with a recorded model: no key, no network.
 demo: (build-static "release")
     {{ pace }} demo

@@ -35,5 +35,18 @@ use std::ffi::OsString;
 /// Runs pace with `arguments` (without the program's name) in `environment`; the exit code as documented in
 /// [`exit`].
 pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    sandbox::keep_to_itself();
     command::main(arguments, environment)
+}
+
+/// Whether the binary was started, by itself, to become a confined child: `name` is argument 0.
+#[must_use]
+pub fn is_helper(name: &std::ffi::OsStr) -> bool {
+    sandbox::is_helper(name)
+}
+
+/// Runs as that helper; its exit code. The caller must have started no thread.
+#[must_use]
+pub fn helper(name: &std::ffi::OsStr) -> u8 {
+    sandbox::helper(name)
 }

@@ -1,6 +1,10 @@
 //! CONDUIT checks the pipeline: CI workflows, Makefile, lockfiles and container files of the commit.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kit::reading;
@@ -12,7 +16,9 @@ use crate::domain::artifact::{ConduitReport, Finding, FindingResult, Handoff, Se
 use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
-use crate::evidence::pipeline::is_pipeline;
+use crate::evidence::findings;
+use crate::evidence::pipeline::{self, checkers};
+use crate::sandbox::Command;
 
 const AGENT: Agent = Agent::Conduit;
 
@@ -29,18 +35,15 @@ pub(crate) struct Inputs<'a> {
 /// Runs CONDUIT; without any pipeline file the report is one PASS and no model is asked.
 pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitReport, AgentError> {
     let commit = &inputs.handoff.commit;
-    let paths: Vec<String> = desk
-        .journal
-        .step("pipeline-files", commit, async {
-            let paths = desk.repo.paths(commit)?;
-            anyhow::Ok(paths.into_iter().filter(|path| is_pipeline(path)).collect())
-        })
-        .await?;
-    if paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
+    let observed = observe(desk, inputs).await?;
+    if observed.paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
         desk.step(AGENT, "No CI files: nothing to check");
         return Ok(nothing_to_check(desk.terms.day));
     }
-    let files = reviewer::shown(desk, commit, paths.into_iter().take(60), 16 * 1024).await?;
+    let mut floor = observed.findings;
+    floor.extend(known_checkers(desk, inputs, &observed.paths).await?);
+    desk.step(AGENT, format!("{} findings of pace's own checks", floor.len()));
+    let files = reviewer::shown(desk, commit, observed.paths.into_iter().take(60), 16 * 1024).await?;
     let values = json!({
         "card": yaml(inputs.card)?,
         "handoff": yaml(inputs.handoff)?,
@@ -48,6 +51,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
         "backlog": inputs.backlog,
         "touched": inputs.diff.files.iter().map(|f| &f.path).collect::<Vec<_>>(),
         "files": files,
+        "observed": floor,
     });
     let task = Task {
         agent: AGENT,
@@ -59,11 +63,72 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
         max_tokens: 8_192,
     };
     let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
-    let judge = Findings { desk, inputs, clearance };
+    let judge = Findings { desk, inputs, floor, clearance };
     match turns::run(desk, task, &mut SubmitReport(judge)).await? {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
+}
+
+/// The pipeline of a commit, as a recorded step: no text of it, only what was seen.
+#[derive(Serialize, Deserialize)]
+struct Observed {
+    /// Pipeline files, in order.
+    paths: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+/// Reads the commit's pipeline and runs pace's own checks over it.
+async fn observe(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Observed, AgentError> {
+    let commit = &inputs.handoff.commit;
+    let step = desk.journal.step("pipeline", commit, async {
+        let paths: BTreeSet<String> = desk.repo.paths(commit)?.into_iter().collect();
+        let mut files = BTreeMap::new();
+        for path in paths.iter().filter(|path| pipeline::is_wanted(path)) {
+            if let Some(bytes) = desk.repo.show(commit, path)? {
+                files.insert(path.clone(), desk.journal.clean(&String::from_utf8_lossy(&bytes)));
+            }
+        }
+        let found: Vec<String> = paths.iter().filter(|path| pipeline::is_pipeline(path)).cloned().collect();
+        let commit = pipeline::Commit { paths, files };
+        let findings = if found.is_empty() { vec![] } else { pipeline::check(&commit, inputs.diff) };
+        let findings = sealed(inputs, findings, |path| commit.files.get(path).cloned());
+        anyhow::Ok(Observed { paths: found, findings })
+    });
+    Ok(step.await?)
+}
+
+/// What zizmor and actionlint say, where the runner has them, as a recorded step.
+async fn known_checkers(
+    desk: &Desk<'_>,
+    inputs: &Inputs<'_>,
+    paths: &[String],
+) -> Result<Vec<Finding>, AgentError> {
+    let Some(script) = checkers::script(paths, inputs.diff) else { return Ok(vec![]) };
+    let dir = desk.root.clone();
+    let command = Command { script, dir, env: vec![], timeout: Duration::from_secs(60), spool: None };
+    let commit = &inputs.handoff.commit;
+    let input = (commit, paths);
+    let step = desk.journal.step("pipeline-checkers", &input, async {
+        // A checker that does not run says nothing; pace's own checks stand without it.
+        let output = desk.sandbox.run(&command).await.map(|run| run.output.text()).unwrap_or_default();
+        let findings = checkers::read(&desk.journal.clean(&output), inputs.diff);
+        let show =
+            |path: &str| desk.repo.show(commit, path).ok()?.and_then(|text| String::from_utf8(text).ok());
+        anyhow::Ok(sealed(inputs, findings, show))
+    });
+    Ok(step.await?)
+}
+
+/// The findings with their fingerprints.
+fn sealed(
+    inputs: &Inputs<'_>,
+    mut findings: Vec<Finding>,
+    show: impl Fn(&str) -> Option<String>,
+) -> Vec<Finding> {
+    let open = inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+    findings::seal(AGENT, &mut findings, &open, show);
+    findings
 }
 
 fn nothing_to_check(day: u32) -> ConduitReport {
@@ -90,6 +155,8 @@ struct Findings<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
     clearance: reviewer::Clearance<'a>,
+    /// What pace's own checks found.
+    floor: Vec<Finding>,
 }
 
 impl Judge for Findings<'_> {
@@ -99,9 +166,9 @@ impl Judge for Findings<'_> {
     fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<ConduitReport>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let clearance = &mut self.clearance;
+            let (clearance, floor) = (&mut self.clearance, &self.floor);
             let reviewed =
-                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, &[]).await?;
+                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, floor).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

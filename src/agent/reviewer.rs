@@ -96,6 +96,7 @@ pub(crate) async fn review(
         return Ok(Err(omitted.into_iter().map(ask_again).collect()));
     }
     submission.findings = findings::on_floor(floor, submission.findings);
+    tell_floor(floor, &mut submission);
     Ok(Ok(hold_omitted(decide(desk, agent, submission), &omitted)))
 }
 
@@ -122,6 +123,19 @@ fn hold_omitted(mut reviewed: Reviewed, omitted: &[&Entry]) -> Reviewed {
         .join("; ");
     reviewed.blockers.push(reason);
     reviewed
+}
+
+/// Keeps the floor's findings in what FORGE and the report are told: the model's words were written without them.
+fn tell_floor(floor: &[Finding], submission: &mut Submission) {
+    if floor.iter().all(|finding| finding.result == FindingResult::Pass) {
+        return;
+    }
+    submission.blockers.clear();
+    submission.advisories.clear();
+    let failed = floor.iter().filter(|finding| finding.result == FindingResult::Fail);
+    let said = std::mem::take(&mut submission.hold_reason);
+    let told = failed.map(sentence).chain((!said.trim().is_empty()).then_some(said));
+    submission.hold_reason = told.collect::<Vec<_>>().join("; ");
 }
 
 fn decide(desk: &Desk<'_>, agent: Agent, submission: Submission) -> Reviewed {

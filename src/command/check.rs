@@ -5,7 +5,7 @@ use super::{Exit, Invocation};
 use crate::error::Error;
 use crate::exit;
 use crate::report::check::{Checked, Mark, write};
-use crate::settings::{SandboxMode, Settings};
+use crate::settings::Settings;
 
 /// Checks settings, repository, plan and test command; exit 2 with all problems, 3 if only the plan has some.
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
@@ -17,10 +17,16 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     lines.extend(settings_lines(&settings));
     lines.push(price_line(&settings));
     let mut plan_failed = false;
-    match http(&settings).and_then(|http| Site::open(&settings, &invocation.dir, &http)) {
+    let site = match http(&settings) {
+        Ok(http) => Site::open(&settings, &invocation.dir, &http).await,
+        Err(error) => Err(error),
+    };
+    match site {
+        Err(error @ Error::Abort(_)) => lines.push(bad("sandbox", error.to_string())),
         Err(error) => lines.push(bad("repository", error.to_string())),
         Ok(site) => {
             lines.push(good("repository", site.root.display().to_string()));
+            lines.push(good("sandbox", site.sandbox.describe()));
             match read_plan(&settings, &site.root, &|_, _| ()) {
                 Ok((path, plan)) => lines.push(good("plan", format!("{path}: {} days", plan.days.len()))),
                 Err(error) => {
@@ -50,11 +56,6 @@ fn settings_lines(settings: &Settings) -> Vec<Checked> {
     if lines.is_empty() {
         lines.push(good("credentials", format!("{} at {}", settings.llm.model, settings.llm.base_url)));
     }
-    lines.push(if settings.sandbox == SandboxMode::Off {
-        good("sandbox", "off, by PACE_SANDBOX".into())
-    } else {
-        bad("sandbox", "not built yet: a run needs PACE_SANDBOX=off".into())
-    });
     lines
 }
 

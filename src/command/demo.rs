@@ -36,7 +36,6 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
     let terminal = inside.terminal(settings.ci.log_style, redactor.clone());
     let say = |text: String| terminal.emit(Event::Notice { level: Level::Info, text });
     say(format!("A demo day in {}: the model is a recording, all else is real", project.display()));
-    say("The sandbox is off for the demo: it runs nothing but its own recorded script".into());
     let mut results = Results::default();
     let code = super::run::run_in(&settings, &inside, &terminal, redactor, &mut results).await?;
     say(format!("Look around: {}", project.join(".pace/day-1").display()));
@@ -69,7 +68,17 @@ fn part(own: Option<&Path>, name: &str) -> std::io::Result<Vec<u8>> {
 /// The demo's settings, and what a shell needs to be found.
 fn environment(invocation: &Invocation, dir: &Path) -> Vec<(OsString, OsString)> {
     let recording = dir.join("recording.yaml");
-    let kept = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "NO_COLOR", "PACE_TEMPLATES_DIR", "PACE_LOG"];
+    let kept = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LANG",
+        "LC_ALL",
+        "NO_COLOR",
+        "PACE_TEMPLATES_DIR",
+        "PACE_LOG",
+        "PACE_SANDBOX",
+    ];
     let mut environment: Vec<(OsString, OsString)> =
         invocation.environment.iter().filter(|(name, _)| kept.iter().any(|k| name == k)).cloned().collect();
     for (name, value) in [
@@ -80,7 +89,6 @@ fn environment(invocation: &Invocation, dir: &Path) -> Vec<(OsString, OsString)>
         ("PACE_MAX_RETRIES", "0"),
         ("PACE_PLATFORM", "local"),
         ("PACE_PRODUCT_NAME", "greet"),
-        ("PACE_SANDBOX", "off"),
         ("PACE_SOURCE_DIRS", "src,tests"),
         ("PACE_TEST_COMMAND", "sh test.sh"),
     ] {

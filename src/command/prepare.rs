@@ -21,9 +21,9 @@ use crate::llm::prices::Prices;
 use crate::platform::Platform;
 use crate::prompt::Templates;
 use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
-use crate::sandbox::Sandbox;
-use crate::sandbox::open::Open;
-use crate::settings::{CommandChoice, DayChoice, PlatformKind, Provider, Push, SandboxMode, Settings};
+use crate::sandbox::ground::Ground;
+use crate::sandbox::{self, Sandbox};
+use crate::settings::{CommandChoice, DayChoice, PlatformKind, Provider, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
 
@@ -61,11 +61,15 @@ pub(crate) enum Prepared {
 }
 
 impl Site {
-    /// Opens the repository around `dir`; its transfers go over `http`.
-    pub(crate) fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
+    /// Opens the repository around `dir`; its transfers go over `http`. A sandbox that this machine cannot offer
+    /// is exit 4.
+    pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
         let repo = Arc::new(open_repo(settings, &root, http)?);
-        let sandbox = Arc::new(Open { env: settings.child_env.clone() });
+        let plan = plan::locate(&root, settings.plan.as_deref()).ok();
+        let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
+        let ground = Ground::new(settings, root.clone(), plan);
+        let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
         Ok(Self { root, repo, sandbox, store })
     }
@@ -120,7 +124,6 @@ pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
         None => problems.push("DAY is not set: name the sprint day to run, e.g. `DAY=1 pace`".into()),
         Some(DayChoice::Number(_) | DayChoice::Auto) => {}
     }
-    problems.extend(sandbox_problem(settings));
     problems
 }
 
@@ -172,14 +175,6 @@ pub(crate) async fn prepare(
     let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, left_today, &notice)?;
     terms.platform.clone_from(&platform.name);
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
-}
-
-fn sandbox_problem(settings: &Settings) -> Option<String> {
-    (settings.sandbox != SandboxMode::Off).then(|| {
-        "PACE_SANDBOX: this version cannot confine what it runs yet, so the commands of a model would see this \
-         machine as you do; run it only where that is acceptable, with PACE_SANDBOX=off"
-            .to_owned()
-    })
 }
 
 /// The plan and its path from the root.

@@ -76,7 +76,7 @@ pub(crate) async fn run_in(
     results: &mut Results,
 ) -> Exit {
     let http = http(settings)?;
-    let site = Site::open(settings, &invocation.dir, &http)?;
+    let site = Site::open(settings, &invocation.dir, &http).await?;
     let cleaner = redactor.clone();
     let clean = Box::new(move |text: &str| cleaner.redact(text).into_owned());
     let templates = templates(settings)?.redacting(clean);

@@ -47,7 +47,6 @@ impl Diff {
     }
 }
 
-#[cfg(test)]
 impl FileDiff {
     /// Whether the change added `line` (1-based) of the new file.
     pub(crate) fn adds_line(&self, line: u32) -> bool {

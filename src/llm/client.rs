@@ -329,7 +329,7 @@ mod tests {
         std::fs::write(&script, "replies: [{agent: GATE, text: x}]").unwrap();
         assert_eq!(connected(), Ok(()));
         let journal = recording(Path::new("x/journal.jsonl")).err().unwrap().to_string();
-        assert_eq!(journal, "x/journal.jsonl: a recording to play is a script ending in .yaml or .yml");
+        assert_eq!(journal, "x/journal.jsonl: a recording is a script (.yaml, .yml) or a journal (.jsonl)");
     }
 
     fn reqwest_client() -> reqwest::Client {

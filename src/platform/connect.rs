@@ -106,8 +106,8 @@ pub(crate) fn connect(settings: &Settings, http: reqwest::Client) -> Result<Plat
     let address = address(settings, forge)?;
     let web = web(settings, forge);
     let mut forge_platform = match forge {
-        PlatformKind::GitHub => Platform::of("github", GitHub::new(address, http).map_err(|e| vec![e])?),
-        _ => Platform::of("gitlab", GitLab::new(address, http)),
+        PlatformKind::GitHub => of_github(address, http).map_err(|problem| vec![problem])?,
+        _ => of_gitlab(address, http),
     };
     let local = Platform::local();
     forge_platform.web = web;
@@ -119,6 +119,14 @@ pub(crate) fn connect(settings: &Settings, http: reqwest::Client) -> Result<Plat
     } else {
         forge_platform
     })
+}
+
+pub(super) fn of_github(address: Address, http: reqwest::Client) -> Result<Platform, String> {
+    Ok(Platform::of("github", GitHub::new(address, http)?))
+}
+
+pub(super) fn of_gitlab(address: Address, http: reqwest::Client) -> Platform {
+    Platform::of("gitlab", GitLab::new(address, http))
 }
 
 /// GitLab's pages go by the project's path, not by its number.

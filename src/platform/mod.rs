@@ -40,7 +40,7 @@ pub(crate) trait Review: Send + Sync {
 pub(crate) trait Tracker: Send + Sync {
     /// Opens, reopens or updates the issue that its body's marker names.
     fn raise<'a>(&'a self, issue: &'a IssueText) -> BoxFuture<'a, anyhow::Result<Published>>;
-    /// Closes the issue with `marker`, if there is an open one. `label` is one that it carries.
+    /// Closes the issue with `marker` (as a body's first line holds it), if there is an open one. `label` is one that it carries.
     fn close<'a>(&'a self, marker: &'a str, label: &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
 }
 

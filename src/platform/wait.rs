@@ -40,20 +40,27 @@ where
                 return CiState::NeedsHuman { detail };
             }
         };
-        let settled = verdict::settled(&jobs);
-        match settled {
-            Some(CiState::Green { .. }) if green != settled && waited < timeout => green = settled,
+        let mut end = timeout;
+        match verdict::settled(&jobs) {
+            Some(now @ CiState::Green { .. }) if green.as_ref() != Some(&now) && waited < timeout => {
+                green = Some(now);
+            }
             Some(state) => return state,
-            None => green = None,
-        }
-        let nothing = jobs.is_empty();
-        if nothing && waited >= NO_RUN.min(timeout) {
-            return CiState::None;
+            None => {
+                green = None;
+                // No job, or none that says anything.
+                if verdict::pending(&jobs).is_empty() {
+                    end = NO_RUN.min(timeout);
+                    if waited >= end {
+                        return CiState::None;
+                    }
+                }
+            }
         }
         if waited >= timeout {
             return CiState::Timeout { pending: verdict::pending(&jobs) };
         }
-        let next = pause.min(timeout.saturating_sub(waited)).max(Duration::from_millis(1));
+        let next = pause.min(end.saturating_sub(waited)).max(Duration::from_millis(1));
         clock.sleep(next).await;
         waited += next;
         pause = (pause + pause / 4).min(LAST_PAUSE);

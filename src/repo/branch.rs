@@ -11,6 +11,9 @@ use super::{Branch, RepoError, aside, checkout, fetch, history, status};
 /// Files of earlier days that pace itself writes; a run that ended early may have left them uncommitted.
 const DAY_FILES: &str = ".pace/day-";
 
+/// Files into which a run writes the forge's answer after its commit. The next run starts from the committed ones.
+const ANSWERED_FILES: [&str; 3] = ["/review-pr.md", "/escalation-issue.md", "/pace-summary.md"];
+
 /// See [`super::Repository::prepare_branch`].
 pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     let repo = super::handle::open(&inner.root)?;
@@ -25,6 +28,7 @@ pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     let names = settle::names(&inner.options.rules, head.branch.as_deref(), &known)?;
     aside::restore(&inner.root)?;
     refuse_changes(&repo)?;
+    take_answers_back(&repo)?;
 
     let mut run = Run { inner, repo: &repo, names, head, actions: Vec::new() };
     let (there, problem) = fetch::look(inner, &repo, &run.names)?;
@@ -204,10 +208,22 @@ impl Run<'_> {
     }
 }
 
+fn is_answered(path: &str) -> bool {
+    path.starts_with(".pace/") && ANSWERED_FILES.iter().any(|name| path.ends_with(name))
+}
+
+fn take_answers_back(repo: &Repository) -> Result<(), RepoError> {
+    let changed = status::changed(repo)?.into_iter().filter(|c| c.tracked && is_answered(&c.path));
+    let paths: Vec<_> = changed.map(|c| c.path).collect();
+    if paths.is_empty() { Ok(()) } else { Ok(super::commit::reset(repo, &paths)?) }
+}
+
 fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {
     let changed = status::changed(repo)?.into_iter();
-    let files: Vec<_> =
-        changed.filter(|c| c.tracked && !c.path.starts_with(DAY_FILES)).map(|c| c.path).collect();
+    let files: Vec<_> = changed
+        .filter(|c| c.tracked && !(c.path.starts_with(DAY_FILES) || is_answered(&c.path)))
+        .map(|c| c.path)
+        .collect();
     if files.is_empty() {
         return Ok(());
     }

@@ -92,6 +92,7 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Asks the remote whether it would take a push with this credential; sends nothing.
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
+
     /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
     fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
 

@@ -1,17 +1,51 @@
 //! Runs child processes. Every child of pace goes through here; nothing else starts a process.
 
 mod capture;
+#[cfg(target_os = "linux")]
+mod confined;
+pub(crate) mod ground;
 pub(crate) mod open;
+mod running;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::domain::observation::CommandRun;
+
+/// Whether `name`, argument 0, is that of a helper that pace starts from its own binary.
+pub(crate) fn is_helper(name: &OsStr) -> bool {
+    #[cfg(target_os = "linux")]
+    return name == confined::order::HELPER || name == confined::order::INIT;
+    #[cfg(not(target_os = "linux"))]
+    return false;
+}
+
+/// Closes this process to others of the same user: its memory and its environment hold credentials.
+pub(crate) fn keep_to_itself() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::warn!("other processes of this user may look into this one: {error}");
+    }
+}
+
+/// Runs as the helper `name`; its exit code.
+#[cfg(target_os = "linux")]
+pub(crate) fn helper(name: &OsStr) -> u8 {
+    confined::main(&name.to_string_lossy())
+}
+
+/// Runs as the helper `name`; there is none on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn helper(_name: &OsStr) -> u8 {
+    crate::exit::ABORT
+}
 
 /// A shell command for a child process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,32 +1,12 @@
-//! Children without confinement: the operator said that the sandbox is off.
-//!
-//! Owns how a child starts, is watched and ends; what is kept of its output is `capture`'s, what counts as
-//! its process tree is `tree`'s. Must not know why a command is run.
+//! Children without confinement: the operator said that the sandbox is off. How a child is watched and ends is
+//! `running`'s.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
-use anyhow::Context;
 use futures_util::future::BoxFuture;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
-use tokio::process::Child;
-use tokio::time::Instant;
 
-use super::capture::Capture;
-use super::tree::{self, Tree, Turn};
-use super::{Command, Sandbox};
-use crate::domain::observation::{CommandRun, Exit};
-
-/// Between TERM and KILL of a command that ran out of time.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long output is still read after the tree was ended. With the tree gone the pipe is at its end at
-/// once; only a process that escaped the sweep can keep it open, and that must never hang a run.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How often a tree that was asked to end is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+use super::{Command, Sandbox, running};
+use crate::domain::observation::CommandRun;
 
 /// Runs commands as they are, with nothing but a clean environment and an end of the whole tree.
 #[derive(Debug, Clone)]
@@ -37,7 +17,7 @@ pub(crate) struct Open {
 
 impl Sandbox for Open {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
-        Box::pin(self.run_to_end(command))
+        Box::pin(running::run_to_end(command, || Ok(self.shell(command))))
     }
 
     fn describe(&self) -> String {
@@ -46,29 +26,8 @@ impl Sandbox for Open {
 }
 
 impl Open {
-    async fn run_to_end(&self, command: &Command) -> anyhow::Result<CommandRun> {
-        let turn = tree::turn().await;
-        let mut capture = Capture::new(command.spool.as_deref())?;
-        let started = Instant::now();
-        let (mut child, mut pipe, tree) = self.start(command, turn)?;
-        let exit = watch(&mut child, &mut pipe, &mut capture, &tree, started + command.timeout).await?;
-        // Ending a tree may take some looks at it, which must not block the runtime.
-        tokio::task::spawn_blocking(move || drop(tree)).await?;
-        drain(&mut pipe, &mut capture).await;
-        Ok(CommandRun {
-            command: command.script.clone(),
-            exit,
-            output: capture.finish()?,
-            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
-    }
-
-    /// Starts the shell in a process group of its own, both outputs on one pipe so that their order is kept.
-    /// The order of the results matters to a caller that is cancelled: the tree ends before the child drops.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts an unconfined child")]
-    fn start(&self, command: &Command, turn: Turn) -> anyhow::Result<(Child, Receiver, Tree)> {
-        let (reader, writer) = std::io::pipe().context("cannot make a pipe for a child's output")?;
-        let pipe = Receiver::from_owned_fd(OwnedFd::from(reader)).context("cannot watch a child's output")?;
+    fn shell(&self, command: &Command) -> tokio::process::Command {
         let mut shell = tokio::process::Command::new("/bin/sh");
         shell
             .arg("-c")
@@ -77,75 +36,7 @@ impl Open {
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone().context("cannot share a child's output pipe")?)
-            .stderr(writer)
-            .process_group(0)
-            .kill_on_drop(true);
-        let child =
-            shell.spawn().with_context(|| format!("cannot start /bin/sh in {}", command.dir.display()))?;
-        // `shell` holds the write ends until here; the pipe could not come to its end before.
-        drop(shell);
-        let tree = Tree::of(child.id(), turn)?;
-        Ok((child, pipe, tree))
-    }
-}
-
-/// Reads output until the shell has ended, by itself or by the time-out.
-async fn watch(
-    child: &mut Child,
-    pipe: &mut Receiver,
-    capture: &mut Capture,
-    tree: &Tree,
-    deadline: Instant,
-) -> anyhow::Result<Exit> {
-    let mut buffer = vec![0; 64 * 1024];
-    let mut open = true;
-    loop {
-        tokio::select! {
-            status = child.wait() => return Ok(exit_of(status.context("cannot wait for a child")?)),
-            read = pipe.read(&mut buffer), if open => open = keep(read, &buffer, capture),
-            () = tokio::time::sleep_until(deadline) => break,
-        }
-    }
-    tree.ask_to_end();
-    let patience = Instant::now() + GRACE;
-    while Instant::now() < patience && tree.alive() {
-        tokio::select! {
-            read = pipe.read(&mut buffer), if open => open = keep(read, &buffer, capture),
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-    Ok(Exit::TimedOut)
-}
-
-/// Reads what the ended tree left in the pipe.
-async fn drain(pipe: &mut Receiver, capture: &mut Capture) {
-    let mut buffer = vec![0; 64 * 1024];
-    let end = Instant::now() + DRAIN;
-    while let Ok(read) = tokio::time::timeout_at(end, pipe.read(&mut buffer)).await {
-        // The second look at the clock is for a writer that is always faster.
-        if !keep(read, &buffer, capture) || Instant::now() > end {
-            return;
-        }
-    }
-}
-
-/// Hands over what was read; false at the end of the output.
-fn keep(read: std::io::Result<usize>, buffer: &[u8], capture: &mut Capture) -> bool {
-    match read {
-        Ok(0) | Err(_) => false,
-        Ok(length) => {
-            capture.push(&buffer[..length]);
-            true
-        }
-    }
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Code(-1),
+            .stdin(Stdio::null());
+        shell
     }
 }

@@ -20,6 +20,23 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(2);
 
+/// Processes that a command may have at a time.
+const MOST_PROCESSES: usize = 1024;
+
+/// What a tree has too much of.
+#[derive(Debug)]
+pub(super) enum Excess {
+    /// Bytes.
+    Memory {
+        used: u64,
+        limit: u64,
+    },
+    Processes {
+        count: usize,
+        limit: usize,
+    },
+}
+
 /// The right to run a command; one at a time in this process.
 pub(super) type Turn = OwnedMutexGuard<()>;
 
@@ -60,6 +77,19 @@ impl Tree {
             Some(members) => members.iter().any(|member| !member.zombie),
             None => rustix::process::test_kill_process_group(self.shell).is_ok(),
         }
+    }
+
+    /// What the tree has too much of, if anything. Resident memory counts, never address space: the JVM, Go and
+    /// Node reserve terabytes. Pages that processes share are counted for each of them.
+    pub(super) fn excess(&self) -> Option<Excess> {
+        let members = members(self.shell)?;
+        let count = members.iter().filter(|member| !member.zombie).count();
+        if count > MOST_PROCESSES {
+            return Some(Excess::Processes { count, limit: MOST_PROCESSES });
+        }
+        let limit = memory_limit()?;
+        let used = members.iter().map(|member| member.resident).sum::<u64>();
+        (used > limit).then_some(Excess::Memory { used, limit })
     }
 
     /// Signals all that are found now; how many ran.
@@ -104,6 +134,8 @@ struct Member {
     zombie: bool,
     /// A child of pace that pace did not start: pace must reap it.
     adopted: bool,
+    /// Bytes of resident memory.
+    resident: u64,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -112,6 +144,30 @@ fn adopt_orphans() {}
 #[cfg(not(target_os = "linux"))]
 fn members(_shell: Pid) -> Option<Vec<Member>> {
     None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory_limit() -> Option<u64> {
+    None
+}
+
+/// Nine tenths of what this machine, or the container that pace runs in, has: beyond it the kernel would end
+/// processes at random, pace among them.
+#[cfg(target_os = "linux")]
+fn memory_limit() -> Option<u64> {
+    static LIMIT: LazyLock<Option<u64>> = LazyLock::new(|| {
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let machine = read("/proc/meminfo")?
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+            .map(|kilobytes: u64| kilobytes * 1024)?;
+        let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+            .iter()
+            .filter_map(|path| read(path)?.trim().parse::<u64>().ok())
+            .min();
+        Some(container.map_or(machine, |bytes| bytes.min(machine)) / 10 * 9)
+    });
+    *LIMIT
 }
 
 #[cfg(target_os = "linux")]
@@ -163,6 +219,7 @@ struct Stat {
     parent: i32,
     group: i32,
     session: i32,
+    resident: u64,
 }
 
 #[cfg(target_os = "linux")]
@@ -172,6 +229,7 @@ impl Stat {
             pid: Pid::from_raw(self.pid)?,
             zombie: self.zombie,
             adopted: self.parent == me && self.pid != shell,
+            resident: self.resident,
         })
     }
 }
@@ -184,11 +242,15 @@ fn stat_of(pid: i32) -> Option<Stat> {
     let mut fields = line.rsplit_once(") ")?.1.split_ascii_whitespace();
     let state = fields.next()?;
     let mut number = || fields.next()?.parse().ok();
+    let (parent, group, session) = (number()?, number()?, number()?);
+    // `rss` is the 24th field, 17 behind `session`.
+    let pages: u64 = fields.nth(17)?.parse().ok()?;
     Some(Stat {
         pid,
         zombie: matches!(state, "Z" | "X"),
-        parent: number()?,
-        group: number()?,
-        session: number()?,
+        parent,
+        group,
+        session,
+        resident: pages * rustix::param::page_size() as u64,
     })
 }

@@ -151,6 +151,7 @@ fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Fin
         ci,
         warnings: Vec::new(),
         child_env: children.env,
+        runner_places: children.runner_places,
         secrets: children.secrets,
         unfit_to_spend,
     }

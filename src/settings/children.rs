@@ -1,6 +1,7 @@
 //! What child processes may see of the environment, and which values are secrets. Starts no process.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::Findings;
 use super::environment::Environment;
@@ -92,6 +93,34 @@ const RUNNERS_OWN: &[&str] = &[
     "ACTIONS_ID_TOKEN_REQUEST_URL",
 ];
 
+/// Variables that name the runner's own files: commands, credentials of the checkout, file variables.
+const RUNNERS_FILES: &[&str] = &[
+    "GITHUB_ENV",
+    "GITHUB_OUTPUT",
+    "GITHUB_PATH",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_EVENT_PATH",
+    "RUNNER_TEMP",
+    "GIT_ASKPASS",
+    "SSH_AUTH_SOCK",
+    "DOCKER_CONFIG",
+    "KUBECONFIG",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "NETRC",
+];
+
+/// Where the runner keeps what children must not see.
+fn runner_places(environment: &Environment) -> Vec<PathBuf> {
+    let named = RUNNERS_FILES.iter().filter_map(|name| environment.all.get(*name)).map(PathBuf::from);
+    // GitLab puts file variables, and its own scripts, into a folder beside the project's.
+    let beside = environment.all.get("CI_PROJECT_DIR").map(|dir| PathBuf::from(format!("{dir}.tmp")));
+    named.chain(beside).filter(|path| path.is_absolute()).collect()
+}
+
 /// What children see.
 pub(super) struct Children {
     /// Every child.
@@ -100,6 +129,8 @@ pub(super) struct Children {
     pub(super) setup_env: Vec<(String, Secret)>,
     /// Everything that no sink may show.
     pub(super) secrets: Vec<Secret>,
+    /// The runner's own files and folders.
+    pub(super) runner_places: Vec<PathBuf>,
 }
 
 /// Sorts the environment into what children see and what nobody sees.
@@ -116,7 +147,7 @@ pub(super) fn children(environment: &Environment, inputs: &Inputs, findings: &mu
             .collect();
     let secrets = credentials.values().map(|value| Secret::new(*value));
     let secrets = secrets.chain(setup_env.iter().map(|(_, secret)| secret.clone())).collect();
-    Children { env: env.into_iter().collect(), setup_env, secrets }
+    Children { env: env.into_iter().collect(), setup_env, secrets, runner_places: runner_places(environment) }
 }
 
 /// pace's own credentials and the runner's, by variable.

@@ -8,8 +8,6 @@ mod given;
 mod legacy;
 mod model;
 #[cfg(test)]
-mod shipped;
-#[cfg(test)]
 mod tests;
 pub(crate) mod variables;
 
@@ -72,6 +70,8 @@ pub(crate) struct Settings {
     pub warnings: Vec<String>,
     /// The environment that children inherit: the fixed list of SPEC §6 plus `PACE_CHILD_ENV`.
     pub child_env: Vec<(String, String)>,
+    /// The CI runner's own files and folders, which no child may see.
+    pub runner_places: Vec<PathBuf>,
     /// See [`Settings::secrets`].
     secrets: Vec<Secret>,
     /// See [`Settings::spend_problems`].

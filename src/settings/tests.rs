@@ -1,5 +1,7 @@
 //! Environments as data: every file of `tests/data/env` is one, with the problems or the settings that come out.
 
+mod shipped;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

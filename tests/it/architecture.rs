@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("journal", &["domain", "error", "secret", "settings"]),
     ("sandbox", &["domain", "error", "settings"]),
     ("platform", &["domain", "error", "http", "secret", "settings"]),
-    ("evidence", &["domain", "repo", "sandbox"]),
+    ("evidence", &["domain", "repo", "sandbox", "schema"]),
     ("tool", &["domain", "evidence", "repo", "sandbox"]),
     ("prompt", &["domain"]),
     ("schema", &["domain"]),

@@ -7,11 +7,14 @@ mod architecture;
 mod binary;
 mod demo;
 mod empty_root;
+mod forge;
 mod model_server;
 mod peer_model;
 mod project;
 mod replay;
 mod runners;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod scenario;
 mod sprint_page;
 mod third_party;

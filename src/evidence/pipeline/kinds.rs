@@ -31,7 +31,7 @@ pub(crate) fn is_pipeline(path: &str) -> bool {
 /// What `path` is; `None` for what is no part of the pipeline, copies of other projects' files included.
 pub(crate) fn kind_of(path: &str) -> Option<Kind> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    if folder.split('/').any(|part| FOREIGN.contains(&part)) {
+    if is_foreign(path) {
         return None;
     }
     let yaml = name.ends_with(".yml") || name.ends_with(".yaml");
@@ -56,6 +56,13 @@ pub(crate) fn kind_of(path: &str) -> Option<Kind> {
         return Some(Kind::OtherCi);
     }
     of_build(name, yaml)
+}
+
+/// Whether `path` lies among other projects' files or examples.
+pub(super) fn is_foreign(path: &str) -> bool {
+    path.split('/').any(|part| FOREIGN.contains(&part))
+        || path.contains("tests/data/")
+        || path.contains("test/data/")
 }
 
 /// Folders that hold other projects' files, or examples of files.
@@ -192,6 +199,7 @@ mod tests {
             (".circleci/config.yml", Some(OtherCi)),
             ("node_modules/left-pad/Makefile", None),
             ("vendor/github.com/x/y/Dockerfile", None),
+            ("tests/data/old/Dockerfile", None),
             ("src/main.rs", None),
             ("README.md", None),
         ] {

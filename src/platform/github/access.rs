@@ -12,9 +12,6 @@ use crate::platform::http::{Call, Failure, encoded};
 use crate::platform::mend::Need;
 use crate::platform::{Access, Probe};
 
-/// No commit has this name.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
-
 #[derive(Deserialize)]
 struct Repository {
     default_branch: String,
@@ -50,7 +47,6 @@ impl GitHub {
             .ok_or_else(|| "the repository is archived, which makes it read-only".to_owned());
         let branch = &repository.default_branch;
         let pull = json!({"title": "pace check", "head": branch, "base": branch});
-        let status = json!({"state": "success", "context": "pace"});
         let issues = if repository.has_issues {
             self.may("/issues", json!({"title": ""}), Need::Issues).await
         } else {
@@ -61,10 +57,6 @@ impl GitHub {
             ("read the repository", writable),
             ("open pull requests", self.may("/pulls", pull, Need::Reviews).await),
             ("open issues", issues),
-            (
-                "set commit statuses",
-                self.may(&format!("/statuses/{NO_COMMIT}"), status, Need::Statuses).await,
-            ),
             ("read checks", self.reads_checks(branch).await),
         ];
         answers.map(|(what, answer)| Probe { what: what.into(), problem: answer.err() }).into()

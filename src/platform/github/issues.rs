@@ -48,13 +48,8 @@ impl GitHub {
             return self.update_issue(&there, issue).await;
         }
         let mut notes = Vec::new();
-        for label in &issue.labels {
-            if let Err(failure) = self.ensure_label(label).await {
-                notes.push(
-                    explain(Need::Issues, &format!("the label {label} could not be made"), &failure)
-                        .to_string(),
-                );
-            }
+        if let Err(failure) = self.ensure_labels(&issue.labels).await {
+            notes.push(explain(Need::Issues, "the labels could not be made", &failure).to_string());
         }
         let body = json!({
             "title": line(&issue.title, TITLE),
@@ -89,12 +84,10 @@ impl GitHub {
             change.insert("state".into(), "open".into());
         }
         let mut labels: Vec<_> = there.labels.iter().map(|label| label.name.clone()).collect();
-        let missing: Vec<_> = issue.labels.iter().filter(|label| !labels.contains(label)).collect();
+        let missing: Vec<_> = issue.labels.iter().filter(|label| !labels.contains(label)).cloned().collect();
         if !missing.is_empty() {
-            for label in &missing {
-                self.ensure_label(label).await?;
-            }
-            labels.extend(missing.into_iter().cloned());
+            self.ensure_labels(&missing).await?;
+            labels.extend(missing);
             change.insert("labels".into(), labels.into());
         }
         if !change.is_empty() {
@@ -109,7 +102,7 @@ impl GitHub {
     }
 
     async fn close_issue(&self, marker: &str, label: &str) -> Result<(), Failure> {
-        match self.issue(marker, label).await? {
+        match self.issue(marker::name(marker).unwrap_or(marker), label).await? {
             Some(issue) if issue.state == "open" => {
                 self.patch(issue.number, json!({"state": "closed", "state_reason": "completed"})).await
             }

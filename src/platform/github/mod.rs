@@ -73,6 +73,14 @@ impl GitHub {
         format!("{}{rest}", self.inner.root)
     }
 
+    /// Makes the labels that are missing.
+    async fn ensure_labels(&self, names: &[String]) -> Result<(), Failure> {
+        for name in names {
+            self.ensure_label(name).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a label where it is missing.
     async fn ensure_label(&self, name: &str) -> Result<(), Failure> {
         let there = self.sender().send(&Call::get(self.path(&format!("/labels/{}", encoded(name))))).await;

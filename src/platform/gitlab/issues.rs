@@ -45,11 +45,8 @@ impl GitLab {
             return self.update_issue(&there, issue).await;
         }
         let mut notes = Vec::new();
-        for label in &issue.labels {
-            if let Err(failure) = self.ensure_label(label).await {
-                let what = format!("the label {label} could not be made");
-                notes.push(self.explain(Need::Issues, &what, &failure).to_string());
-            }
+        if let Err(failure) = self.ensure_labels(&issue.labels).await {
+            notes.push(self.explain(Need::Issues, "the labels could not be made", &failure).to_string());
         }
         let body = json!({
             "title": line(&issue.title, TITLE),
@@ -81,12 +78,11 @@ impl GitLab {
         if there.state != "opened" {
             change.insert("state_event".into(), "reopen".into());
         }
-        let missing: Vec<_> = issue.labels.iter().filter(|label| !there.labels.contains(label)).collect();
+        let missing: Vec<_> =
+            issue.labels.iter().filter(|label| !there.labels.contains(label)).cloned().collect();
         if !missing.is_empty() {
-            for label in &missing {
-                self.ensure_label(label).await?;
-            }
-            let all: Vec<_> = there.labels.iter().chain(missing).map(String::as_str).collect();
+            self.ensure_labels(&missing).await?;
+            let all: Vec<_> = there.labels.iter().chain(&missing).map(String::as_str).collect();
             change.insert("labels".into(), all.join(",").into());
         }
         if !change.is_empty() {
@@ -101,7 +97,7 @@ impl GitLab {
     }
 
     async fn close_issue(&self, marker: &str, label: &str) -> Result<(), Failure> {
-        match self.issue(marker, label).await? {
+        match self.issue(marker::name(marker).unwrap_or(marker), label).await? {
             Some(issue) if issue.state == "opened" => {
                 self.put_issue(issue.iid, json!({"state_event": "close"})).await
             }

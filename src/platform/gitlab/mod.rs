@@ -78,6 +78,14 @@ impl GitLab {
         mend::explain(self.inner.door, need, what, failure)
     }
 
+    /// Makes the labels that are missing.
+    async fn ensure_labels(&self, names: &[String]) -> Result<(), Failure> {
+        for name in names {
+            self.ensure_label(name).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a label where it is missing.
     async fn ensure_label(&self, name: &str) -> Result<(), Failure> {
         let same = |label: Label| (label.name == name).then_some(());

@@ -37,8 +37,11 @@ jobs:
           platform: local
           push: "false"
       - if: always()
+        env:
+          RESULTS: ${{ toJSON(steps.pace.outputs) }}
         run: |
           echo "outcome=${{ steps.pace.outcome }}"
+          echo "results=$RESULTS" | tr -d ' \n'
           ! test -e .pace/day-1/gate-report.yaml || cat .pace/day-1/gate-report.yaml
 "#;
 
@@ -61,6 +64,17 @@ fn a_dispatched_day_ships_with_a_binary_of_the_runner() {
     for text in ["outcome=success", "gate_decision: SHIP", "[PACE] day 1: SHIP"] {
         assert!(finished.stdout.contains(text), "no {text}: {}", finished.transcript());
     }
+    // As the binary left them, by the names under which the action hands them on.
+    for output in [
+        r#""decision":"SHIP""#,
+        r#""exit-code":"0""#,
+        r#""day":"1""#,
+        r#""hold-reason":"""#,
+        r#""branch":"pace/sprint""#,
+        r#""report-file":".pace/pace-summary.md""#,
+    ] {
+        assert!(finished.stdout.contains(output), "no {output}: {}", finished.transcript());
+    }
     assert_eq!(model.problems(), [] as [&str; 0]);
     assert_eq!(invariants::breaches(&model.exchanges(), &[KEY.to_owned()]), [] as [&str; 0]);
     assert!(!finished.transcript().contains(KEY), "the key is in the log");
@@ -80,7 +94,9 @@ fn a_held_day_is_a_red_step() {
         r#"{"inputs": {"day": "1"}}"#,
     );
     assert_ne!(finished.code, 0, "{}", finished.transcript());
-    for text in ["outcome=failure", "gate_decision: SHIP", "[PACE] SENTINEL: HOLD"] {
+    let outputs = [r#""decision":"HOLD""#, r#""exit-code":"1""#, r#""hold-reason":"SENTINELHOLD:"#];
+    for text in ["outcome=failure", "gate_decision: SHIP", "[PACE] SENTINEL: HOLD"].into_iter().chain(outputs)
+    {
         assert!(finished.stdout.contains(text), "no {text}: {}", finished.transcript());
     }
 }

@@ -26,11 +26,17 @@ fn a_day_ships_and_leaves_its_records_as_artifacts() {
         ),
         &template(),
     );
-    let finished = job(&project, &["CI_PIPELINE_SOURCE=web", "DAY=1", &format!("ANTHROPIC_API_KEY={KEY}")]);
+    // This engine says that it is not GitLab.
+    let finished = job(
+        &project,
+        &["CI_PIPELINE_SOURCE=web", "DAY=1", "GITLAB_CI=true", &format!("ANTHROPIC_API_KEY={KEY}")],
+    );
     assert_eq!(ended(&finished), "PASS", "{}", finished.transcript());
     assert!(finished.stdout.contains("[PACE] day 1: SHIP"), "{}", finished.transcript());
     let report = project.read(".gitlab-ci-local/artifacts/pace-day/.pace/day-1/gate-report.yaml");
     assert!(report.is_some_and(|text| text.contains("gate_decision: SHIP")), "{}", finished.transcript());
+    let dotenv = project.read(".gitlab-ci-local/artifacts/pace-day/.gitlab-ci-reports/dotenv/pace-env.env");
+    assert!(dotenv.is_some_and(|text| text.contains("PACE_DECISION=SHIP")), "{}", finished.transcript());
     assert_eq!(model.problems(), [] as [&str; 0]);
     assert_eq!(invariants::breaches(&model.exchanges(), &[KEY.to_owned()]), [] as [&str; 0]);
     assert!(!finished.transcript().contains(KEY), "the key is in the log");

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::variables::{Effect, Kind, VARIABLES, Variable};
+use super::super::variables::{Effect, Kind, VARIABLES, Variable};
 
 /// Set by GitHub for every step, whatever a workflow says.
 const OF_GITHUB: [&str; 3] = ["GITHUB_REPOSITORY", "GITHUB_API_URL", "GITHUB_SERVER_URL"];

@@ -1,0 +1,168 @@
+//! Which system calls a child may make (seccomp). Denied is what leads out of its rooms: mounts, namespaces,
+//! kernel doors, other processes' memory, and sockets to anywhere but its own loopback.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter, sock_filter,
+};
+
+/// Denied whatever the arguments.
+const DENIED: &[libc::c_long] = &[
+    // mounts
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_quotactl,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    // namespaces
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // other processes
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // doors around every other rule
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_bpf,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // the machine
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_acct,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+];
+
+#[cfg(target_arch = "x86_64")]
+const DENIED_HERE: &[libc::c_long] =
+    &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_kexec_file_load, libc::SYS_modify_ldt];
+#[cfg(not(target_arch = "x86_64"))]
+const DENIED_HERE: &[libc::c_long] = &[];
+
+/// Flags of clone(2) that make a namespace.
+const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+/// Types into a terminal as if its user did.
+const TYPING: [libc::c_ulong; 2] = [libc::TIOCSTI, 0x541C];
+
+/// Which sockets a child may make. Unix sockets by name are never among them: a path leads to any daemon that
+/// listens in a visible folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sockets {
+    /// Pairs only.
+    None,
+    /// Internet sockets: the network namespace, or the operator's word, says where they lead.
+    Internet,
+}
+
+/// Applies the rules to this process and all that it starts. Needs `no_new_privs`.
+pub(super) fn restrict(sockets: Sockets) -> anyhow::Result<()> {
+    for program in programs(sockets)? {
+        apply_filter(&program).context("seccomp cannot be applied")?;
+    }
+    Ok(())
+}
+
+fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
+    let mut refused: Rules = DENIED.iter().chain(DENIED_HERE).map(|&call| (call, vec![])).collect();
+    let namespace_flags: Vec<_> = (0..32)
+        .map(|bit| 1u64 << bit)
+        .filter(|bit| u64::from(NAMESPACES.cast_unsigned()) & bit != 0)
+        .map(|bit| when(0, SeccompCmpOp::MaskedEq(bit), bit))
+        .collect::<Result<_, _>>()?;
+    refused.insert(libc::SYS_clone, namespace_flags);
+    let typing = TYPING.iter().map(|&code| when(1, SeccompCmpOp::Eq, code)).collect::<Result<_, _>>()?;
+    refused.insert(libc::SYS_ioctl, typing);
+
+    // The flags of clone3 lie in memory, where a filter cannot look; libraries fall back to clone.
+    let absent: Rules = [(libc::SYS_clone3, vec![])].into();
+    Ok(vec![
+        filter(refused, libc::EPERM)?,
+        filter(absent, libc::ENOSYS)?,
+        filter(families(sockets)?, libc::EAFNOSUPPORT)?,
+        without_x32(),
+    ])
+}
+
+type Rules = BTreeMap<libc::c_long, Vec<SeccompRule>>;
+
+fn families(sockets: Sockets) -> anyhow::Result<Rules> {
+    let not_unix = vec![when(0, SeccompCmpOp::Ne, of(libc::AF_UNIX))?];
+    let socket = match sockets {
+        Sockets::None => vec![],
+        Sockets::Internet => {
+            let unless = |family| condition(0, SeccompCmpOp::Ne, of(family));
+            // Netlink's protocol 0 tells about interfaces and routes; the others reach other parts of the kernel.
+            let none = vec![unless(libc::AF_INET)?, unless(libc::AF_INET6)?, unless(libc::AF_NETLINK)?];
+            let netlink = vec![
+                condition(0, SeccompCmpOp::Eq, of(libc::AF_NETLINK))?,
+                condition(2, SeccompCmpOp::Ne, of(libc::NETLINK_ROUTE))?,
+            ];
+            vec![SeccompRule::new(none)?, SeccompRule::new(netlink)?]
+        }
+    };
+    Ok([(libc::SYS_socket, socket), (libc::SYS_socketpair, not_unix)].into())
+}
+
+fn of(number: libc::c_int) -> u64 {
+    u64::from(number.cast_unsigned())
+}
+
+fn condition(argument: u8, op: SeccompCmpOp, value: u64) -> anyhow::Result<SeccompCondition> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)?)
+}
+
+fn when(argument: u8, op: SeccompCmpOp, value: u64) -> anyhow::Result<SeccompRule> {
+    Ok(SeccompRule::new(vec![condition(argument, op, value)?])?)
+}
+
+fn filter(rules: Rules, errno: libc::c_int) -> anyhow::Result<BpfProgram> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).context("seccomp rules for this processor")?;
+    let action = SeccompAction::Errno(errno.cast_unsigned());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?;
+    Ok(BpfProgram::try_from(filter)?)
+}
+
+/// Numbers from 0x4000_0000 on are the x32 form of calls: the rules above would not recognise them.
+fn without_x32() -> BpfProgram {
+    const LOAD_NUMBER: sock_filter = sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
+    const JUMP_IF_AT_LEAST: sock_filter = sock_filter { code: 0x35, jt: 0, jf: 1, k: 0x4000_0000 };
+    let answer = |k| sock_filter { code: 0x06, jt: 0, jf: 0, k };
+    let refuse: u32 = SeccompAction::Errno(libc::ENOSYS.cast_unsigned()).into();
+    vec![LOAD_NUMBER, JUMP_IF_AT_LEAST, answer(refuse), answer(SeccompAction::Allow.into())]
+}

@@ -1,0 +1,92 @@
+//! What pace tells the helper that confines a child: plain data, sent over the helper's standard input. Holds no
+//! secret.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// The name under which the binary is started to become a helper, and to become the first process of its own
+/// process namespace.
+pub(in crate::sandbox) const HELPER: &str = "pace: confine";
+pub(in crate::sandbox) const INIT: &str = "pace: init";
+
+/// Written by the helper when the child is confined; what follows tells how it ended.
+pub(super) const CONFINED: &str = "confined\n";
+/// Before the number of the signal that ended the child.
+pub(super) const SIGNAL: &str = "signal ";
+
+/// How far a child is confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Tier {
+    /// Own namespaces, private mounts, Landlock, seccomp; `user`: a user namespace too.
+    Namespaces { user: bool },
+    /// Landlock and seccomp.
+    Rules,
+}
+
+/// One confined child.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub tier: Tier,
+    pub rooms: Rooms,
+    /// Where the child starts.
+    pub dir: PathBuf,
+    /// Reaches whatever the machine reaches.
+    pub network: bool,
+    pub task: Task,
+}
+
+/// What a child may see and change. Every path is absolute and exists.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Rooms {
+    /// The work tree.
+    pub work: PathBuf,
+    /// Inside the work tree: to be read only.
+    pub readonly: Vec<PathBuf>,
+    /// Git folders and files: read only with namespaces, unreachable without.
+    pub git: Vec<PathBuf>,
+    /// Files of git's configuration and what stands in their place.
+    pub replaced: Vec<(PathBuf, String)>,
+    /// Unreachable: credentials, the runner's own.
+    pub hidden: Vec<PathBuf>,
+    /// Inside `readonly` or outside the work tree: may be written all the same.
+    pub writable: Vec<PathBuf>,
+    /// Written to as a discarded layer with namespaces, in place without.
+    pub caches: Vec<PathBuf>,
+    pub home: Option<PathBuf>,
+    /// Folders of programs: seen even below `/tmp`.
+    pub programs: Vec<PathBuf>,
+    /// Stands for `/tmp` where that cannot be private.
+    pub temporary: PathBuf,
+}
+
+/// What the confined child does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// `sh -c`.
+    Shell { script: String },
+    /// Tries to escape and prints what it came to.
+    Probe(super::probe::Bait),
+}
+
+impl Order {
+    /// As bytes for [`Order::receive`].
+    pub(super) fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
+        let body = serde_json::to_vec(self).context("a child's rooms cannot be written down")?;
+        let length = u32::try_from(body.len()).context("a child's command is too long")?;
+        let mut bytes = length.to_le_bytes().to_vec();
+        bytes.write_all(&body)?;
+        Ok(bytes)
+    }
+
+    /// The next order.
+    pub(super) fn receive(mut from: impl Read) -> anyhow::Result<Self> {
+        let mut length = [0; 4];
+        from.read_exact(&mut length).context("no order came")?;
+        let mut body = vec![0; u32::from_le_bytes(length) as usize];
+        from.read_exact(&mut body).context("the order was cut off")?;
+        serde_json::from_slice(&body).context("the order cannot be read")
+    }
+}

@@ -1,0 +1,83 @@
+//! The few system calls that no library offers in a safe form. Nothing else in pace is unsafe.
+#![expect(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::thread::UnshareFlags;
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+const RDONLY: u64 = 1;
+const NOSUID: u64 = 2;
+const NODEV: u64 = 4;
+
+/// What a mount shall be.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    ReadOnly,
+    Writable,
+}
+
+/// Leaves the namespaces of `flags` for new ones.
+pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    // SAFETY: the danger is a file table that threads no longer share; that flag is not given.
+    Ok(unsafe { rustix::thread::unshare_unsafe(flags - UnshareFlags::FILES) }?)
+}
+
+/// Sets the mode of the mount at `path` below `dir`, and of those below it where `deep`; set-user-id programs lose
+/// their power and, where `devices` is false, device files too.
+pub(super) fn set_mount(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    mode: Mode,
+    deep: bool,
+    devices: bool,
+) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let (set, clear) = match mode {
+        Mode::ReadOnly => (RDONLY, 0),
+        Mode::Writable => (0, RDONLY),
+    };
+    let set = set | NOSUID | if devices { 0 } else { NODEV };
+    let attributes = MountAttr { set, clear, propagation: 0, userns_fd: 0 };
+    let deep = if deep { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: `path` is a terminated string and `attributes` a struct of the given size; both outlive the call,
+    // which keeps neither.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            libc::AT_EMPTY_PATH | deep,
+            &raw const attributes,
+            size_of::<MountAttr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes every descriptor but the three standard ones end with the next exec, whoever left it open.
+pub(super) fn close_rest_on_exec() -> io::Result<()> {
+    // SAFETY: only a flag of descriptors changes; none is closed now.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets TERM pass: for the helper that outlives a child which was asked to end.
+pub(super) fn ignore_term() {
+    // SAFETY: ignoring a signal installs no handler, so no code of ours runs in a signal's context.
+    unsafe {
+        libc::signal(libc::SIGTERM, libc::SIG_IGN);
+    }
+}

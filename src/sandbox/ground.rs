@@ -1,0 +1,93 @@
+//! What a run says about its children, and the choice of how far they are confined. Must not know how walls are
+//! built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Sandbox;
+use super::open::Open;
+use crate::settings::{Network, SandboxMode, Settings};
+
+/// pace's own state and configuration, and what makes a folder another repository.
+const CLOSED: &[&str] = &[
+    ".pace",
+    "pace.config.yaml",
+    "pace.config.yml",
+    "pace/pace.config.yaml",
+    "pace/pace.config.yml",
+    ".gitmodules",
+];
+/// Closed too unless the operator names them among the source folders.
+const NAMED_ONLY: &[&str] = &[
+    ".github/workflows",
+    ".github/actions",
+    ".gitlab-ci.yml",
+    ".gitlab/ci",
+    "Jenkinsfile",
+    "bitbucket-pipelines.yml",
+    ".circleci",
+    "azure-pipelines.yml",
+    "azure-pipelines.yaml",
+    "pace",
+];
+
+/// What the rooms of children are made from.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "walls are built on Linux only"))]
+pub(crate) struct Ground {
+    /// Root of the work tree.
+    pub root: PathBuf,
+    /// Paths from the root that children must not change, `/`-separated, whether they exist or not.
+    pub protected: Vec<String>,
+    /// Absolute paths that children must not see.
+    pub hidden: Vec<PathBuf>,
+    /// The environment of children.
+    pub env: Vec<(String, String)>,
+}
+
+impl Ground {
+    /// The ground of a run in the work tree at `root` whose plan is at `plan`, from the root.
+    pub(crate) fn new(settings: &Settings, root: PathBuf, plan: Option<String>) -> Self {
+        let named = |path: &str| {
+            settings.source_dirs.iter().any(|dir| {
+                let dir = dir.trim_end_matches('/');
+                path == dir || path.starts_with(&format!("{dir}/")) || dir.starts_with(&format!("{path}/"))
+            })
+        };
+        let mut protected: Vec<String> = CLOSED.iter().map(|&path| path.to_owned()).collect();
+        protected.extend(NAMED_ONLY.iter().filter(|path| !named(path)).map(|&path| path.to_owned()));
+        protected.extend(plan);
+        if let Some(path) = settings.templates_dir.as_ref().and_then(|dir| dir.strip_prefix(&root).ok()) {
+            protected.extend(path.to_str().map(str::to_owned));
+        }
+        Self { root, protected, hidden: settings.runner_places.clone(), env: settings.child_env.clone() }
+    }
+}
+
+/// How children of this run are confined, as `PACE_SANDBOX` and the machine have it. An `Err` says what is missing
+/// and what to do.
+pub(crate) async fn choose(settings: &Settings, ground: Ground) -> anyhow::Result<Arc<dyn Sandbox>> {
+    if settings.sandbox == SandboxMode::Off {
+        return Ok(Arc::new(Open { env: ground.env }));
+    }
+    confine(ground, settings.network == Network::Allow, settings.sandbox == SandboxMode::Strict).await
+}
+
+#[cfg(target_os = "linux")]
+async fn confine(ground: Ground, network: bool, strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+    let least = if strict { "tier 1, as PACE_SANDBOX=strict wants it" } else { "tier 1 or 2" };
+    match super::confined::Confined::establish(ground, network, strict).await {
+        Ok(confined) => Ok(Arc::new(confined)),
+        Err(error) => anyhow::bail!(
+            "sandbox refused: this machine offers no {least}, so what the model runs could not be confined ({error:#}). \
+             Use a runner with Linux 6.2 or newer that allows Landlock, or say that you accept the risk with PACE_SANDBOX=off"
+        ),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn confine(_ground: Ground, _network: bool, _strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+    anyhow::bail!(
+        "sandbox refused: children can be confined on Linux only; say that you accept the risk with PACE_SANDBOX=off"
+    )
+}

@@ -6,6 +6,7 @@ pub(crate) mod bodies;
 pub(crate) mod books;
 pub(crate) mod publish;
 pub(crate) mod round;
+pub(crate) mod sprint;
 pub(crate) mod start;
 
 use std::time::Duration;
@@ -213,6 +214,7 @@ impl Day<'_> {
                     out_of_scope: s.out_of_scope.clone(),
                 })
                 .collect(),
+            carried: vec![],
         };
         let hold = Hold { agent: Agent::Prime, cause: Cause::Outside, reason };
         let mut reports = Reports::default();

@@ -36,7 +36,7 @@ pub(crate) struct Inputs<'a> {
 pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitReport, AgentError> {
     let commit = &inputs.handoff.commit;
     let observed = observe(desk, inputs).await?;
-    if observed.paths.is_empty() && inputs.backlog.is_empty() {
+    if observed.paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
         desk.step(AGENT, "No CI files: nothing to check");
         return Ok(nothing_to_check(desk.terms.day));
     }
@@ -62,7 +62,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
         max_calls: 16,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Findings { desk, inputs, floor })).await? {
+    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
+    let judge = Findings { desk, inputs, floor, clearance };
+    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
@@ -152,6 +154,7 @@ fn nothing_to_check(day: u32) -> ConduitReport {
 struct Findings<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
+    clearance: reviewer::Clearance<'a>,
     /// What pace's own checks found.
     floor: Vec<Finding>,
 }
@@ -163,9 +166,9 @@ impl Judge for Findings<'_> {
     fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<ConduitReport>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+            let (clearance, floor) = (&mut self.clearance, &self.floor);
             let reviewed =
-                reviewer::review(self.desk, AGENT, submission, commit, diff, &open, &self.floor).await?;
+                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, floor).await?;
             Ok(reviewed.map(|r| ConduitReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

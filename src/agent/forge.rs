@@ -357,7 +357,12 @@ async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> 
 
 /// The day diff `base` → `commit`.
 pub(crate) async fn changes_between(desk: &Desk<'_>, base: &str, commit: &str) -> Result<Diff, AgentError> {
-    Ok(desk.journal.step("day-diff", &(base, commit), async { desk.repo.day_diff(base, commit) }).await?)
+    let diff = async {
+        let mut diff = desk.repo.day_diff(base, commit)?;
+        diff.files.retain(|file| !desk.terms.is_record(&file.path));
+        anyhow::Ok(diff)
+    };
+    Ok(desk.journal.step("day-diff", &(base, commit), diff).await?)
 }
 
 /// Whether a change touches production code.

@@ -24,7 +24,9 @@ pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
         max_calls: 6,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Card { plan: desk.plan })).await? {
+    match turns::run(desk, task, &mut SubmitReport(Card { plan: desk.plan, most: desk.terms.max_criteria }))
+        .await?
+    {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
@@ -32,6 +34,8 @@ pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
 
 struct Card<'a> {
     plan: &'a DayPlan,
+    /// Criteria that the card may hold.
+    most: Option<usize>,
 }
 
 impl Judge for Card<'_> {
@@ -41,7 +45,7 @@ impl Judge for Card<'_> {
     fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<StoryCard>> {
         let card = fill(submission, [("day", json!(self.plan.day)), ("agent", json!(AGENT))]).and_then(
             |card: StoryCard| {
-                let problems = against_plan(&card, self.plan);
+                let problems = against_plan(&card, self.plan, self.most);
                 if problems.is_empty() { Ok(card) } else { Err(problems) }
             },
         );
@@ -50,8 +54,26 @@ impl Judge for Card<'_> {
 }
 
 /// What the card says otherwise than the plan. PRIME may sharpen the theme, and add criteria only where the
-/// plan gives none.
-fn against_plan(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
+/// plan gives none. Of a day with more criteria than `most` it keeps exactly as many and carries the rest.
+fn against_plan(card: &StoryCard, plan: &DayPlan, most: Option<usize>) -> Vec<String> {
+    let mut problems = match most.filter(|most| plan.criteria().count() > *most) {
+        Some(most) => split(card, plan, most),
+        None => whole(card, plan),
+    };
+    if let Some(most) = most.filter(|most| card.criteria().count() > *most) {
+        problems.push(format!("acceptance_criteria: today's card may hold {most} of them at most"));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for criterion in card.criteria() {
+        if !seen.insert(criterion.trim()) {
+            problems.push(format!("the criterion {criterion:?} stands twice"));
+        }
+    }
+    problems
+}
+
+/// The card of a day that is not split.
+fn whole(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
     if card.stories.len() != plan.stories.len() {
         return vec![format!(
             "stories: the plan has {} for this day, not {}",
@@ -60,6 +82,9 @@ fn against_plan(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
         )];
     }
     let mut problems = Vec::new();
+    if !card.carried.is_empty() {
+        problems.push("carried: must be empty, the day is not too large".to_owned());
+    }
     for (index, (card, plan)) in card.stories.iter().zip(&plan.stories).enumerate() {
         let mut must_equal = |field: &str, is: &[String], want: &[String]| {
             if is != want {
@@ -77,11 +102,48 @@ fn against_plan(card: &StoryCard, plan: &DayPlan) -> Vec<String> {
             ));
         }
     }
-    let mut seen = std::collections::BTreeSet::new();
-    for criterion in card.criteria() {
-        if !seen.insert(criterion.trim()) {
-            problems.push(format!("the criterion {criterion:?} stands twice"));
+    problems
+}
+
+/// The card of a day that is split: `most` criteria of the plan in its stories, in the plan's order and under the
+/// plan's titles; all others, in the plan's order, are carried. Nothing is dropped and nothing invented.
+fn split(card: &StoryCard, plan: &DayPlan, most: usize) -> Vec<String> {
+    let kept: Vec<&str> = card.criteria().collect();
+    let mut problems = Vec::new();
+    if kept.len() != most {
+        problems.push(format!(
+            "acceptance_criteria: keep exactly {most} today, not {}; carry the rest",
+            kept.len()
+        ));
+    }
+    let mut rest = plan.stories.iter();
+    for (index, story) in card.stories.iter().enumerate() {
+        let Some(planned) = rest.by_ref().find(|planned| planned.title == story.title) else {
+            problems
+                .push(format!("stories[{index}].title: is not the next of the plan's titles, word for word"));
+            return problems;
+        };
+        if story.out_of_scope != planned.out_of_scope {
+            let want = json!(planned.out_of_scope);
+            problems
+                .push(format!("stories[{index}].out_of_scope: must be the plan's, word for word: {want}"));
         }
+        let mut planned = planned.acceptance_criteria.iter();
+        for criterion in &story.acceptance_criteria {
+            if !planned.any(|known| known == criterion) {
+                problems.push(format!(
+                    "stories[{index}].acceptance_criteria: {criterion:?} is not this story's in the plan, word for \
+                     word and in its order"
+                ));
+            }
+        }
+    }
+    let left: Vec<&str> = plan.criteria().filter(|criterion| !kept.contains(criterion)).collect();
+    if card.carried != left {
+        problems.push(format!(
+            "carried: must be every criterion that is not kept, in the plan's order: {}",
+            json!(left)
+        ));
     }
     problems
 }
@@ -120,6 +182,7 @@ mod tests {
                 acceptance_criteria: criteria.iter().map(|&c| c.into()).collect(),
                 out_of_scope: out_of_scope.iter().map(|&c| c.into()).collect(),
             }],
+            carried: vec![],
         }
     }
 
@@ -136,12 +199,40 @@ mod tests {
             (&[], &[], &["X"], false),
             (&[], &["same", "same"], &["X"], false),
         ] {
-            let problems = against_plan(&card(card_criteria, out_of_scope), &plan(plan_criteria));
+            let problems = against_plan(&card(card_criteria, out_of_scope), &plan(plan_criteria), None);
             assert_eq!(
                 problems.is_empty(),
                 ok,
                 "{plan_criteria:?} {card_criteria:?} {out_of_scope:?}: {problems:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_day_that_is_too_large_is_split_without_loss_or_addition() {
+        let day = plan(&["a", "b", "c"]);
+        for (kept, carried, ok) in [
+            (&["a", "b"][..], &["c"][..], true),
+            (&["a", "c"], &["b"], true),
+            (&["b", "a"], &["c"], false),
+            (&["a"], &["b", "c"], false),
+            (&["a", "b", "c"], &[], false),
+            (&["a", "b"], &[], false),
+            (&["a", "b"], &["c", "d"], false),
+            (&["a", "B"], &["c"], false),
+            (&["a", "d"], &["b", "c"], false),
+        ] {
+            let mut card = card(kept, &["X"]);
+            card.carried = carried.iter().map(|&c| c.into()).collect();
+            let problems = against_plan(&card, &day, Some(2));
+            assert_eq!(problems.is_empty(), ok, "{kept:?} {carried:?}: {problems:?}");
+        }
+        let mut unasked = card(&["a", "b"], &["X"]);
+        unasked.carried = vec!["c".into()];
+        assert!(!against_plan(&unasked, &plan(&["a", "b"]), Some(2)).is_empty(), "nothing to carry");
+        assert!(
+            !against_plan(&card(&["x", "y", "z"], &["X"]), &plan(&[]), Some(2)).is_empty(),
+            "too many written"
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! What SENTINEL and CONDUIT share: findings that name real places, and a decision that the binary computes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{AgentError, Desk, commit_files};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
+use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::{self, Decision};
 use crate::domain::diff::Diff;
 use crate::evidence::place::Place;
@@ -43,16 +44,22 @@ pub(crate) struct Reviewed {
     pub hold_reason: String,
 }
 
-/// Checks a submission against the commit, or says what is wrong with it. `open` are the ids of the backlog
-/// entries that findings may answer, `floor` the findings of pace's own checks: they come first and stand, whatever
-/// the submission says.
+/// The open advisories of a reviewer, and whether it was already asked again for those that it left out.
+pub(crate) struct Clearance<'a> {
+    pub open: &'a [Entry],
+    pub asked: bool,
+}
+
+/// Checks a submission against the commit, or says what is wrong with it. On a clearance day every open advisory
+/// must be answered: what is left out is asked for once more, then it holds the day. `floor` are the findings of
+/// pace's own checks: they come first and stand, whatever the submission says.
 pub(crate) async fn review(
     desk: &Desk<'_>,
     agent: Agent,
     submission: Value,
     commit: &str,
     diff: &Diff,
-    open: &BTreeSet<String>,
+    clearance: &mut Clearance<'_>,
     floor: &[Finding],
 ) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
     let mut submission: Submission = match serde_json::from_value(submission) {
@@ -70,13 +77,52 @@ pub(crate) async fn review(
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    for change in findings::settle(&mut submission.findings, diff) {
-        desk.step(agent, change);
+    let open = clearance.open.iter().map(|entry| entry.id.clone()).collect();
+    let clears = desk.plan.clearance;
+    for finding in &mut submission.findings {
+        // An open advisory may be promoted to FAIL on a clearance day, wherever its flaw came from.
+        if clears && finding.fingerprint.as_ref().is_some_and(|id| clearance.open.iter().any(|e| &e.id == id))
+        {
+            continue;
+        }
+        for change in findings::settle(std::slice::from_mut(finding), diff) {
+            desk.step(agent, change);
+        }
     }
-    findings::seal(agent, &mut submission.findings, open, show);
+    findings::seal(agent, &mut submission.findings, &open, show);
+    let omitted = if clears { backlog::unanswered(clearance.open, &submission.findings) } else { vec![] };
+    if !omitted.is_empty() && !clearance.asked {
+        clearance.asked = true;
+        return Ok(Err(omitted.into_iter().map(ask_again).collect()));
+    }
     submission.findings = findings::on_floor(floor, submission.findings);
     tell_floor(floor, &mut submission);
-    Ok(Ok(decide(desk, agent, submission)))
+    Ok(Ok(hold_omitted(decide(desk, agent, submission), &omitted)))
+}
+
+fn ask_again(entry: &Entry) -> String {
+    format!(
+        "findings: the open advisory {} is not answered ({}); add a finding with `fingerprint: {}`: PASS with \
+         evidence that it is resolved, FAIL if it blocks the day, or ADVISORY whose evidence says why it must stay",
+        entry.id, entry.finding, entry.id
+    )
+}
+
+/// An open advisory without an answer holds a clearance day, whatever else was found.
+fn hold_omitted(mut reviewed: Reviewed, omitted: &[&Entry]) -> Reviewed {
+    if omitted.is_empty() {
+        return reviewed;
+    }
+    let named: Vec<_> = omitted.iter().map(|entry| format!("{} ({})", entry.id, entry.finding)).collect();
+    let reason = format!("open advisories were left unanswered on a clearance day: {}", named.join("; "));
+    reviewed.decision = Decision::Hold;
+    reviewed.hold_reason = [reviewed.hold_reason, reason.clone()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
+    reviewed.blockers.push(reason);
+    reviewed
 }
 
 /// Keeps the floor's findings in what FORGE and the report are told: the model's words were written without them.

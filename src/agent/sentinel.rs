@@ -55,7 +55,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
         max_calls: 16,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Findings { desk, inputs, floor })).await? {
+    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
+    let judge = Findings { desk, inputs, floor, clearance };
+    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
         End::Done { output, .. } => Ok(output),
         End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
     }
@@ -64,6 +66,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
 struct Findings<'a> {
     desk: &'a Desk<'a>,
     inputs: &'a Inputs<'a>,
+    clearance: reviewer::Clearance<'a>,
     /// What the scan found.
     floor: Vec<Finding>,
 }
@@ -75,9 +78,9 @@ impl Judge for Findings<'_> {
     fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<SentinelReport>> {
         Box::pin(async move {
             let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let open = self.inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+            let (clearance, floor) = (&mut self.clearance, &self.floor);
             let reviewed =
-                reviewer::review(self.desk, AGENT, submission, commit, diff, &open, &self.floor).await?;
+                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, floor).await?;
             Ok(reviewed.map(|r| SentinelReport {
                 day: self.desk.terms.day,
                 agent: AGENT,

@@ -8,7 +8,7 @@ use crate::repo::Branch;
 
 /// Why `day` has to wait for a person; `None` = it need not. `approved` is `PACE_APPROVED`.
 ///
-/// A gate is open once a review that contains its day was merged, or approved at a commit that contains it.
+/// A gate is open once its day is in the base branch, or a review that contains it was merged or approved.
 pub(crate) async fn closed_before(
     site: &Site,
     platform: &Platform,
@@ -24,8 +24,16 @@ pub(crate) async fn closed_before(
         return Ok(None);
     };
     let line = Line { branch: branch.name.clone(), base: branch.base.clone() };
-    let wait = format!("day {day} waits: day {gate} is a human gate");
-    let mend = format!("merge or approve the review of {}, or set PACE_APPROVED={gate}", branch.name);
+    let wait = format!("Day {day} waits: day {gate} is a human gate and nobody has approved it yet");
+    let mend = format!(
+        "nothing was run; merge {} into {} or approve its review, or set PACE_APPROVED={gate}",
+        branch.name, branch.base
+    );
+    for merged in site.repo.base_tips()? {
+        if site.repo.is_ancestor(commit, &merged)? {
+            return Ok(None);
+        }
+    }
     let commits = match platform.review.approved(&line).await {
         Ok(commits) => commits,
         Err(error) => return Ok(Some(format!("{wait}, and {error:#}; {mend}"))),

@@ -4,10 +4,12 @@ mod budget;
 mod check;
 mod demo;
 mod gate_days;
+mod planning;
 mod prepare;
 mod replay;
 mod results;
 mod run;
+mod sprint;
 mod status;
 mod trigger;
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{budget, gate_days};
+use super::{budget, gate_days, sprint};
 use crate::agent::tests::ProjectTests;
+use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::decision::Decision;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::evidence::runner;
 use crate::llm::prices::Prices;
 use crate::platform::Platform;
+use crate::prompt::Templates;
 use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
@@ -113,12 +115,13 @@ fn push_rules(settings: &Settings) -> PushRules {
 
 /// What must be mended before anything is run or paid for.
 pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
+    if settings.day == Some(DayChoice::Number(0)) {
+        // Planning asks no model and runs no command.
+        return vec![];
+    }
     let mut problems = settings.spend_problems();
     match settings.day {
         None => problems.push("DAY is not set: name the sprint day to run, e.g. `DAY=1 pace`".into()),
-        Some(DayChoice::Number(0)) => {
-            problems.push("DAY=0 (planning) is not built yet: run a day of the plan, e.g. DAY=1".into());
-        }
         Some(DayChoice::Number(_) | DayChoice::Auto) => {}
     }
     problems
@@ -129,14 +132,16 @@ pub(crate) async fn prepare(
     settings: &Settings,
     site: &Site,
     platform: &Platform,
+    templates: &Templates,
     events: &dyn Events,
 ) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
-    let branch = site.repo.prepare_branch().await?;
+    let mut branch = site.repo.prepare_branch().await?;
     for action in &branch.actions {
         notice(Level::Info, action.clone());
     }
-    let (plan_path, plan) = read_plan(settings, &site.root, &notice)?;
+    let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
+    sprint::enter(settings, site, (&plan, &mut branch), templates, &notice)?;
     let day = match settings.day {
         Some(DayChoice::Number(day)) => day,
         Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
@@ -154,8 +159,9 @@ pub(crate) async fn prepare(
         return Ok(Prepared::Shipped(decision));
     }
     earlier_days_shipped(site, &plan, day)?;
-    let sprint = (&plan, &branch);
-    if let Some(wait) = gate_days::closed_before(site, platform, sprint, day, settings.approved).await? {
+    if let Some(wait) =
+        gate_days::closed_before(site, platform, (&plan, &branch), day, settings.approved).await?
+    {
         return Ok(Prepared::Waits(wait));
     }
     let left_today = match settings.money.daily_budget_usd {
@@ -165,6 +171,7 @@ pub(crate) async fn prepare(
             _ => return Ok(Prepared::BudgetUsed { budget }),
         },
     };
+    sprint::carry(site, &mut plan, day)?;
     let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, left_today, &notice)?;
     terms.platform.clone_from(&platform.name);
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
@@ -215,7 +222,7 @@ fn unchanged_hold(site: &Site, plan_path: &str, day: u32) -> Result<Option<Strin
         return Ok(None);
     }
     let since = site.repo.day_diff(commit, &head)?;
-    let ours = |path: &str| path.starts_with(".pace/") && path != plan_path;
+    let ours = |path: &str| (path.starts_with(".pace/") || path == PROGRESS) && path != plan_path;
     let unchanged = since.files.iter().all(|file| ours(&file.path));
     Ok(unchanged.then(|| hold_reason.clone().unwrap_or_default()))
 }
@@ -237,12 +244,21 @@ pub(crate) fn shipped(site: &Site, plan: &Plan, day: u32) -> Result<Option<Decis
 fn earlier_days_shipped(site: &Site, plan: &Plan, day: u32) -> Result<(), Error> {
     let mut problems = Vec::new();
     for &earlier in plan.days.keys().filter(|&&d| d < day) {
-        if shipped(site, plan, earlier)?.is_none() {
-            problems.push(format!(
+        if shipped(site, plan, earlier)?.is_some() {
+            continue;
+        }
+        let last = site.store.attempts(earlier).map_err(Error::Abort)?.pop();
+        problems.push(match last.filter(|attempt| attempt.outcome == Outcome::Hold) {
+            Some(attempt) => format!(
+                "day {earlier} is on HOLD ({}), so day {day} cannot run: mend the code or the plan and run DAY={earlier} \
+                 again",
+                attempt.hold_reason.unwrap_or_default()
+            ),
+            None => format!(
                 "day {earlier} has not shipped, so day {day} cannot run: run it with DAY={earlier}, or set `status: \
                  shipped` on it in the plan if it was done elsewhere"
-            ));
-        }
+            ),
+        });
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Plan(problems)) }
 }
@@ -264,14 +280,10 @@ fn terms(
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(Terms {
         day,
-        sprint: settings
-            .sprint
-            .clone()
-            .or_else(|| plan.sprint.name.clone())
-            .unwrap_or_else(|| branch.name.clone()),
+        sprint: sprint::identity(settings, plan, branch),
         retry: settings.retry,
         dry_run: settings.dry_run,
-        product_name: settings.product.name.clone().unwrap_or_else(|| folder_name(&site.root)),
+        product_name: product_name(settings, &site.root),
         product_description: settings
             .product
             .description
@@ -295,6 +307,8 @@ fn terms(
         sandbox: site.sandbox.describe(),
         platform: "local".into(),
         advisory_exit_code: settings.advisory_exit_code,
+        max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
+        push_advisories: settings.push_advisories,
     })
 }
 
@@ -366,11 +380,16 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
     let base = attempts.first().and_then(|a| a.base.clone()).unwrap_or_else(|| branch.head.clone());
     let attempt = attempts.last().map_or(0, |a| a.run) + 1;
-    let untracked = site.repo.untracked()?;
+    let mut untracked = site.repo.untracked()?;
+    // What an earlier run of the day left uncommitted is this run's to record.
+    let own = format!("{}/", Store::day_dir(terms.day));
+    untracked.retain(|path| !path.starts_with(&own));
     let hold_reason = site.store.last_hold_reason(terms.day).map_err(Error::Abort)?;
     let mut files: BTreeMap<String, String> = site.store.snapshot().map_err(Error::Abort)?;
-    if let Some(text) = site.store.read_text(&terms.plan_path).map_err(Error::Abort)? {
-        files.insert(terms.plan_path.clone(), text);
+    for path in [terms.plan_path.as_str(), PROGRESS] {
+        if let Some(text) = site.store.read_text(path).map_err(Error::Abort)? {
+            files.insert(path.to_owned(), text);
+        }
     }
     let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
     Ok(Start {
@@ -411,6 +430,11 @@ async fn baseline(
         site.store.keep_baseline(terms.day, base, &run).map_err(Error::Abort)?;
     }
     Ok(Some(run))
+}
+
+/// What is being built, by the user's word, else the folder's name.
+pub(crate) fn product_name(settings: &Settings, root: &Path) -> String {
+    settings.product.name.clone().unwrap_or_else(|| folder_name(root))
 }
 
 fn folder_name(root: &Path) -> String {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
 use super::results::Results;
 use super::trigger::{Admitted, admit};
-use super::{Exit, Invocation};
+use super::{Exit, Invocation, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -24,7 +24,7 @@ use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{Provider, Settings};
+use crate::settings::{DayChoice, Provider, Settings};
 use crate::store::artifacts::Store;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
@@ -84,7 +84,10 @@ pub(crate) async fn run_in(
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
-    let start = match prepare(settings, &site, &platform, events).await? {
+    if settings.day == Some(DayChoice::Number(0)) {
+        return planning::plan(settings, &site, &templates, events).await;
+    }
+    let start = match prepare(settings, &site, &platform, &templates, events).await? {
         Prepared::Go(start) => *start,
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });

@@ -123,7 +123,7 @@ impl Day<'_> {
     }
 
     /// A remote write as a recorded step, its failure included.
-    async fn remote<I: Serialize + ?Sized, T: Serialize + DeserializeOwned>(
+    pub(super) async fn remote<I: Serialize + ?Sized, T: Serialize + DeserializeOwned>(
         &self,
         kind: &str,
         input: &I,

@@ -4,13 +4,14 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Day;
+use super::{Day, Verdict};
 use crate::agent::kit::forge_refusal;
-use crate::domain::artifact::{Attempt, Finding, FindingResult, Outcome};
-use crate::domain::backlog::{Entry, Status};
+use crate::domain::artifact::{Attempt, Outcome};
+use crate::domain::backlog::Entry;
+use crate::domain::decision::Decision;
 use crate::domain::money::round_usd;
 use crate::domain::{Agent, backlog};
-use crate::store::artifacts::{Artifact, Store};
+use crate::store::artifacts::{Artifact, BACKLOG, SPRINT, Store};
 
 impl Day<'_> {
     /// Writes an artifact of the day.
@@ -76,69 +77,32 @@ impl Day<'_> {
         forge_refusal(self.desk.terms, path).is_none()
     }
 
-    /// Adds today's advisories to the backlog, and books how today judged the entries that it answered.
-    pub(super) fn keep_backlog(&self, findings: &[(Agent, &Finding)]) -> anyhow::Result<()> {
-        let mut entries = self.store.backlog()?;
-        let before = entries.clone();
-        for (agent, finding) in findings {
-            judge(&mut entries, self.desk.terms.day, *agent, finding);
+    /// Books today's findings: on a day that ships its advisories and answers, on one that is held what blocked it.
+    pub(super) fn book_findings(&self, verdict: &Verdict) -> anyhow::Result<()> {
+        let reports = &verdict.reports;
+        let sentinel = reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
+        let conduit = reports.conduit.iter().flat_map(|r| &r.findings).map(|f| (Agent::Conduit, f));
+        let before = self.store.backlog()?;
+        let mut entries = before.clone();
+        for (agent, finding) in sentinel.chain(conduit) {
+            if verdict.decision == Decision::Hold {
+                backlog::book_blocking(&mut entries, self.desk.terms.day, agent, finding);
+            } else {
+                backlog::book(&mut entries, self.desk.terms.day, agent, finding);
+            }
         }
-        if entries == before {
-            return Ok(());
-        }
-        self.store.write_backlog(&self.cleaned(&entries)?)?;
-        self.note(".pace/advisory-backlog.yaml")
-    }
-}
-
-/// Books one finding: an advisory opens an entry or repeats one, a PASS that answers one closes it.
-fn judge(entries: &mut Vec<Entry>, day: u32, agent: Agent, finding: &Finding) {
-    let Some(id) = &finding.fingerprint else { return };
-    let judgement = backlog::Judgement { day, result: finding.result, evidence: finding.evidence.clone() };
-    if let Some(entry) = entries.iter_mut().find(|e| &e.id == id && e.agent == agent) {
-        entry.status = match finding.result {
-            FindingResult::Pass => Status::Closed,
-            FindingResult::Advisory | FindingResult::Fail => Status::Open,
-        };
-        entry.history.push(judgement);
-    } else if finding.result == FindingResult::Advisory {
-        entries.push(Entry {
-            id: id.clone(),
-            day,
-            agent,
-            finding: format!("{}: {}", finding.check, finding.evidence),
-            status: Status::Open,
-            history: vec![judgement],
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn finding(id: &str, result: FindingResult) -> Finding {
-        Finding {
-            check: "c".into(),
-            result,
-            evidence: "e".into(),
-            file: None,
-            line: None,
-            fingerprint: Some(id.into()),
-        }
+        if entries == before { Ok(()) } else { self.keep_backlog(&entries) }
     }
 
-    #[test]
-    fn an_advisory_opens_once_and_a_pass_closes() {
-        let mut entries = vec![];
-        judge(&mut entries, 1, Agent::Sentinel, &finding("a", FindingResult::Advisory));
-        judge(&mut entries, 2, Agent::Sentinel, &finding("a", FindingResult::Advisory));
-        judge(&mut entries, 2, Agent::Sentinel, &finding("b", FindingResult::Pass));
-        assert_eq!(entries.len(), 1);
-        assert_eq!((entries[0].day, entries[0].status, entries[0].history.len()), (1, Status::Open, 2));
-        judge(&mut entries, 3, Agent::Conduit, &finding("a", FindingResult::Pass));
-        assert_eq!(entries[0].status, Status::Open, "another agent's finding closes nothing");
-        judge(&mut entries, 3, Agent::Sentinel, &finding("a", FindingResult::Pass));
-        assert_eq!(entries[0].status, Status::Closed);
+    /// Records which sprint the days belong to.
+    pub(super) fn keep_sprint(&self, sprint: &str) -> anyhow::Result<()> {
+        self.store.write_sprint(sprint)?;
+        self.note(SPRINT)
+    }
+
+    /// Replaces the backlog.
+    pub(super) fn keep_backlog(&self, entries: &[Entry]) -> anyhow::Result<()> {
+        self.store.write_backlog(&self.cleaned(&entries.to_vec())?)?;
+        self.note(BACKLOG)
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
+use super::sprint::PROGRESS;
 use super::{Day, Verdict, round};
 use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
@@ -23,10 +24,13 @@ pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<DayVi
     let mut docs = vec![];
     if verdict.decision != Decision::Hold {
         docs = day.scribe(&mut verdict).await?;
-        day.close_books(&verdict).await?;
+        day.close_books().await?;
     }
+    day.book_findings(&verdict)?;
     let attempt = day.attempt_of(&verdict).await?;
     day.keep_attempt(&attempt)?;
+    day.tell_advisories(&verdict).await?;
+    day.keep_sprint_pages(verdict.decision).await?;
     let sent = day.commit_and_push(&mut verdict, &docs).await?;
     day.announce(&mut verdict, matches!(sent, Sent::To(_))).await?;
     Ok(day.view(&verdict)?)
@@ -57,8 +61,8 @@ impl Day<'_> {
         Ok(docs)
     }
 
-    /// `cycle.md`, the backlog and the plan's `status`.
-    async fn close_books(&self, verdict: &Verdict) -> anyhow::Result<()> {
+    /// `cycle.md` and the plan's `status`.
+    async fn close_books(&self) -> anyhow::Result<()> {
         let bill = self.desk.purse.bill();
         let now = self.desk.journal.now().await?;
         let cycle = Cycle {
@@ -68,10 +72,6 @@ impl Day<'_> {
             generated_at: now.clone(),
         };
         self.keep(&cycle)?;
-        let sentinel =
-            verdict.reports.sentinel.iter().flat_map(|r| &r.findings).map(|f| (Agent::Sentinel, f));
-        let conduit = verdict.reports.conduit.iter().flat_map(|r| &r.findings).map(|f| (Agent::Conduit, f));
-        self.keep_backlog(&sentinel.chain(conduit).collect::<Vec<_>>())?;
         let path = &self.desk.terms.plan_path;
         if let Some(text) = self.store.read_text(path)?
             && let Some(text) = mark_shipped(&text, self.desk.terms.day, &now)?
@@ -119,7 +119,9 @@ impl Day<'_> {
     /// One commit with everything that the day wrote apart from FORGE's work.
     async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<()> {
         let plan = &self.desk.terms.plan_path;
-        let ours = |path: &String| path.starts_with(".pace/") || path == plan || docs.contains(path);
+        let ours = |path: &String| {
+            path.starts_with(".pace/") || path == plan || path == PROGRESS || docs.contains(path)
+        };
         let find = async {
             let changes = self.desk.repo.work_diff(&self.start.untracked)?.files;
             let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));

@@ -7,8 +7,8 @@ use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
 use crate::agent::{AgentError, conduit, forge, gate, sentinel};
 use crate::domain::Agent;
-use crate::domain::artifact::StoryCard;
-use crate::domain::backlog::Entry;
+use crate::domain::artifact::{Finding, FindingResult, StoryCard};
+use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
 use crate::domain::event::Event;
@@ -212,7 +212,7 @@ impl Day<'_> {
             Some(report.sentinel_decision),
             format!("{} findings", report.findings.len()),
         );
-        let cause = findings::cause(&report.findings, |path| self.forge_may_write(path));
+        let cause = self.cause(&report.findings, &backlog);
         let hold = held(Agent::Sentinel, report.sentinel_decision, cause, &report.hold_reason);
         reports.sentinel = Some(report);
         Ok(hold)
@@ -235,7 +235,7 @@ impl Day<'_> {
             Some(report.conduit_decision),
             format!("{} findings", report.findings.len()),
         );
-        let cause = findings::cause(&report.findings, |path| self.forge_may_write(path));
+        let cause = self.cause(&report.findings, &backlog);
         let hold = held(Agent::Conduit, report.conduit_decision, cause, &report.hold_reason);
         reports.conduit = Some(report);
         Ok(hold)
@@ -281,10 +281,18 @@ impl Day<'_> {
         self.desk.events.emit(Event::AgentFinished { agent, decision, summary });
     }
 
+    /// Who can mend what the findings hold for. FORGE cannot answer the backlog for a reviewer that left it out.
+    fn cause(&self, found: &[Finding], backlog: &[Entry]) -> Cause {
+        let failed = found.iter().any(|finding| finding.result == FindingResult::Fail);
+        if !failed && self.desk.plan.clearance && !backlog::unanswered(backlog, found).is_empty() {
+            return Cause::Outside;
+        }
+        findings::cause(found, |path| self.forge_may_write(path))
+    }
+
     fn open_backlog(&self, agent: Option<Agent>) -> anyhow::Result<Vec<Entry>> {
         let open = |entry: &Entry| {
-            entry.status == crate::domain::backlog::Status::Open
-                && agent.is_none_or(|agent| entry.agent == agent)
+            entry.status == backlog::Status::Open && agent.is_none_or(|agent| entry.agent == agent)
         };
         Ok(self.store.backlog()?.into_iter().filter(open).collect())
     }

@@ -23,6 +23,10 @@ pub(crate) struct StoryCard {
     /// The day's stories; criteria and out_of_scope are the plan's, word for word.
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub stories: Vec<StoryCardStory>,
+    /// Criteria of the plan that today's card leaves to the next one, where the day was too large.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(inner(regex(pattern = r"\S"))))]
+    pub carried: Vec<String>,
 }
 
 /// One story of the card.

@@ -4,11 +4,13 @@ pub(crate) mod artifact;
 pub(crate) mod backlog;
 pub(crate) mod decision;
 pub(crate) mod diff;
+pub(crate) mod estimate;
 pub(crate) mod event;
 pub(crate) mod hold;
 pub(crate) mod money;
 pub(crate) mod observation;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod terms;
 
 use std::fmt;

@@ -46,7 +46,27 @@ pub(crate) struct Story {
     pub notes: Option<String>,
 }
 
+/// `.pace/sprint.yaml`: which sprint the days in `.pace/` belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SprintRecord {
+    /// Identity of the sprint.
+    #[cfg_attr(test, schemars(regex(pattern = r"\S")))]
+    pub sprint: String,
+}
+
 impl Plan {
+    /// The day after `day`, if the plan has one.
+    pub(crate) fn next_day(&self, day: u32) -> Option<u32> {
+        self.days.range(day + 1..).next().map(|(&next, _)| next)
+    }
+
+    /// The day before `day`, if the plan has one.
+    pub(crate) fn previous_day(&self, day: u32) -> Option<u32> {
+        self.days.range(..day).next_back().map(|(&previous, _)| previous)
+    }
+
     /// The plan's last day: the final day of the sprint.
     pub(crate) fn final_day(&self) -> Option<u32> {
         self.days.keys().next_back().copied()
@@ -54,6 +74,28 @@ impl Plan {
 }
 
 impl DayPlan {
+    /// Takes over what the day before left to this one, as a story of its own in front: its criteria word for word,
+    /// but those that this day has anyway, with the `out_of_scope` under which they were planned.
+    pub(crate) fn carry(&mut self, from: u32, criteria: &[String], out_of_scope: Vec<String>) {
+        let own: Vec<String> = self.criteria().map(str::to_owned).collect();
+        let left: Vec<String> = criteria.iter().filter(|c| !own.contains(c)).cloned().collect();
+        if left.is_empty() {
+            return;
+        }
+        let story = Story {
+            title: format!("carried from day {from}"),
+            acceptance_criteria: left,
+            out_of_scope,
+            notes: Some(format!("Day {from} was too large; this is its remainder.")),
+        };
+        self.stories.insert(0, story);
+    }
+
+    /// All criteria of the day, in the order of the stories.
+    pub(crate) fn criteria(&self) -> impl Iterator<Item = &str> {
+        self.stories.iter().flat_map(|s| s.acceptance_criteria.iter().map(String::as_str))
+    }
+
     /// All `out_of_scope` entries of the day.
     pub(crate) fn out_of_scope(&self) -> impl Iterator<Item = &str> {
         self.stories.iter().flat_map(|s| s.out_of_scope.iter().map(String::as_str))

@@ -46,9 +46,20 @@ pub(crate) struct Terms {
     /// Name of the platform: `github`, `gitlab`, or one that begins with `local`.
     pub platform: String,
     pub advisory_exit_code: u8,
+    /// Criteria that today's card may hold; the rest is carried to the next day. `None`: all of them.
+    #[serde(default)]
+    pub max_criteria: Option<usize>,
+    /// Backlogged findings get an issue too.
+    #[serde(default)]
+    pub push_advisories: bool,
 }
 
 impl Terms {
+    /// Whether `path` is a record that pace itself keeps, and no part of the work that a day is judged by.
+    pub(crate) fn is_record(&self, path: &str) -> bool {
+        path.starts_with(".pace/") || path == self.plan_path || path == "PROGRESS.md"
+    }
+
     /// Whether reviews go to a forge, which then may have a CI.
     pub(crate) fn has_forge(&self) -> bool {
         !self.platform.starts_with("local")

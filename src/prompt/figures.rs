@@ -10,6 +10,14 @@ pub(crate) fn usd(cost: Option<f64>) -> String {
     }
 }
 
+/// US dollars with two decimals; `unknown` where a price is missing.
+pub(crate) fn cents(cost: Option<f64>) -> String {
+    match cost {
+        Some(cost) => format!("${cost:.2}"),
+        None => "unknown".to_owned(),
+    }
+}
+
 /// A count of tokens: `950`, `12.4k`, `3.1M`.
 pub(crate) fn tokens(count: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
@@ -64,5 +72,6 @@ mod tests {
         }
         assert_eq!(usd(Some(2.843_06)), "$2.8431");
         assert_eq!(usd(None), "unknown");
+        assert_eq!((cents(Some(6.587)), cents(None)), ("$6.59".to_owned(), "unknown".to_owned()));
     }
 }

@@ -10,7 +10,7 @@
 //! | `marker` | part of a hidden marker |
 //! | `mermaid` | text within the quotes of a Mermaid label |
 //! | `subject(n)`, `body` | first line and paragraphs of a commit message |
-//! | `usd`, `tokens` | money and token counts |
+//! | `usd`, `cents`, `tokens` | money with four and two decimals, and token counts |
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
@@ -39,6 +39,7 @@ pub(super) fn register(env: &mut Environment<'_>) {
         Ok(Value::from(plain::cut(&text(&v)?, max)))
     });
     env.add_filter("usd", usd);
+    env.add_filter("cents", cents);
     env.add_filter("tokens", |count: u64| Value::from_safe_string(figures::tokens(count)));
 }
 
@@ -57,12 +58,19 @@ fn text(value: &Value) -> Result<String, Error> {
 }
 
 fn usd(value: Value) -> Result<Value, Error> {
-    let cost = match value.kind() {
-        ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::None => None,
-        _ => Some(f64::try_from(value)?),
-    };
-    Ok(Value::from_safe_string(figures::usd(cost)))
+    Ok(Value::from_safe_string(figures::usd(cost(value)?)))
+}
+
+fn cents(value: Value) -> Result<Value, Error> {
+    Ok(Value::from_safe_string(figures::cents(cost(value)?)))
+}
+
+fn cost(value: Value) -> Result<Option<f64>, Error> {
+    match value.kind() {
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::None => Ok(None),
+        _ => Ok(Some(f64::try_from(value)?)),
+    }
 }
 
 fn refused(why: &str) -> Error {

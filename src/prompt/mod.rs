@@ -1,7 +1,7 @@
 //! Prompts and bodies from minijinja templates: embedded ones, and a user's own that replace them file by file.
 //!
 //! An undefined value is an error, a render has bounded fuel, and a value is never rendered a second time.
-//! In Markdown bodies (`*.md.j2` outside `prompts/`) and plain texts (`*.txt.j2`) a value that no filter made
+//! In Markdown bodies (`*.md.j2` outside `prompts/`), pages (`*.html.j2`) and plain texts (`*.txt.j2`) a value that no filter made
 //! inert is made so when it is printed, so that a template that forgets a filter is still safe. Prompts are
 //! left as they are. Knows no agent, no platform and no view: it takes anything that serialises.
 
@@ -154,6 +154,8 @@ fn environment() -> anyhow::Result<Environment<'static>> {
 enum Form {
     Markdown,
     Text,
+    /// A page of its own.
+    Html,
 }
 
 impl Form {
@@ -164,6 +166,8 @@ impl Form {
             Some(Self::Markdown)
         } else if template.ends_with(".txt.j2") {
             Some(Self::Text)
+        } else if template.ends_with(".html.j2") {
+            Some(Self::Html)
         } else {
             None
         }
@@ -173,6 +177,7 @@ impl Form {
         match self {
             Self::Markdown => "markdown",
             Self::Text => "text",
+            Self::Html => "html",
         }
     }
 }
@@ -190,6 +195,7 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
     }
     let inert = |form: &str| match form {
         "markdown" => markdown::inline(&value.to_string()),
+        "html" => plain::html(&value.to_string()),
         _ => plain::message_line(&value.to_string()),
     };
     let text = match state.auto_escape() {

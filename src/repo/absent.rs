@@ -58,6 +58,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn base_tips(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>> {
         absent()
     }

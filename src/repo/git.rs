@@ -12,7 +12,7 @@ use super::remote::Remote;
 use super::transport::Session;
 use super::{
     Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
-    diff, handle, history, push, status,
+    diff, handle, history, push, settle, status,
 };
 use crate::domain::diff::Diff;
 
@@ -150,6 +150,12 @@ impl Repository for GitRepo {
 
     fn is_ancestor(&self, ancestor: &str, commit: &str) -> anyhow::Result<bool> {
         history::is_ancestor(&self.inner.open()?, ancestor, commit)
+    }
+
+    fn base_tips(&self) -> anyhow::Result<Vec<String>> {
+        let repo = self.inner.open()?;
+        let base = settle::known(&repo, &self.inner.options.rules);
+        Ok(settle::tips(&repo, &base).iter().map(ToString::to_string).collect())
     }
 
     fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>> {

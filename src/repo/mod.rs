@@ -70,6 +70,9 @@ pub(crate) trait Repository: Send + Sync {
     /// Whether `ancestor` is reachable from `commit` (or is it); false where either is unknown.
     fn is_ancestor(&self, ancestor: &str, commit: &str) -> anyhow::Result<bool>;
 
+    /// Tips of the branch that reviews go to, as far as this clone knows them: the remote's and its own.
+    fn base_tips(&self) -> anyhow::Result<Vec<String>>;
+
     /// Moves untracked, unignored files out of the work tree, so that a test run judges the commit alone.
     /// [`Repository::restore_untracked`] brings them back; an interrupted run's files come back at the next start.
     fn set_untracked_aside(&self) -> anyhow::Result<BTreeSet<String>>;

@@ -4,6 +4,7 @@
 
 pub(crate) mod annotations;
 pub(crate) mod body;
+mod charts;
 pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod code_quality;
@@ -11,6 +12,7 @@ pub(crate) mod dotenv;
 pub(crate) mod junit;
 pub(crate) mod outputs;
 pub(crate) mod sarif;
+pub(crate) mod sprint;
 pub(crate) mod status;
 pub(crate) mod story_card;
 pub(crate) mod terminal;

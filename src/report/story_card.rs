@@ -33,6 +33,7 @@ mod tests {
                 acceptance_criteria: vec!["User.create() stores bcrypt-hashed password".into()],
                 out_of_scope: vec!["OAuth / social login".into()],
             }],
+            carried: vec![],
         }
     }
 

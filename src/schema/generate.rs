@@ -9,6 +9,8 @@ use crate::domain::artifact::{
     Attempt, ConduitReport, Cycle, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard,
 };
 use crate::domain::backlog::Entry;
+use crate::domain::estimate::Planner;
+use crate::domain::plan::SprintRecord;
 
 #[test]
 fn committed_artifact_schemas_are_those_of_the_types() {
@@ -29,7 +31,7 @@ fn committed_artifact_schemas_are_those_of_the_types() {
     );
 }
 
-fn artifact_schemas() -> [(&'static str, Value); 9] {
+fn artifact_schemas() -> [(&'static str, Value); 11] {
     [
         ("story-card", schema_of::<StoryCard>("story-card")),
         ("handoff", schema_of::<Handoff>("handoff")),
@@ -38,6 +40,8 @@ fn artifact_schemas() -> [(&'static str, Value); 9] {
         ("conduit-report", schema_of::<ConduitReport>("conduit-report")),
         ("scribe-report", schema_of::<ScribeReport>("scribe-report")),
         ("cycle", schema_of::<Cycle>("cycle")),
+        ("planner", schema_of::<Planner>("planner")),
+        ("sprint", schema_of::<SprintRecord>("sprint")),
         ("attempts", list_of::<Attempt>("attempts", "`attempts.yaml`: every run of a day, oldest first.")),
         (
             "advisory-backlog",

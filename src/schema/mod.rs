@@ -17,7 +17,7 @@ mod tests;
 pub(crate) use message::Problem;
 
 /// Every schema by name, in the order in which `pace schema` lists them.
-static SCHEMAS: [Schema; 12] = [
+static SCHEMAS: [Schema; 14] = [
     Schema::new("story-card", include_str!("../../schemas/story-card.json")),
     Schema::new("handoff", include_str!("../../schemas/handoff.json")),
     Schema::new("gate-report", include_str!("../../schemas/gate-report.json")),
@@ -27,6 +27,8 @@ static SCHEMAS: [Schema; 12] = [
     Schema::new("cycle", include_str!("../../schemas/cycle.json")),
     Schema::new("attempts", include_str!("../../schemas/attempts.json")),
     Schema::new("advisory-backlog", include_str!("../../schemas/advisory-backlog.json")),
+    Schema::new("planner", include_str!("../../schemas/planner.json")),
+    Schema::new("sprint", include_str!("../../schemas/sprint.json")),
     Schema::new("plan-stories", include_str!("../../schemas/plan-stories.json")),
     Schema::new("plan-days", include_str!("../../schemas/plan-days.json")),
     Schema::new("plan-days-legacy", include_str!("../../schemas/plan-days-legacy.json")),

@@ -177,9 +177,9 @@ variables! {
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
     pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";
-    pace_max_story_ac = "PACE_MAX_STORY_AC", Count, Later, "`none`", "criteria of a story card; larger stories are split";
-    pace_max_story_cost_usd = "PACE_MAX_STORY_COST_USD", Money, Later, "`none`", "estimated US dollars of a story card; larger stories are split";
-    pace_push_advisories = "PACE_PUSH_ADVISORIES", Flag, Later, "`false`", "also open an issue for backlogged findings";
+    pace_max_story_ac = "PACE_MAX_STORY_AC", Count, Now, "`none`", "criteria of a story card; larger stories are split";
+    pace_max_story_cost_usd = "PACE_MAX_STORY_COST_USD", Money, Now, "`none`", "estimated US dollars of a story card; larger stories are split";
+    pace_push_advisories = "PACE_PUSH_ADVISORIES", Flag, Now, "`false`", "also open an issue for backlogged findings";
     pace_ci_timeout = "PACE_CI_TIMEOUT", Duration, Now, "`15m`", "how long to wait for the CI on the commit";
     pace_command_timeout = "PACE_COMMAND_TIMEOUT", Duration, Now, "`5m`", "for one command of FORGE";
     pace_test_timeout = "PACE_TEST_TIMEOUT", Duration, Now, "`30m`", "for one run of the tests";

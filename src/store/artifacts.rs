@@ -14,11 +14,16 @@ use crate::domain::artifact::{
     Attempt, ConduitReport, Cycle, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard,
 };
 use crate::domain::backlog::Entry;
+use crate::domain::estimate::Planner;
+use crate::domain::plan::SprintRecord;
 use crate::schema::{self, yaml};
 
 /// Where everything of pace's own lies, from the repository root.
 const PACE: &str = ".pace";
-const BACKLOG: &str = ".pace/advisory-backlog.yaml";
+/// The advisories that shipped days left behind.
+pub(crate) const BACKLOG: &str = ".pace/advisory-backlog.yaml";
+/// Which sprint the days belong to.
+pub(crate) const SPRINT: &str = ".pace/sprint.yaml";
 /// SCRIBE's documents in `.pace/context/`.
 const CONTEXT: [&str; 4] = ["engineering.md", "security.md", "devops.md", "product.md"];
 
@@ -47,6 +52,7 @@ artifacts! {
     ConduitReport: "conduit-report.yaml", "conduit-report";
     ScribeReport: "scribe-report.yaml", "scribe-report";
     Cycle: "cycle.md", "cycle";
+    Planner: "planner.md", "planner";
     Vec<Attempt>: "attempts.yaml", "attempts";
 }
 
@@ -115,6 +121,16 @@ impl Store {
     /// Replaces the advisory backlog.
     pub(crate) fn write_backlog(&self, entries: &[Entry]) -> Result<()> {
         self.write_checked(BACKLOG, "advisory-backlog", entries, None)
+    }
+
+    /// Which sprint the days in `.pace/` belong to; `None` where none was recorded.
+    pub(crate) fn sprint(&self) -> Result<Option<String>> {
+        Ok(self.read_checked::<SprintRecord>(SPRINT, "sprint", None)?.map(|record| record.sprint))
+    }
+
+    /// Records which sprint the days belong to.
+    pub(crate) fn write_sprint(&self, sprint: &str) -> Result<()> {
+        self.write_checked(SPRINT, "sprint", &SprintRecord { sprint: sprint.to_owned() }, None)
     }
 
     /// SCRIBE's four documents, in a fixed order. A missing one is empty.

@@ -51,6 +51,9 @@ impl Store {
             return Ok(None);
         }
         let archive = self.free_archive(&folder_name(sprint), &days)?;
+        // The summary goes first: a run interrupted between the moves finds days left and goes on.
+        let summary = ".pace/sprint-summary.md";
+        files::rename(&self.root, Path::new(summary), Path::new(&format!("{archive}/sprint-summary.md")))?;
         for day in days {
             let (from, to) = (format!(".pace/{day}"), format!("{archive}/{day}"));
             files::rename(&self.root, Path::new(&from), Path::new(&to))?;

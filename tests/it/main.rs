@@ -16,4 +16,5 @@ mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+mod sprint_page;
 mod third_party;

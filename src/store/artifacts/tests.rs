@@ -32,6 +32,7 @@ fn card(title: &str) -> StoryCard {
             acceptance_criteria: vec!["User.create() stores bcrypt-hashed password".into()],
             out_of_scope: vec!["OAuth / social login".into()],
         }],
+        carried: vec![],
     }
 }
 
@@ -207,6 +208,7 @@ fn attempts_and_backlog_grow() {
         agent: Agent::Sentinel,
         finding: "bcrypt rounds default (12)".into(),
         status: Status::Open,
+        issue: None,
         history: vec![],
     };
     store.write_backlog(std::slice::from_ref(&entry)).unwrap();

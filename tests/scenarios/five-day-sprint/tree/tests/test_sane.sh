@@ -1,0 +1,2 @@
+# test: the shell works
+[ 1 -eq 1 ]

@@ -118,9 +118,9 @@ fn init() -> anyhow::Result<u8> {
     mounts::show_own_processes()?;
     confine(&order)?;
     let Task::Shell { script } = &order.task else { return carry_out(order) };
-    let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
-    // What it started must not look into it: the child's exit code goes through here.
+    // What it starts must not look into it: the child's exit code goes through here.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
     tell(CONFINED);
     let child = rustix::process::Pid::from_child(&child);
     loop {

@@ -34,7 +34,7 @@ static: (build-static "release")
 
 # Tests from outside, against the static binary.
 black-box *args: static
-    PACE_BINARY={{ pace }} cargo test --locked --test it {{ args }}
+    PACE_NEEDS_CHROMIUM=1 PACE_BINARY={{ pace }} cargo test --locked --test it {{ args }}
 
 # The quick round while working: unit and black-box tests against the debug build.
 test *args:

@@ -1,6 +1,7 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
-use super::prepare::{Site, http, prices, read_plan, test_command};
+use super::prepare::{Site, http, read_plan};
+use super::terms::{prices, test_command};
 use super::{Exit, Invocation};
 use crate::error::Error;
 use crate::exit;

@@ -9,8 +9,10 @@ mod prepare;
 mod replay;
 mod results;
 mod run;
+mod selection;
 mod sprint;
 mod status;
+mod terms;
 mod trigger;
 
 use std::ffi::OsString;

@@ -4,26 +4,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
-use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
-use crate::domain::terms::{Rated, Terms};
+use crate::domain::terms::Terms;
 use crate::error::Error;
 use crate::evidence::runner;
-use crate::llm::prices::Prices;
 use crate::platform::Platform;
 use crate::prompt::Templates;
 use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
-use crate::settings::{CommandChoice, DayChoice, PlatformKind, Provider, Push, Settings};
+use crate::settings::{DayChoice, PlatformKind, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
 
@@ -172,8 +171,15 @@ pub(crate) async fn prepare(
         },
     };
     sprint::carry(site, &mut plan, day)?;
-    let mut terms = terms(settings, site, &plan, &plan_path, &branch, day, left_today, &notice)?;
-    terms.platform.clone_from(&platform.name);
+    let chosen = Chosen {
+        plan: &plan,
+        plan_path: &plan_path,
+        branch: &branch,
+        day,
+        left_today,
+        platform: &platform.name,
+    };
+    let terms = terms(settings, site, &chosen, &notice)?;
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
@@ -190,190 +196,6 @@ pub(crate) fn read_plan(
         notice(Level::Warning, warning);
     }
     Ok((name, parsed.plan))
-}
-
-fn day_in_plan(plan: &Plan, path: &str, day: u32) -> Result<(), Error> {
-    if plan.days.contains_key(&day) {
-        return Ok(());
-    }
-    let days: Vec<_> = plan.days.keys().map(u32::to_string).collect();
-    Err(Error::plan(format!("{path}: day {day} is not in the plan; it has: {}", days.join(", "))))
-}
-
-/// The first day that has not shipped.
-fn first_unshipped(site: &Site, plan: &Plan) -> Result<Option<u32>, Error> {
-    for &day in plan.days.keys() {
-        if shipped(site, plan, day)?.is_none() {
-            return Ok(Some(day));
-        }
-    }
-    Ok(None)
-}
-
-/// Why the day's last attempt was held, if nothing but pace's own records changed since.
-fn unchanged_hold(site: &Site, plan_path: &str, day: u32) -> Result<Option<String>, Error> {
-    let attempts = site.store.attempts(day).map_err(Error::Abort)?;
-    let Some(Attempt { outcome: Outcome::Hold, commit: Some(commit), hold_reason, .. }) = attempts.last()
-    else {
-        return Ok(None);
-    };
-    let head = site.repo.head()?;
-    if !site.repo.is_ancestor(commit, &head)? {
-        return Ok(None);
-    }
-    let since = site.repo.day_diff(commit, &head)?;
-    let ours = |path: &str| (path.starts_with(".pace/") || path == PROGRESS) && path != plan_path;
-    let unchanged = since.files.iter().all(|file| ours(&file.path));
-    Ok(unchanged.then(|| hold_reason.clone().unwrap_or_default()))
-}
-
-/// The decision of a day that has shipped: its last attempt shipped a commit reachable from HEAD, or the plan
-/// says so.
-pub(crate) fn shipped(site: &Site, plan: &Plan, day: u32) -> Result<Option<Decision>, Error> {
-    let attempts = site.store.attempts(day).map_err(Error::Abort)?;
-    if let Some(Attempt { outcome: Outcome::Ship, decision, commit: Some(commit), .. }) = attempts.last() {
-        let head = site.repo.head()?;
-        if site.repo.is_ancestor(commit, &head)? {
-            // An artifact that was read back never raises a verdict: SHIP or ADVISORY, as it was recorded.
-            return Ok(Some((*decision).unwrap_or(Decision::Advisory).min(Decision::Advisory)));
-        }
-    }
-    Ok(plan.days.get(&day).filter(|d| d.shipped).map(|_| Decision::Ship))
-}
-
-fn earlier_days_shipped(site: &Site, plan: &Plan, day: u32) -> Result<(), Error> {
-    let mut problems = Vec::new();
-    for &earlier in plan.days.keys().filter(|&&d| d < day) {
-        if shipped(site, plan, earlier)?.is_some() {
-            continue;
-        }
-        let last = site.store.attempts(earlier).map_err(Error::Abort)?.pop();
-        problems.push(match last.filter(|attempt| attempt.outcome == Outcome::Hold) {
-            Some(attempt) => format!(
-                "day {earlier} is on HOLD ({}), so day {day} cannot run: mend the code or the plan and run DAY={earlier} \
-                 again",
-                attempt.hold_reason.unwrap_or_default()
-            ),
-            None => format!(
-                "day {earlier} has not shipped, so day {day} cannot run: run it with DAY={earlier}, or set `status: \
-                 shipped` on it in the plan if it was done elsewhere"
-            ),
-        });
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Plan(problems)) }
-}
-
-fn terms(
-    settings: &Settings,
-    site: &Site,
-    plan: &Plan,
-    plan_path: &str,
-    branch: &Branch,
-    day: u32,
-    left_today: Option<f64>,
-    notice: &dyn Fn(Level, String),
-) -> Result<Terms, Error> {
-    let prices = prices(settings)?;
-    let rated = |name: &str| Rated { name: name.to_owned(), price: prices.price(name) };
-    let (model, analysis_model) = (rated(&settings.llm.model), rated(&settings.llm.analysis_model));
-    check_prices(settings, &[&model, &analysis_model], notice)?;
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Ok(Terms {
-        day,
-        sprint: sprint::identity(settings, plan, branch),
-        retry: settings.retry,
-        dry_run: settings.dry_run,
-        product_name: product_name(settings, &site.root),
-        product_description: settings
-            .product
-            .description
-            .clone()
-            .unwrap_or_else(|| first_paragraph(&site.root)),
-        source_dirs: settings.source_dirs.clone(),
-        docs_dir: settings.docs_dir.clone(),
-        plan_path: plan_path.to_owned(),
-        test_command: test_command(settings, &site.root, notice)?,
-        build_command: settings.commands.build.clone(),
-        model,
-        analysis_model,
-        max_retries: settings.limits.max_retries,
-        max_iterations: settings.limits.max_iterations,
-        command_timeout_ms: millis(settings.limits.command),
-        test_timeout_ms: millis(settings.limits.test),
-        run_timeout_ms: settings.limits.run.map(millis),
-        tdd: settings.rules.tdd,
-        max_run_usd: left_today
-            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
-        sandbox: site.sandbox.describe(),
-        platform: "local".into(),
-        advisory_exit_code: settings.advisory_exit_code,
-        max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
-        push_advisories: settings.push_advisories,
-    })
-}
-
-/// The price list: the embedded one under the user's.
-pub(crate) fn prices(settings: &Settings) -> Result<Prices, Error> {
-    let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::config(format!("PACE_PRICES: {name} cannot be read: {e}")))?;
-    Prices::with_override(path, &text).map_err(Error::Config)
-}
-
-/// An unknown model is refused under an explicit cap and told under the default one; it is never free.
-fn check_prices(settings: &Settings, models: &[&Rated], notice: &dyn Fn(Level, String)) -> Result<(), Error> {
-    if settings.llm.provider == Provider::Replay {
-        return Ok(());
-    }
-    let unknown: std::collections::BTreeSet<_> =
-        models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
-    for name in unknown {
-        let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
-        if settings.money.cap_explicit {
-            return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
-        }
-        notice(
-            Level::Warning,
-            format!("{problem}; until then its cost is shown as unknown and no cap holds it"),
-        );
-    }
-    Ok(())
-}
-
-/// The command that tests the project; the choice is told.
-pub(crate) fn test_command(
-    settings: &Settings,
-    root: &Path,
-    notice: &dyn Fn(Level, String),
-) -> Result<Option<String>, Error> {
-    match &settings.commands.test {
-        CommandChoice::None => Ok(None),
-        CommandChoice::Run(command) => Ok(Some(command.clone())),
-        CommandChoice::Detect => {
-            let files = root_files(root);
-            let read = |name: &str| std::fs::read_to_string(root.join(name)).ok();
-            let detected = runner::detect(&files, read).ok_or_else(|| {
-                Error::config(
-                    "PACE_TEST_COMMAND is not set and no known test runner was found at the repository root: set it, \
-                     e.g. PACE_TEST_COMMAND='make test', or to none if the project has no tests",
-                )
-            })?;
-            notice(Level::Info, format!("Test command: {} ({})", detected.command, detected.because));
-            Ok(Some(detected.command))
-        }
-    }
-}
-
-/// Paths of the work tree that may tell its runner: two levels deep, ignored files left out.
-fn root_files(root: &Path) -> Vec<String> {
-    let walk = ignore::WalkBuilder::new(root).hidden(false).max_depth(Some(3)).build();
-    let files =
-        walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
-    files
-        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/")))
-        .filter(|path| !path.starts_with(".git/"))
-        .collect()
 }
 
 async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
@@ -430,28 +252,4 @@ async fn baseline(
         site.store.keep_baseline(terms.day, base, &run).map_err(Error::Abort)?;
     }
     Ok(Some(run))
-}
-
-/// What is being built, by the user's word, else the folder's name.
-pub(crate) fn product_name(settings: &Settings, root: &Path) -> String {
-    settings.product.name.clone().unwrap_or_else(|| folder_name(root))
-}
-
-fn folder_name(root: &Path) -> String {
-    root.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The README's first paragraph below its title, at most 400 characters; empty without a README.
-fn first_paragraph(root: &Path) -> String {
-    let text = ["README.md", "README.rst", "README.txt", "README"]
-        .iter()
-        .find_map(|name| std::fs::read_to_string(root.join(name)).ok())
-        .unwrap_or_default();
-    let is_prose = |paragraph: &&str| {
-        let first = paragraph.trim_start();
-        !first.is_empty() && !first.starts_with(['#', '=', '<', '[', '!', '`', '|', '-'])
-    };
-    let unix = text.replace("\r\n", "\n");
-    let paragraph = unix.split("\n\n").find(is_prose).unwrap_or_default();
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
 }

@@ -52,8 +52,16 @@ pub(crate) struct Settings {
     /// `PACE_NETWORK`.
     pub network: Network,
     /// `PACE_JOURNAL`: `auto` or `local`.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
+    )]
     pub journal: JournalMode,
     /// `PACE_STAGE`.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
+    )]
     pub stage: Stage,
     /// `PACE_PUSH_ADVISORIES`.
     pub push_advisories: bool,
@@ -179,11 +187,23 @@ pub(crate) enum CommandChoice {
 #[derive(Debug, Clone)]
 pub(crate) struct Commands {
     pub test: CommandChoice,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
+    )]
     pub setup: CommandChoice,
     pub build: Option<String>,
     /// `PACE_COVERAGE_MIN`, percent.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
+    )]
     pub coverage_min: Option<f64>,
     /// `PACE_SETUP_ENV`: names and values for the first setup only.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
+    )]
     pub setup_env: Vec<(String, Secret)>,
 }
 

@@ -145,6 +145,7 @@ impl Store {
     }
 
     /// Days that have a folder, in order; 0 is the planning day.
+    #[cfg(test)]
     pub(crate) fn days(&self) -> Result<Vec<u32>> {
         let names = files::names(&self.root, Path::new(PACE))?;
         let mut days: Vec<u32> = names.iter().filter_map(|name| day_of(name)).collect();

@@ -27,7 +27,15 @@ fn a_day_over_the_anthropic_wire() {
 fn a_day_over_the_openai_wire() {
     let peer = Peer::start();
     let url = format!("{}/v1", peer.url);
-    day(&peer, &[("PACE_LLM_PROVIDER", "openai"), ("PACE_MODEL", "gpt-5"), ("PACE_LLM_BASE_URL", &url), ("OPENAI_API_KEY", KEY)]);
+    day(
+        &peer,
+        &[
+            ("PACE_LLM_PROVIDER", "openai"),
+            ("PACE_MODEL", "gpt-5"),
+            ("PACE_LLM_BASE_URL", &url),
+            ("OPENAI_API_KEY", KEY),
+        ],
+    );
 }
 
 fn day(peer: &Peer, model: &[(&str, &str)]) {

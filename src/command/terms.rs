@@ -1,0 +1,163 @@
+//! The terms of a run: models and prices, the test command, the product, limits.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::prepare::Site;
+use super::sprint;
+use crate::domain::event::Level;
+use crate::domain::plan::Plan;
+use crate::domain::terms::{Rated, Terms};
+use crate::error::Error;
+use crate::evidence::runner;
+use crate::llm::prices::Prices;
+use crate::repo::Branch;
+use crate::settings::{CommandChoice, Provider, Settings};
+
+/// The run that terms are for.
+pub(crate) struct Chosen<'a> {
+    pub plan: &'a Plan,
+    /// From the repository root.
+    pub plan_path: &'a str,
+    pub branch: &'a Branch,
+    pub day: u32,
+    /// US dollars of the daily budget that are left; `None` without a budget.
+    pub left_today: Option<f64>,
+    /// Name of the platform.
+    pub platform: &'a str,
+}
+
+/// The terms of a run, from the settings and what the repository tells where they are silent.
+pub(crate) fn terms(
+    settings: &Settings,
+    site: &Site,
+    chosen: &Chosen<'_>,
+    notice: &dyn Fn(Level, String),
+) -> Result<Terms, Error> {
+    let Chosen { plan, plan_path, branch, day, left_today, platform } = *chosen;
+    let prices = prices(settings)?;
+    let rated = |name: &str| Rated { name: name.to_owned(), price: prices.price(name) };
+    let (model, analysis_model) = (rated(&settings.llm.model), rated(&settings.llm.analysis_model));
+    check_prices(settings, &[&model, &analysis_model], notice)?;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Ok(Terms {
+        day,
+        sprint: sprint::identity(settings, plan, branch),
+        retry: settings.retry,
+        dry_run: settings.dry_run,
+        product_name: product_name(settings, &site.root),
+        product_description: settings
+            .product
+            .description
+            .clone()
+            .unwrap_or_else(|| first_paragraph(&site.root)),
+        source_dirs: settings.source_dirs.clone(),
+        docs_dir: settings.docs_dir.clone(),
+        plan_path: plan_path.to_owned(),
+        test_command: test_command(settings, &site.root, notice)?,
+        build_command: settings.commands.build.clone(),
+        model,
+        analysis_model,
+        max_retries: settings.limits.max_retries,
+        max_iterations: settings.limits.max_iterations,
+        command_timeout_ms: millis(settings.limits.command),
+        test_timeout_ms: millis(settings.limits.test),
+        run_timeout_ms: settings.limits.run.map(millis),
+        tdd: settings.rules.tdd,
+        max_run_usd: left_today
+            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
+        sandbox: site.sandbox.describe(),
+        platform: platform.to_owned(),
+        advisory_exit_code: settings.advisory_exit_code,
+        max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
+        push_advisories: settings.push_advisories,
+    })
+}
+
+/// The price list: the embedded one under the user's.
+pub(crate) fn prices(settings: &Settings) -> Result<Prices, Error> {
+    let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::config(format!("PACE_PRICES: {name} cannot be read: {e}")))?;
+    Prices::with_override(path, &text).map_err(Error::Config)
+}
+
+/// An unknown model is refused under an explicit cap and told under the default one; it is never free.
+fn check_prices(settings: &Settings, models: &[&Rated], notice: &dyn Fn(Level, String)) -> Result<(), Error> {
+    if settings.llm.provider == Provider::Replay {
+        return Ok(());
+    }
+    let unknown: std::collections::BTreeSet<_> =
+        models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
+    for name in unknown {
+        let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
+        if settings.money.cap_explicit {
+            return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
+        }
+        notice(
+            Level::Warning,
+            format!("{problem}; until then its cost is shown as unknown and no cap holds it"),
+        );
+    }
+    Ok(())
+}
+
+/// The command that tests the project; the choice is told.
+pub(crate) fn test_command(
+    settings: &Settings,
+    root: &Path,
+    notice: &dyn Fn(Level, String),
+) -> Result<Option<String>, Error> {
+    match &settings.commands.test {
+        CommandChoice::None => Ok(None),
+        CommandChoice::Run(command) => Ok(Some(command.clone())),
+        CommandChoice::Detect => {
+            let files = root_files(root);
+            let read = |name: &str| std::fs::read_to_string(root.join(name)).ok();
+            let detected = runner::detect(&files, read).ok_or_else(|| {
+                Error::config(
+                    "PACE_TEST_COMMAND is not set and no known test runner was found at the repository root: set it, \
+                     e.g. PACE_TEST_COMMAND='make test', or to none if the project has no tests",
+                )
+            })?;
+            notice(Level::Info, format!("Test command: {} ({})", detected.command, detected.because));
+            Ok(Some(detected.command))
+        }
+    }
+}
+
+/// Paths of the work tree that may tell its runner: two levels deep, ignored files left out.
+fn root_files(root: &Path) -> Vec<String> {
+    let walk = ignore::WalkBuilder::new(root).hidden(false).max_depth(Some(3)).build();
+    let files =
+        walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
+    files
+        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/")))
+        .filter(|path| !path.starts_with(".git/"))
+        .collect()
+}
+
+/// What is being built, by the user's word, else the folder's name.
+pub(crate) fn product_name(settings: &Settings, root: &Path) -> String {
+    settings.product.name.clone().unwrap_or_else(|| folder_name(root))
+}
+
+fn folder_name(root: &Path) -> String {
+    root.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The README's first paragraph below its title, at most 400 characters; empty without a README.
+fn first_paragraph(root: &Path) -> String {
+    let text = ["README.md", "README.rst", "README.txt", "README"]
+        .iter()
+        .find_map(|name| std::fs::read_to_string(root.join(name)).ok())
+        .unwrap_or_default();
+    let is_prose = |paragraph: &&str| {
+        let first = paragraph.trim_start();
+        !first.is_empty() && !first.starts_with(['#', '=', '<', '[', '!', '`', '|', '-'])
+    };
+    let unix = text.replace("\r\n", "\n");
+    let paragraph = unix.split("\n\n").find(is_prose).unwrap_or_default();
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
+}

@@ -15,7 +15,7 @@ pub(crate) enum Error {
     #[error("{0:#}")]
     Abort(anyhow::Error),
     /// Ended by a signal; holds the exit code (130 or 143).
-    #[error("interrupted; the state is kept and the next run resumes")]
+    #[error("interrupted: what was committed stays, the next run of the day begins at PRIME")]
     Signal(u8),
 }
 

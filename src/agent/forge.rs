@@ -77,16 +77,23 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         red: inputs.red_confirmed,
         red_needed: desk.terms.tdd && !has_production(&start),
     };
-    match turns::run(desk, task, &mut finish).await? {
+    let end = match turns::run(desk, task, &mut finish).await {
+        Ok(end) => end,
+        Err(error) => {
+            // Best effort: what stands in the way of keeping the work does not hide why the run ends.
+            drop(finish.keep_clean_work(&error.to_string()).await);
+            return Err(error);
+        }
+    };
+    match end {
         End::Done { output, calls } => commit(desk, inputs, output, finish.red, calls)
             .await
             .map(|handoff| Round::HandedOff(Box::new(handoff))),
         End::Stopped { reason, calls } => {
-            let leaks = finish.leaks(&finish.changes().await?).await?;
+            let leaks = finish.keep_clean_work(&reason).await?;
             if !leaks.is_empty() {
                 return Ok(Round::Unmended(leaks));
             }
-            finish.keep_unfinished(&reason).await?;
             let limit = if calls == desk.terms.max_iterations { " (PACE_MAX_ITERATIONS)" } else { "" };
             Ok(Round::Stopped(format!("{reason}{limit}")))
         }
@@ -236,6 +243,19 @@ impl Closing<'_> {
                 outside.join("\n")
             )));
         }
+        if let Some(nested) = diff.files.iter().find(|file| file.path.ends_with('/')) {
+            let path = &nested.path;
+            return Ok(Answer::Refused(format!(
+                "{path} is a repository of its own: remove {path}.git first"
+            )));
+        }
+        let ignored = self.ignored(&diff).await?;
+        if !ignored.is_empty() {
+            return Ok(Answer::Refused(format!(
+                "git ignores files that you wrote, so they would not be part of the commit that is judged: {}",
+                ignored.join(", ")
+            )));
+        }
         if !leaks.is_empty() {
             let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
             self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
@@ -253,6 +273,15 @@ impl Closing<'_> {
             if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
         self.desk.step(AGENT, words);
         Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff) }))
+    }
+
+    /// Keeps unfinished work, unless something in it must not be committed: that is returned, and all stays out.
+    async fn keep_clean_work(&self, reason: &str) -> Result<Vec<Finding>, AgentError> {
+        let leaks = self.leaks(&self.changes().await?).await?;
+        if leaks.is_empty() {
+            self.keep_unfinished(reason).await?;
+        }
+        Ok(leaks)
     }
 
     /// Commits what FORGE leaves without a handoff, so that the next attempt, a person's or FORGE's, goes on
@@ -279,6 +308,21 @@ impl Closing<'_> {
         let message = self.desk.journal.clean(&message);
         let commit = async { self.desk.repo.commit(&kept, &message) };
         self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
+    }
+
+    /// Files that FORGE wrote and that exist, but are in neither HEAD nor the change: git ignores them.
+    async fn ignored(&self, diff: &Diff) -> Result<Vec<String>, AgentError> {
+        let find = async {
+            let head = self.desk.repo.head()?;
+            let mut ignored = Vec::new();
+            for path in self.written.paths().into_iter().filter(|path| diff.file(path).is_none()) {
+                if self.desk.root.join(&path).is_file() && self.desk.repo.show(&head, &path)?.is_none() {
+                    ignored.push(path);
+                }
+            }
+            anyhow::Ok(ignored)
+        };
+        Ok(self.desk.journal.step("ignored", "", find).await?)
     }
 
     /// What of the change must not be committed.

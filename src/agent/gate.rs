@@ -63,6 +63,7 @@ pub(crate) async fn observe(
 
 async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {
     let untracked = desk.repo.set_untracked_aside()?;
+    let aside = Aside(desk);
     if !untracked.is_empty() {
         desk.step(
             AGENT,
@@ -76,8 +77,24 @@ async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Obser
     if !reset.is_empty() {
         desk.repo.reset_paths(&reset)?;
     }
+    std::mem::forget(aside);
     desk.repo.restore_untracked()?;
     Ok(Observation { reset, ..observation? })
+}
+
+/// Brings the untracked files back also where the run is dropped in the middle: a time-out, a signal, an error.
+struct Aside<'a>(&'a Desk<'a>);
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.repo.restore_untracked() {
+            let text = format!("untracked files are still in .pace/.run/aside: {error:#}");
+            self.0.events.emit(crate::domain::event::Event::Notice {
+                level: crate::domain::event::Level::Error,
+                text,
+            });
+        }
+    }
 }
 
 async fn run_all(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {

@@ -200,7 +200,14 @@ pub(crate) fn read_plan(
 
 async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
-    let base = attempts.first().and_then(|a| a.base.clone()).unwrap_or_else(|| branch.head.clone());
+    let base = match attempts.first().and_then(|a| a.base.clone()) {
+        Some(base) => base,
+        // A run that was killed has no attempt to tell of it, but perhaps commits: they are part of the day.
+        None => {
+            let trailers = [format!("Pace-Day: {}", terms.day), format!("Pace-Sprint: {}", terms.sprint)];
+            site.repo.before_first(&trailers)?.unwrap_or_else(|| branch.head.clone())
+        }
+    };
     let attempt = attempts.last().map_or(0, |a| a.run) + 1;
     let mut untracked = site.repo.untracked()?;
     // What an earlier run of the day left uncommitted is this run's to record.

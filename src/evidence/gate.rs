@@ -90,6 +90,10 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
     let failing = names(run.names(TestStatus::Failed));
     match run.run.exit {
         Exit::TimedOut => Some(format!("timed out: `{command}` did not end in time{}", after(&failing))),
+        // A pipe or a wrapper hid the exit code.
+        Exit::Code(0) if run.count(TestStatus::Failed) > 0 => {
+            Some(format!("exit code 0 of `{command}`, although tests failed{}", after(&failing)))
+        }
         Exit::Code(0) => {
             let nothing =
                 run.count(TestStatus::Passed) == 0 && passed_by_summary(&run.run.output.text()) == 0;

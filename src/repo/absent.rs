@@ -74,6 +74,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn before_first(&self, _trailers: &[String]) -> anyhow::Result<Option<String>> {
+        absent()
+    }
+
     fn head_message(&self) -> anyhow::Result<String> {
         absent()
     }

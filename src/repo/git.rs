@@ -170,6 +170,22 @@ impl Repository for GitRepo {
         commit::reset(&self.inner.open()?, paths)
     }
 
+    fn before_first(&self, trailers: &[String]) -> anyhow::Result<Option<String>> {
+        const FAR: usize = 1000;
+        let repo = self.inner.open()?;
+        let mut commit = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let mut found = None;
+        for _ in 0..FAR {
+            let Ok(parent) = commit.parent(0) else { break };
+            let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+            if trailers.iter().all(|trailer| message.lines().any(|line| line == trailer)) {
+                found = Some(parent.id().to_string());
+            }
+            commit = parent;
+        }
+        Ok(found)
+    }
+
     fn head_message(&self) -> anyhow::Result<String> {
         let repo = self.inner.open()?;
         let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;

@@ -70,7 +70,8 @@ pub(super) fn local_value(root: &Path, key: &str) -> Option<String> {
 /// The kept keys as a read-only snapshot; the file that carried them is gone when this returns.
 fn owned(repo: &Repository) -> anyhow::Result<Config> {
     let local = repo.config()?.snapshot()?;
-    let file = tempfile::NamedTempFile::new()?;
+    // An empty root has no folder for temporary files.
+    let file = tempfile::NamedTempFile::new().or_else(|_| tempfile::NamedTempFile::new_in(repo.path()))?;
     let mut config = Config::open(file.path())?;
     let mut entries = local.entries(None)?;
     while let Some(entry) = entries.next() {

@@ -83,6 +83,10 @@ pub(crate) trait Repository: Send + Sync {
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;
 
+    /// The parent of the earliest commit on HEAD's first-parent line whose message holds all of `trailers`, each a
+    /// line of its own; `None` where no commit does. Looks at 1000 commits at most.
+    fn before_first(&self, trailers: &[String]) -> anyhow::Result<Option<String>>;
+
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;
 

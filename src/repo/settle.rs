@@ -36,7 +36,7 @@ pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Resu
     let start = named.or(head);
     let base = if base.is_empty() { start.unwrap_or("main") } else { base };
     let target = match (rules.wanted.as_deref(), start) {
-        (Some(wanted), _) => wanted,
+        (Some(wanted), _) => wanted.strip_prefix("refs/heads/").unwrap_or(wanted),
         (None, Some(start)) if start == base => SPRINT,
         (None, Some(start)) => start,
         (None, None) => {

@@ -138,7 +138,8 @@ fn bars(days: &[SprintDay], figure: impl Fn(&SprintDay) -> Figure) -> Bars {
         .fold(f64::MIN_POSITIVE, f64::max);
     // The text stands above its bar, so that a bar may have the whole width.
     let room = WIDTH - LEFT - 4.0;
-    let length = |value: f64| round(value.max(0.0) / longest * room);
+    // Adding zero takes the sign off a negative one.
+    let length = |value: f64| round(value.max(0.0) / longest * room) + 0.0;
     let rows = figures.iter().zip(0_u32..).map(|((day, figure), row)| Bar {
         y: f64::from(row) * ROW * 1.6 + 4.0,
         label: format!("Day {day}"),

@@ -117,7 +117,8 @@ async fn term_lets_a_command_say_goodbye() {
     let script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     let got = run(dir.path(), script, Duration::from_secs(1)).await;
     assert_eq!(got.exit, Exit::TimedOut);
-    assert_eq!(got.output.head.replace("Terminated\n", ""), "up\nbye\n");
+    // The shell may be asked twice: with its group, and again as one of the tree.
+    assert!(got.output.head.replace("Terminated\n", "").starts_with("up\nbye\n"), "{}", got.output.head);
 }
 
 /// Starts a daemon in a session of its own, its parent gone, its outputs elsewhere and its environment empty.

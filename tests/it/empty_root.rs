@@ -1,5 +1,6 @@
-//! The static binary in an empty root: no library, no device, no certificate bundle, no time zones. TLS to a
-//! private authority, name resolution by the hosts file and time zones must work all the same.
+//! The static binary in an empty root: no library, no certificate bundle, no time zones. TLS to a private authority,
+//! name resolution by the hosts file and time zones must work all the same. Two files stand in for the random
+//! devices, which every container has and a static glibc build reads.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,6 +26,11 @@ fn tls_names_and_time_zones_work_without_anything_else() {
     let root = project.dir.parent().unwrap();
     std::fs::create_dir_all(root.join("etc")).unwrap();
     std::fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
+    std::fs::create_dir_all(root.join("dev")).unwrap();
+    for device in ["random", "urandom"] {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1 << 16).collect();
+        std::fs::write(root.join("dev").join(device), bytes).unwrap();
+    }
     let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/authority.pem");
     std::fs::copy(authority, root.join("authority.pem")).unwrap();
 

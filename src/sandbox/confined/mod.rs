@@ -211,8 +211,11 @@ impl Sandbox for Confined {
     }
 
     fn describe(&self) -> String {
-        let lacks = self.lacks.join("; ");
-        format!("{}, proved by escapes that failed; lacks: {lacks}", name(self.tier))
+        let proved = format!("{}, proved by escapes that failed", name(self.tier));
+        if self.lacks.is_empty() {
+            return proved;
+        }
+        format!("{proved}; lacks: {}", self.lacks.join("; "))
     }
 }
 

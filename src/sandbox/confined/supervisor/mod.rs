@@ -27,7 +27,6 @@ use anyhow::Context;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use rustix::thread::UnshareFlags;
 
 use self::address::Address;
 use self::hosts::{Meaning, Outside};
@@ -36,7 +35,6 @@ use self::refusals::Refusals;
 use self::sockets::{Socket, Sockets};
 use super::notify::{self, Call, Listener};
 use super::order::{Order, Tier};
-use super::raw;
 
 /// The port of name services.
 const NAMES: u16 = 53;
@@ -69,6 +67,8 @@ pub(super) struct Supervisor {
     closed: Vec<PathBuf>,
     /// Of the machine's own network.
     listening: Listening,
+    /// Of the child's.
+    inside: Listening,
     outside: Outside,
     sockets: Mutex<Sockets>,
     refusals: Mutex<Refusals>,
@@ -89,12 +89,14 @@ impl Supervisor {
         rooms.extend(order.rooms.writable.iter().cloned());
         let closed =
             [&order.rooms.git, &order.rooms.readonly, &order.rooms.hidden].map(Clone::clone).concat();
+        let inside = Listening::here();
         let supervise = move |listener| Self {
             listener: Listener::new(listener),
             own_network,
             rooms,
             closed,
             listening: lookout.listening,
+            inside,
             outside,
             sockets: Mutex::default(),
             refusals: Mutex::new(Refusals::new(tell)),
@@ -102,11 +104,12 @@ impl Supervisor {
         let processes = lookout.processes;
         let (sender, listener) = mpsc::channel();
         let run = move || {
-            // A folder of its own: paths of processes and of this process's files are read from there.
-            if raw::unshare(UnshareFlags::FS).is_err() || rustix::process::fchdir(&processes).is_err() {
+            let Ok(listener) = listener.recv() else { return };
+            // Paths of processes and of this process's files are read from there. Nobody else in this process uses the
+            // working folder once the child was started, which is before the listener comes.
+            if rustix::process::fchdir(&processes).is_err() {
                 return;
             }
-            let Ok(listener) = listener.recv() else { return };
             let supervisor = Arc::new(supervise(listener));
             while let Ok(call) = supervisor.listener.receive() {
                 supervisor.handle(call);
@@ -275,20 +278,17 @@ impl Supervisor {
                 }
             }
         }
-        let supervisor = Arc::clone(self);
-        self.carry_out(call, socket, move |socket| {
-            let result = rustix::net::connect(socket, &to);
-            if stream && result == Err(Errno::CONNREFUSED) && supervisor.own_network {
-                supervisor.name_the_outer(to);
-            }
-            result
-        });
+        if stream && self.own_network {
+            self.name_the_outer(to);
+        }
+        self.carry_out(call, socket, move |socket| rustix::net::connect(socket, &to));
         Ok(())
     }
 
-    /// Nobody listens there in the child's own network; if somebody does in the machine's, that was meant.
+    /// Where nobody listens in the child's own network but somebody does in the machine's, that was meant.
     fn name_the_outer(&self, to: SocketAddr) {
-        if self.listening.at(to, |_| false) == Server::Others {
+        let any = |_| true;
+        if self.inside.at(to, any) == Server::Nobodys && self.listening.at(to, any) == Server::Own {
             self.refusals().loopback(to);
         }
     }

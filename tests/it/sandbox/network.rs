@@ -128,7 +128,8 @@ fn own_name() -> String {
     let text = std::fs::read_to_string("/etc/hosts").unwrap();
     let mut lines = text.lines().filter(|line| line.starts_with("127."));
     let name = lines.find_map(|line| line.split_whitespace().skip(1).find(|name| *name != "localhost"));
-    name.expect("/etc/hosts names this machine, as 127.0.1.1 does on Debian").to_owned()
+    let Some(name) = name else { panic!("/etc/hosts gives this machine no name on loopback") };
+    name.to_owned()
 }
 
 /// The process that supervises the site's child: pace's own, by the helper's name.

@@ -192,6 +192,13 @@ impl Repository for GitRepo {
         Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
     }
 
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let reviewed = head.parent(1).unwrap_or(head);
+        Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
+    }
+
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         let branch = branch.to_owned();
         Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch)))

@@ -26,6 +26,8 @@ pub(super) enum Remote {
 pub(super) struct Credential {
     /// `Basic …`.
     pub header: Secret,
+    /// Whose it is.
+    pub user: String,
     /// The bare token, to keep it out of what is shown.
     pub token: Secret,
     scope: Url,
@@ -34,7 +36,8 @@ pub(super) struct Credential {
 impl Credential {
     fn new(user: &str, token: &str, scope: Url) -> Self {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{token}"));
-        Self { header: Secret::new(format!("Basic {pair}")), token: Secret::new(token), scope }
+        let header = Secret::new(format!("Basic {pair}"));
+        Self { header, user: user.to_owned(), token: Secret::new(token), scope }
     }
 
     /// Whether the credential may be sent to `url`: same scheme, host and port, at or below the scope's path.

@@ -106,7 +106,7 @@ const REJECTIONS: [(&[&str], &str); 11] = [
         "the token may not write: give it write access to the repository's contents (GitLab: role Developer)",
     ),
     (
-        &["shallow update"],
+        &["shallow update", "missing necessary objects", "failed to traverse parents"],
         "the clone is too shallow: check out the whole history (fetch-depth: 0, GIT_DEPTH: 0)",
     ),
     (

@@ -416,7 +416,7 @@ fn a_sprint_of_many_files_and_findings_fits() {
 #[test]
 fn a_note_is_the_summary_below_its_marker() {
     let templates = Templates::new(None).unwrap();
-    for view in [ship(), hold()] {
+    for view in [ship(), hostile()] {
         let (note, summary) = (note(&templates, &view).unwrap(), summary(&templates, &view).unwrap());
         let (marker, rest) = note.split_once('\n').unwrap();
         assert_eq!((marker, rest), (summary_marker(&view.sprint).as_str(), summary.trim_start()));

@@ -58,7 +58,7 @@ impl GitRepo {
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
     pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
-        handle::open(root)?;
+        handle::whole(&handle::open(root)?);
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
                 "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",

@@ -212,6 +212,22 @@ async fn a_declining_hook_is_quoted() {
     assert!(!reason.contains(TOKEN));
 }
 
+#[tokio::test]
+async fn a_checkout_that_lost_its_empty_folders_is_fetched_into() {
+    let (fixture, server) = served(Server::start);
+    fixture.git("checkout -q -b pace/sprint");
+    let theirs = fixture.commit("new.txt", "1\n");
+    git(&fixture.root, &format!("push -q {} pace/sprint", fixture.remote().display()));
+    let runner = Fixture::unborn();
+    runner.git(&format!("fetch -q {} main", fixture.remote().display()));
+    runner.git("checkout -q -B main FETCH_HEAD");
+    runner.git(&format!("remote add origin {}/remote.git", server.url));
+    fs::remove_dir_all(runner.root.join(".git/objects/pack")).unwrap();
+    let branch = opened(&runner, &server, TOKEN).prepare_branch().await.unwrap();
+    assert_eq!((branch.name.as_str(), branch.head), ("pace/sprint", theirs));
+    assert_eq!(runner.read("new.txt"), "1\n");
+}
+
 /// What GitHub, GitLab and a hook of one's own say, by the real git server.
 #[tokio::test]
 async fn a_rejection_names_the_rule_and_its_mend() {

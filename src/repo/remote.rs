@@ -15,7 +15,7 @@ pub(super) enum Remote {
     Local(String),
     Http {
         url: Url,
-        credential: Option<Credential>,
+        credential: Option<Box<Credential>>,
     },
     /// One that pace cannot talk to: the URL as it may be shown.
     Unsupported(String),
@@ -78,7 +78,7 @@ impl Remote {
             credential.covers(&url).then_some(credential)
         });
         let inside = || inside.map(|(user, token)| Credential::new(&user, &token, url.clone()));
-        let credential = given.or_else(inside);
+        let credential = given.or_else(inside).map(Box::new);
         Self::Http { url, credential }
     }
 
@@ -101,7 +101,7 @@ impl Remote {
 
     pub(super) fn credential(&self) -> Option<&Credential> {
         match self {
-            Self::Http { credential, .. } => credential.as_ref(),
+            Self::Http { credential, .. } => credential.as_deref(),
             _ => None,
         }
     }

@@ -71,7 +71,7 @@ fn every_endpoint_of_github_is_asked_within_its_description() {
             item["body"] = json!(item["body"].as_str().unwrap().replace('#', "A person's #"));
         });
     };
-    life(&|script, more| site.run(script, more), &rewrite);
+    life(|script, more| site.run(script, more), rewrite);
     site.with(|forge| {
         assert_eq!((forge.pulls.len(), forge.issues.len(), forge.comments.len()), (1, 1, 2));
         assert_eq!((&forge.issues[0]["state"], &forge.pulls[0]["labels"]), (&json!("closed"), &json!([])));
@@ -110,7 +110,7 @@ fn every_endpoint_of_gitlab_is_asked_within_its_descriptions() {
             item["description"] = json!(item["description"].as_str().unwrap().replace('#', "A person's #"));
         });
     };
-    life(&|script, more| site.run(script, more), &rewrite);
+    life(|script, more| site.run(script, more), rewrite);
     site.with(|forge| {
         // The day's note, and one each for the two texts that a person took over.
         assert_eq!((forge.merge_requests.len(), forge.issues.len(), forge.notes.len()), (1, 1, 3));
@@ -127,7 +127,7 @@ fn every_endpoint_of_gitlab_is_asked_within_its_descriptions() {
 }
 
 /// A day is held, ships, is rewritten by people, held again with the review open, and ships once more.
-fn life(run: &dyn Fn(&Script, &[(&str, &str)]) -> Finished, rewrite: &dyn Fn(bool)) {
+fn life(run: impl Fn(&Script, &[(&str, &str)]) -> Finished, rewrite: impl Fn(bool)) {
     let again = [("RETRY", "true")];
     let day = |script: Script, more: &[(&str, &str)], code: i32| {
         let finished = run(&script, more);

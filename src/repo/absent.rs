@@ -82,6 +82,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
     fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         Box::pin(async { Ok(absent()?) })
     }

@@ -58,7 +58,7 @@ impl GitRepo {
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
     pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
-        handle::open(root)?;
+        handle::whole(&handle::open(root)?);
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
                 "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",
@@ -190,6 +190,13 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
         Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
+    }
+
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let reviewed = head.parent(1).unwrap_or(head);
+        Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
     }
 
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {

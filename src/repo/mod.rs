@@ -27,6 +27,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
+pub(crate) use refusal::JOB_USER;
 
 use std::collections::BTreeSet;
 
@@ -89,6 +90,10 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;
+
+    /// Message of the commit that a review is about: HEAD's, or where CI checked out a trial merge (base first, review
+    /// second) the one of the review's head, as far as this clone has it.
+    fn reviewed_message(&self) -> anyhow::Result<String>;
 
     /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
     /// the new SHA of HEAD. Nothing has changed when this refuses.

@@ -4,6 +4,7 @@
 
 pub(crate) mod cites;
 pub(crate) mod claims;
+pub(crate) mod code;
 pub(crate) mod command;
 pub(crate) mod files;
 pub(crate) mod findings;

@@ -179,8 +179,12 @@ mod tests {
 
     fn run(names: &[&str]) -> TestRun {
         let case = |name: &&str| TestCase { name: (*name).into(), status: TestStatus::Passed };
-        let run =
-            CommandRun { command: "t".into(), exit: Exit::Code(0), output: Output::default(), duration_ms: 1 };
+        let run = CommandRun {
+            command: "t".into(),
+            exit: Exit::Code(0),
+            output: Output::default(),
+            duration_ms: 1,
+        };
         TestRun { run, cases: names.iter().map(case).collect(), source: String::new() }
     }
 
@@ -190,31 +194,109 @@ mod tests {
         let old = Some("def add(a):\n    return a\n");
         let rows: &[(&str, &[(&str, Option<&str>, Option<&str>)], &[&str])] = &[
             ("no test", &[("src/calc.py", old, add)], &["src/calc.py"]),
-            ("by stem", &[("src/calc.py", old, add), ("tests/test_calc.py", None, Some("assert x() == 1\n"))], &[]),
-            ("by import", &[("src/calc.py", old, add), ("tests/test_sums.py", None, Some("from calc import *\nassert run() == 1\n"))], &[]),
-            ("by symbol", &[("src/big.py", None, Some("def total_price(): pass\n")), ("tests/test_shop.py", None, Some("assert total_price() == 1\n"))], &[]),
-            ("an unrelated test", &[("src/calc.py", old, add), ("tests/test_user.py", None, Some("assert login() == 1\n"))], &["src/calc.py"]),
-            ("a hollow test", &[("src/calc.py", old, add), ("tests/test_calc.py", None, Some("assert True\n"))], &["src/calc.py"]),
-            ("a helper of what is tested", &[
-                ("src/calc.py", old, Some("from rounding import near\ndef add(a):\n    return near(a)\n")),
-                ("src/rounding.py", None, Some("def near(a):\n    return a\n")),
-                ("tests/test_calc.py", None, Some("assert add(1) == 1\n"))], &[]),
-            ("a user of what is tested", &[
-                ("src/calc.py", old, add),
-                ("src/shop.py", None, Some("from calc import add\ndef pay(a):\n    return add(a) * 2\n")),
-                ("tests/test_calc.py", None, Some("assert add(1) == 1\n"))], &["src/shop.py"]),
-            ("wiring", &[
-                ("src/calc.py", old, add),
-                ("src/__init__.py", Some(""), Some("from calc import add\n")),
-                ("tests/test_calc.py", None, Some("assert add(1) == 1\n"))], &[]),
+            (
+                "by stem",
+                &[("src/calc.py", old, add), ("tests/test_calc.py", None, Some("assert x() == 1\n"))],
+                &[],
+            ),
+            (
+                "by import",
+                &[
+                    ("src/calc.py", old, add),
+                    ("tests/test_sums.py", None, Some("from calc import *\nassert run() == 1\n")),
+                ],
+                &[],
+            ),
+            (
+                "by symbol",
+                &[
+                    ("src/big.py", None, Some("def total_price(): pass\n")),
+                    ("tests/test_shop.py", None, Some("assert total_price() == 1\n")),
+                ],
+                &[],
+            ),
+            (
+                "an unrelated test",
+                &[("src/calc.py", old, add), ("tests/test_user.py", None, Some("assert login() == 1\n"))],
+                &["src/calc.py"],
+            ),
+            (
+                "a hollow test",
+                &[("src/calc.py", old, add), ("tests/test_calc.py", None, Some("assert True\n"))],
+                &["src/calc.py"],
+            ),
+            (
+                "a helper of what is tested",
+                &[
+                    (
+                        "src/calc.py",
+                        old,
+                        Some("from rounding import near\ndef add(a):\n    return near(a)\n"),
+                    ),
+                    ("src/rounding.py", None, Some("def near(a):\n    return a\n")),
+                    ("tests/test_calc.py", None, Some("assert add(1) == 1\n")),
+                ],
+                &[],
+            ),
+            (
+                "a user of what is tested",
+                &[
+                    ("src/calc.py", old, add),
+                    ("src/shop.py", None, Some("from calc import add\ndef pay(a):\n    return add(a) * 2\n")),
+                    ("tests/test_calc.py", None, Some("assert add(1) == 1\n")),
+                ],
+                &["src/shop.py"],
+            ),
+            (
+                "wiring",
+                &[
+                    ("src/calc.py", old, add),
+                    ("src/__init__.py", Some(""), Some("from calc import add\n")),
+                    ("tests/test_calc.py", None, Some("assert add(1) == 1\n")),
+                ],
+                &[],
+            ),
             ("a comment", &[("src/calc.py", old, Some("# adds\ndef add(a):\n    return a\n"))], &[]),
             ("a deletion", &[("src/calc.py", old, None)], &[]),
-            ("inline tests", &[("src/a.rs", Some("fn a() {}\n"), Some("fn a() { b() }\n#[cfg(test)]\nmod tests {\n#[test]\nfn t() { assert_eq!(super::a(), ()); }\n}\n"))], &[]),
-            ("a go package", &[("pkg/store.go", None, Some("package pkg\nfunc Get() {}\n")), ("pkg/all_test.go", None, Some("package pkg\nfunc TestX(t *testing.T) { if run() != 1 { t.Error() } }\n"))], &[]),
-            ("a snapshot", &[("src/page.js", Some("a()\n"), Some("b()\n")), ("tests/golden/out.html", Some("a"), Some("b"))], &[]),
-            ("a second package", &[
-                ("packages/b/src/index.ts", None, Some("export const twice = (n: number) => n * 2;\n")),
-                ("packages/b/test/twice.test.ts", None, Some("expect(twice(1)).toBe(2);\n"))], &[]),
+            (
+                "inline tests",
+                &[(
+                    "src/a.rs",
+                    Some("fn a() {}\n"),
+                    Some(
+                        "fn a() { b() }\n#[cfg(test)]\nmod tests {\n#[test]\nfn t() { assert_eq!(super::a(), ()); }\n}\n",
+                    ),
+                )],
+                &[],
+            ),
+            (
+                "a go package",
+                &[
+                    ("pkg/store.go", None, Some("package pkg\nfunc Get() {}\n")),
+                    (
+                        "pkg/all_test.go",
+                        None,
+                        Some("package pkg\nfunc TestX(t *testing.T) { if run() != 1 { t.Error() } }\n"),
+                    ),
+                ],
+                &[],
+            ),
+            (
+                "a snapshot",
+                &[
+                    ("src/page.js", Some("a()\n"), Some("b()\n")),
+                    ("tests/golden/out.html", Some("a"), Some("b")),
+                ],
+                &[],
+            ),
+            (
+                "a second package",
+                &[
+                    ("packages/b/src/index.ts", None, Some("export const twice = (n: number) => n * 2;\n")),
+                    ("packages/b/test/twice.test.ts", None, Some("expect(twice(1)).toBe(2);\n")),
+                ],
+                &[],
+            ),
             ("docs", &[("README.md", Some("a"), Some("b"))], &[]),
         ];
         for (about, files, expected) in rows {

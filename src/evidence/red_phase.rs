@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::code::Language;
 use super::code::assertions::{Assertion, TestText};
 use super::code::bodies;
 use super::code::worth::Worth;
-use super::code::Language;
 use super::day_change::DayChange;
 use crate::domain::observation::{TestRun, TestStatus};
 
@@ -89,9 +89,10 @@ pub(crate) fn prove(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Red
         Ok(failing) => {
             let before = statuses(runs.baseline);
             let red = statuses(Some(runs.red));
-            let needless = runs.green.names(TestStatus::Passed).filter(|name| {
-                !before.contains_key(name) && red.get(name) == Some(&TestStatus::Passed)
-            });
+            let needless = runs
+                .green
+                .names(TestStatus::Passed)
+                .filter(|name| !before.contains_key(name) && red.get(name) == Some(&TestStatus::Passed));
             RedPhase::Proved { failing, needless: needless.map(str::to_owned).collect() }
         }
     }
@@ -153,9 +154,11 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
 fn by_exit(runs: &Runs<'_>, change: &DayChange, tests: &[TestFile<'_>]) -> Result<Vec<String>, String> {
     let mended = runs.baseline.is_some_and(|baseline| !baseline.run.exit.ok());
     if change.tests().next().is_none() && !mended {
-        return Err("The tests fail without the production change, but no test was created or modified today. \
+        return Err(
+            "The tests fail without the production change, but no test was created or modified today. \
                     Write one."
-            .into());
+                .into(),
+        );
     }
     if !mended && !file_level(change, tests) {
         return Err(nothing_computed(tests, &[]));
@@ -240,9 +243,25 @@ fn is_error(runs: &Runs<'_>, failing: &[String]) -> bool {
 }
 
 const MISSING: &[&str] = &[
-    "ImportError", "ModuleNotFoundError", "NameError", "has no attribute", "SyntaxError", "Cannot find module",
-    "ERR_MODULE_NOT_FOUND", "is not defined", "is not a function", "could not compile", "error[E", "[build failed]",
-    "undefined: ", "cannot find symbol", "COMPILATION ERROR", "not found", "No such file", "can't open", "cannot open",
+    "ImportError",
+    "ModuleNotFoundError",
+    "NameError",
+    "has no attribute",
+    "SyntaxError",
+    "Cannot find module",
+    "ERR_MODULE_NOT_FOUND",
+    "is not defined",
+    "is not a function",
+    "could not compile",
+    "error[E",
+    "[build failed]",
+    "undefined: ",
+    "cannot find symbol",
+    "COMPILATION ERROR",
+    "not found",
+    "No such file",
+    "can't open",
+    "cannot open",
     "error CS",
 ];
 
@@ -341,18 +360,24 @@ mod tests {
         let output = Output { head: output.into(), ..Output::default() };
         TestRun {
             run: CommandRun { command: "t".into(), exit: Exit::Code(code), output, duration_ms: 1 },
-            cases: cases.iter().map(|(name, status)| TestCase { name: (*name).into(), status: *status }).collect(),
+            cases: cases
+                .iter()
+                .map(|(name, status)| TestCase { name: (*name).into(), status: *status })
+                .collect(),
             source: String::new(),
         }
     }
 
     fn day(test: &str) -> DayChange {
-        let files =
-            vec![change("calc.py", None, Some("def add(): pass\n")), change("tests/test_calc.py", None, Some(test))];
+        let files = vec![
+            change("calc.py", None, Some("def add(): pass\n")),
+            change("tests/test_calc.py", None, Some(test)),
+        ];
         DayChange { files }
     }
 
-    const REAL: &str = "from calc import add\ndef test_add():\n    assert add(1) == 2\ndef test_old():\n    assert add(0)\n";
+    const REAL: &str =
+        "from calc import add\ndef test_add():\n    assert add(1) == 2\ndef test_old():\n    assert add(0)\n";
     const EMPTY: &str = "from calc import add\ndef test_add():\n    assert True\n";
 
     #[test]
@@ -379,16 +404,56 @@ mod tests {
             ("an import fails", &old, &green, &import, &day(REAL), &seen, ""),
             ("nothing builds", &old, &green, &build, &day(REAL), &seen, ""),
             ("a quiet runner", &quiet, &quiet, &build, &day(REAL), &[], ""),
-            ("a red baseline is mended", &red_old, &run(0, &[("test_x", Passed)], ""), &red_old, &day(""), &[], ""),
+            (
+                "a red baseline is mended",
+                &red_old,
+                &run(0, &[("test_x", Passed)], ""),
+                &red_old,
+                &day(""),
+                &[],
+                "",
+            ),
             ("an import fails beside a tautology", &old, &green, &import, &day(EMPTY), &[], "assert nothing"),
             ("nothing builds, a tautology", &old, &green, &build, &day(EMPTY), &[], "assert nothing"),
             ("a quiet runner and a tautology", &quiet, &quiet, &build, &day(EMPTY), &[], "assert nothing"),
-            ("an old test breaks beside a tautology", &old_in_file, &green_in_file, &build, &appended, &[], "assert nothing"),
+            (
+                "an old test breaks beside a tautology",
+                &old_in_file,
+                &green_in_file,
+                &build,
+                &appended,
+                &[],
+                "assert nothing",
+            ),
             ("no test needs the change", &old, &green, &green, &day(REAL), &[], "All tests pass although"),
             ("an old test fails", &old, &old, &red_old, &day(REAL), &[], "neither new nor changed"),
-            ("the tests fail", &old, &assertion, &assertion, &day(REAL), &[], "with the production change in place"),
-            ("an assertion went", &old, &green, &import, &day(REAL), &["assertgone()==0".to_owned()], "are gone"),
-            ("an exit", &old, &green, &import, &day("import os\nos._exit(0)\n"), &[], "ends the test process"),
+            (
+                "the tests fail",
+                &old,
+                &assertion,
+                &assertion,
+                &day(REAL),
+                &[],
+                "with the production change in place",
+            ),
+            (
+                "an assertion went",
+                &old,
+                &green,
+                &import,
+                &day(REAL),
+                &["assertgone()==0".to_owned()],
+                "are gone",
+            ),
+            (
+                "an exit",
+                &old,
+                &green,
+                &import,
+                &day("import os\nos._exit(0)\n"),
+                &[],
+                "ends the test process",
+            ),
         ];
         for (about, baseline, green, red, change, seen, lack) in rows {
             let proof = prove(&Runs { baseline: Some(baseline), green, red }, change, seen);
@@ -405,7 +470,8 @@ mod tests {
         let green = run(0, &[("test_add", Passed), ("test_old", Passed)], "");
         let red = run(1, &[("test_add", Failed), ("test_old", Passed)], "");
         let proof = prove(&Runs { baseline: None, green: &green, red: &red }, &day(REAL), &[]);
-        let expected = RedPhase::Proved { failing: vec!["test_add".into()], needless: vec!["test_old".into()] };
+        let expected =
+            RedPhase::Proved { failing: vec!["test_add".into()], needless: vec!["test_old".into()] };
         assert_eq!(proof, expected);
         assert!(proof.note().is_empty() && proof.evidence()[1].contains("test_old"));
     }

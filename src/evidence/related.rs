@@ -52,8 +52,10 @@ impl<'a> Subject<'a> {
 
     fn is_mentioned(&self, words: &BTreeSet<String>) -> bool {
         let telling = |name: &str| name.len() > 2 && !COMMON.contains(&name);
-        let by_stem = self.stem.len() > 1 && !COMMON.contains(&self.stem.as_str()) && words.contains(&self.stem);
-        by_stem || self.defined.iter().map(|name| fold(name)).any(|name| telling(&name) && words.contains(&name))
+        let by_stem =
+            self.stem.len() > 1 && !COMMON.contains(&self.stem.as_str()) && words.contains(&self.stem);
+        by_stem
+            || self.defined.iter().map(|name| fold(name)).any(|name| telling(&name) && words.contains(&name))
     }
 }
 
@@ -61,10 +63,10 @@ static ROUTE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"/[a-z][\w-]{2,}\b"#)
 
 /// Names that tell nothing of a file.
 const COMMON: &[&str] = &[
-    "index", "main", "mod", "lib", "init", "app", "test", "tests", "run", "new", "get", "set", "name", "value", "data",
-    "self", "this", "from", "into", "default", "equal", "true", "false", "none", "null", "src", "setup", "result",
-    "error", "handler", "fmt", "string", "type", "path", "file", "args", "console", "assert", "expect", "describe",
-    "import", "export", "const", "class", "return", "def", "function",
+    "index", "main", "mod", "lib", "init", "app", "test", "tests", "run", "new", "get", "set", "name",
+    "value", "data", "self", "this", "from", "into", "default", "equal", "true", "false", "none", "null",
+    "src", "setup", "result", "error", "handler", "fmt", "string", "type", "path", "file", "args", "console",
+    "assert", "expect", "describe", "import", "export", "const", "class", "return", "def", "function",
 ];
 
 /// Paths of `subjects` that a test of the day goes with, directly or through another of them.
@@ -72,7 +74,9 @@ pub(crate) fn covered<'a>(subjects: &[Subject<'a>], change: &DayChange) -> BTree
     let tests: Vec<&FileChange> = change.tests().collect();
     let mut covered: BTreeSet<&str> = subjects
         .iter()
-        .filter(|subject| tests.iter().any(|test| goes_with(test, subject, subjects.len()) && !is_hollow(test)))
+        .filter(|subject| {
+            tests.iter().any(|test| goes_with(test, subject, subjects.len()) && !is_hollow(test))
+        })
         .map(|subject| subject.path)
         .collect();
     loop {
@@ -113,9 +117,11 @@ fn goes_with(test: &FileChange, subject: &Subject<'_>, count: usize) -> bool {
         return count == 1;
     };
     let name = stem(&test.path);
-    let by_stem = subject.stem.len() > 2 && !COMMON.contains(&subject.stem.as_str()) && name.contains(&subject.stem)
-        || name.len() > 2 && !COMMON.contains(&name.as_str()) && subject.stem.contains(&name);
-    let same_package = Language::of(subject.path) == Language::Go && folder(&test.path) == folder(subject.path);
+    let by_stem =
+        subject.stem.len() > 2 && !COMMON.contains(&subject.stem.as_str()) && name.contains(&subject.stem)
+            || name.len() > 2 && !COMMON.contains(&name.as_str()) && subject.stem.contains(&name);
+    let same_package =
+        Language::of(subject.path) == Language::Go && folder(&test.path) == folder(subject.path);
     let fixture = test.test_text().is_none() && count == 1;
     let entry = COMMON.contains(&subject.stem.as_str())
         && text.lines().any(|line| line.contains("import") && folded(line).contains(&subject.stem));
@@ -146,8 +152,9 @@ pub(crate) fn stem(path: &str) -> String {
     fold(if bare.is_empty() { name } else { &bare })
 }
 
-static TEST_AFFIX: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^tests?_|_(?:test|tests|spec)$|^Test(?:[A-Z])??|(?:Tests?|TestCase|Spec|IT)$"));
+static TEST_AFFIX: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^tests?_|_(?:test|tests|spec)$|^Test(?:[A-Z])??|(?:Tests?|TestCase|Spec|IT)$")
+});
 
 fn fold(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()

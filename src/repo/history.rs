@@ -9,8 +9,8 @@ use git2::{
     TreeWalkResult,
 };
 
-use super::{BranchRules, Stored};
 use super::settle;
+use super::{BranchRules, Stored};
 
 /// What to do about a clone without the history that is needed.
 pub(super) const DEEPEN: &str = "this is a shallow clone; check out the whole history (`fetch-depth: 0` on GitHub, `GIT_DEPTH: 0` on GitLab)";

@@ -140,10 +140,12 @@ const GO_REPORTS: &[&str] = &[
     "Parallel", "Skip", "Skipf", "SkipNow", "TempDir", "Setenv", "Name", "Context", "Chdir",
 ];
 /// Methods of `t` and names like an assertion's that assert nothing.
-const NO_ASSERTIONS: &[&str] = &["test", "plan", "end", "teardown", "check_output", "check_call", "after", "before"];
+const NO_ASSERTIONS: &[&str] =
+    &["test", "plan", "end", "teardown", "check_output", "check_call", "after", "before"];
 static DEFINES: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:def|fn|func|function|fun|import|from|use|void|macro_rules!)\s+\S*$"));
-static CHAIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:\??\.\s*\w+\s*)*(?:\.\s*)?(?:to(?:_not)?\s+)?\w*!?\("));
+static CHAIN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^\s*(?:\??\.\s*\w+\s*)*(?:\.\s*)?(?:to(?:_not)?\s+)?\w*!?\("));
 
 /// What fails a test without an assertion's name: a report or a throw within a condition.
 fn conditions(test: &TestText<'_>) -> Vec<Statement> {
@@ -193,8 +195,11 @@ fn shell(test: &TestText<'_>) -> Vec<Statement> {
     if let Some((at, line)) = last {
         let said = line.trim_end();
         let word = said.split_whitespace().next().unwrap_or_default();
-        let silent = ["true", ":", "exit", "echo", "printf", ".", "source", "cd", "set", "fi", "done", "}", "esac"];
-        let covered = found.iter().any(|statement| statement.start <= at && at < statement.end || statement.start >= at);
+        let silent =
+            ["true", ":", "exit", "echo", "printf", ".", "source", "cd", "set", "fi", "done", "}", "esac"];
+        let covered = found
+            .iter()
+            .any(|statement| statement.start <= at && at < statement.end || statement.start >= at);
         if !silent.contains(&word) && !said.contains('=') && !covered {
             found.push(Statement {
                 start: at,

@@ -32,7 +32,8 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
     if title.len() < 3 {
         return None;
     }
-    let quoted = ['"', '\'', '`'].iter().find_map(|quote| test.text.find(&format!("{quote}{title}{quote}")))?;
+    let quoted =
+        ['"', '\'', '`'].iter().find_map(|quote| test.text.find(&format!("{quote}{title}{quote}")))?;
     let open = test.masked[..quoted].rfind('(')?;
     let end = closing(&test.masked, open)?;
     Some(test.line_of(open)..test.line_of(end) + 1)
@@ -40,8 +41,10 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
 
 /// The function of that name. Types are none: a whole class says little of one test.
 fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
-    let definition =
-        format!(r"\b(?:def|fn|func|function|fun|void|sub|test|Task)\s+(?:\([^)\n]*\)\s*)?{}\b", regex::escape(name));
+    let definition = format!(
+        r"\b(?:def|fn|func|function|fun|void|sub|test|Task)\s+(?:\([^)\n]*\)\s*)?{}\b",
+        regex::escape(name)
+    );
     let found = Regex::new(&definition).ok()?.find(&test.masked)?;
     let first = test.line_of(found.start());
     if test.language.indents() {
@@ -59,19 +62,25 @@ fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
 
 /// Whether the test at `lines` asserts something computed, itself or through a function of its own file.
 pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>) -> bool {
-    let within = |lines: &Range<u32>| {
-        all.iter().any(|a| lines.contains(&a.line) && a.worth == Worth::Computed)
-    };
+    let within =
+        |lines: &Range<u32>| all.iter().any(|a| lines.contains(&a.line) && a.worth == Worth::Computed);
     if within(lines) {
         return true;
     }
     let skipped = lines.start as usize - 1;
-    let body: String = test.masked.lines().skip(skipped + 1).take(lines.len().saturating_sub(1)).collect::<Vec<_>>().join("\n");
+    let body: String = test
+        .masked
+        .lines()
+        .skip(skipped + 1)
+        .take(lines.len().saturating_sub(1))
+        .collect::<Vec<_>>()
+        .join("\n");
     if SHOULD_PANIC.is_match(test.masked.lines().take(skipped).last().unwrap_or_default()) {
         return true;
     }
     words(&body).into_iter().any(|name| {
-        body.contains(&format!("{name}(")) && defined(test, name).is_some_and(|own| own != *lines && within(&own))
+        body.contains(&format!("{name}("))
+            && defined(test, name).is_some_and(|own| own != *lines && within(&own))
     })
 }
 
@@ -91,7 +100,9 @@ pub(crate) fn quits(test: &TestText<'_>) -> Option<(u32, String)> {
         let last = lines.iter().rposition(|line| !line.trim().is_empty())?;
         lines[..last].iter().position(|line| matches!(*line, "exit 0" | "exit"))
     } else {
-        lines.iter().position(|line| QUITS.is_match(line) && !line.contains("def ") && !line.contains("__main__"))
+        lines
+            .iter()
+            .position(|line| QUITS.is_match(line) && !line.contains("def ") && !line.contains("__main__"))
     }?;
     let said = test.text.lines().nth(at).unwrap_or_default().trim().to_owned();
     Some((u32::try_from(at).unwrap_or(u32::MAX - 1) + 1, said))

@@ -17,26 +17,78 @@ fn worth_of_assertions() {
         ("a.py", "def test_a(user):\n    assert user.name\n", vec![Computed]),
         ("a.py", "assert f'{add(1)}' == '1'\n", vec![Computed]),
         ("a.py", "assert True\nassert 1 == 1\nassert (1 == 1)\nassert 'add(1)'\n", vec![Constant; 4]),
-        ("a.py", "from calc import add\nassert add\nassert add is not None\nassert callable(add)\n", vec![Constant; 3]),
-        ("a.py", "from calc import add\nself.assertTrue(add)\nself.assertIsNotNone(add)\n", vec![Constant; 2]),
-        ("a.py", "x = 1\ny = x\nassert y == 1\nassert len('abc') == 3\nself.assertEqual(x, 1)\n", vec![Constant; 3]),
-        ("a.py", "assert add(1) == 2 or True\nassert add(1) == add(1)\nself.assertEqual(f(), f())\n", vec![Constant; 3]),
+        (
+            "a.py",
+            "from calc import add\nassert add\nassert add is not None\nassert callable(add)\n",
+            vec![Constant; 3],
+        ),
+        (
+            "a.py",
+            "from calc import add\nself.assertTrue(add)\nself.assertIsNotNone(add)\n",
+            vec![Constant; 2],
+        ),
+        (
+            "a.py",
+            "x = 1\ny = x\nassert y == 1\nassert len('abc') == 3\nself.assertEqual(x, 1)\n",
+            vec![Constant; 3],
+        ),
+        (
+            "a.py",
+            "assert add(1) == 2 or True\nassert add(1) == add(1)\nself.assertEqual(f(), f())\n",
+            vec![Constant; 3],
+        ),
         ("a.py", "try:\n    assert add(1) == 2\nexcept Exception:\n    pass\n", vec![Swallowed]),
-        ("a.py", "try:\n    assert add(1) == 2\nexcept AssertionError as e:\n    print(e)\n", vec![Swallowed]),
+        (
+            "a.py",
+            "try:\n    assert add(1) == 2\nexcept AssertionError as e:\n    print(e)\n",
+            vec![Swallowed],
+        ),
         ("a.py", "try:\n    assert add(1) == 2\nexcept ValueError:\n    pass\n", vec![Computed]),
         ("a.py", "with suppress(AssertionError):\n    assert add(1) == 2\n", vec![Swallowed]),
-        ("a.js", "const { add } = require('./a');\ntest('adds', () => { expect(add(1)).toBe(2); });\n", vec![Computed]),
-        ("a.js", "import { add } from './a';\nexpect(add).toBeDefined();\nexpect(true).toBe(true);\n", vec![Constant; 2]),
-        ("a.js", "assert.equal(add(1), 2);\nassert.ok(true);\nassert(1 === 1);\n", vec![Computed, Constant, Constant]),
+        (
+            "a.js",
+            "const { add } = require('./a');\ntest('adds', () => { expect(add(1)).toBe(2); });\n",
+            vec![Computed],
+        ),
+        (
+            "a.js",
+            "import { add } from './a';\nexpect(add).toBeDefined();\nexpect(true).toBe(true);\n",
+            vec![Constant; 2],
+        ),
+        (
+            "a.js",
+            "assert.equal(add(1), 2);\nassert.ok(true);\nassert(1 === 1);\n",
+            vec![Computed, Constant, Constant],
+        ),
         ("a.js", "try { expect(add(1)).toBe(2); } catch (e) { }\n", vec![Swallowed]),
-        ("a.js", "try { add(1); expect(add(1)).toBe(2) } catch (e) { expect(e.message).toBe('x'); }\n", vec![Computed, Computed]),
+        (
+            "a.js",
+            "try { add(1); expect(add(1)).toBe(2) } catch (e) { expect(e.message).toBe('x'); }\n",
+            vec![Computed, Computed],
+        ),
         ("a.js", "if (add(1) !== 2) { throw new Error('no'); }\n", vec![Computed]),
         ("a.js", "expect(() => add()).toThrow('x');\n", vec![Computed]),
-        ("a.rs", "assert_eq!(add(1, 2), 3);\nassert!(true);\nassert_eq!(1, 1);\nassert!(matches!(f(), Ok(_)));\n", vec![Computed, Constant, Constant, Computed]),
-        ("a.rs", "let got = add(1);\nassert!(got.is_ok(), \"{got:?}\");\nlet x = 4;\nassert_eq!(x, 4);\n", vec![Computed, Constant]),
+        (
+            "a.rs",
+            "assert_eq!(add(1, 2), 3);\nassert!(true);\nassert_eq!(1, 1);\nassert!(matches!(f(), Ok(_)));\n",
+            vec![Computed, Constant, Constant, Computed],
+        ),
+        (
+            "a.rs",
+            "let got = add(1);\nassert!(got.is_ok(), \"{got:?}\");\nlet x = 4;\nassert_eq!(x, 4);\n",
+            vec![Computed, Constant],
+        ),
         ("a_test.go", "if got := Add(1); got != 2 {\n\tt.Errorf(\"no %d\", got)\n}\n", vec![Computed]),
-        ("a_test.go", "if 1 != 1 {\n\tt.Fatal(\"no\")\n}\nassert.Equal(t, 3, Add(1, 2))\n", vec![Constant, Computed]),
-        ("A.java", "assertEquals(3, Calc.add(1, 2));\nassertTrue(true);\nassertThat(c.add(1)).isEqualTo(2);\n", vec![Computed, Constant, Computed]),
+        (
+            "a_test.go",
+            "if 1 != 1 {\n\tt.Fatal(\"no\")\n}\nassert.Equal(t, 3, Add(1, 2))\n",
+            vec![Constant, Computed],
+        ),
+        (
+            "A.java",
+            "assertEquals(3, Calc.add(1, 2));\nassertTrue(true);\nassertThat(c.add(1)).isEqualTo(2);\n",
+            vec![Computed, Constant, Computed],
+        ),
         ("a.sh", "[ \"$(greet World)\" = \"Hello\" ]\n", vec![Computed]),
         ("a.sh", ". ./greet.sh\n[ 1 = 1 ]\n", vec![Constant]),
         ("a.sh", "x=1\n[ \"$x\" = 1 ]\n", vec![Constant]),
@@ -113,14 +165,25 @@ fn rust_files_are_split_at_their_test_items() {
     for gone in ["mod tests", "assert_eq", "use std::fs", "probe"] {
         assert!(!production.contains(gone), "{gone}: {production}");
     }
-    let before = "//! Doc.\npub fn old() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn old_test() {}\n}\n";
+    let before =
+        "//! Doc.\npub fn old() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn old_test() {}\n}\n";
     let mixed = rust_tests::recombined(before, now);
-    for (text, there) in [("pub fn old", true), ("fn adds", true), ("use std::fs", true), ("old_test", false), ("pub fn add", false), ("fn probe", false)] {
+    for (text, there) in [
+        ("pub fn old", true),
+        ("fn adds", true),
+        ("use std::fs", true),
+        ("old_test", false),
+        ("pub fn add", false),
+        ("fn probe", false),
+    ] {
         assert_eq!(mixed.contains(text), there, "{text}: {mixed}");
     }
     assert_eq!(rust_tests::production_part("#![cfg(test)]\nfn x() {}\n"), "");
     assert_eq!(rust_tests::production_part("#[cfg(all(test, unix))]\nmod t;\nfn a() {}\n"), "fn a() {}\n");
-    assert_eq!(rust_tests::production_part("#[cfg(not(test))]\nfn a() {}\n"), "#[cfg(not(test))]\nfn a() {}\n");
+    assert_eq!(
+        rust_tests::production_part("#[cfg(not(test))]\nfn a() {}\n"),
+        "#[cfg(not(test))]\nfn a() {}\n"
+    );
     assert_eq!(rust_tests::test_lines("fn a() {}\n#[tokio::test]\nasync fn b() {\n}\nfn c() {}\n"), [(2, 5)]);
 }
 

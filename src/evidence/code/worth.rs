@@ -105,15 +105,17 @@ fn can_fail(context: &Context<'_>, statement: &Statement, masked: &str) -> bool 
     })
 }
 
-static RAISES: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)raises|throws?\b|throws|rejects|called|panics"));
+static RAISES: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)raises|throws?\b|throws|rejects|called|panics"));
 static ALWAYS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"\bor\s+(?:True|1)\b|\b(?:True|true)\s+or\b|\|\|\s*(?:true|1)\b|[(\s]true\s*\|\|")
 });
-static NOTHING: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:None|null|nil|undefined|NULL|nullptr)$"));
+static NOTHING: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:None|null|nil|undefined|NULL|nullptr)$"));
 /// Assertions that an import alone satisfies.
 static PRESENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)toBeDefined|toBeTruthy|not\.toBeNull|not\.toBeUndefined|isnotnone|notnull|assertTrue|^ok$|notnil|isDefined|toBeInstanceOf")
+    pattern(
+        r"(?i)toBeDefined|toBeTruthy|not\.toBeNull|not\.toBeUndefined|isnotnone|notnull|assertTrue|^ok$|notnil|isDefined|toBeInstanceOf",
+    )
 });
 static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?:==|!=|<=|>=|[^-=]>|<[^<]|\bin\b|\beq\b)\s*(?:[^\sNnu]|N[^oU]|n[^uio]|u[^n]|None\w|null\w)")
@@ -128,13 +130,97 @@ static SIDES: LazyLock<Regex> = LazyLock::new(|| pattern(r"===|==|\bis\b"));
 
 /// Names that stand for themselves or that only look at what they are given.
 const PURE: &[&str] = &[
-    "True", "False", "None", "true", "false", "null", "nil", "undefined", "NaN", "self", "this", "and", "or",
-    "not", "is", "in", "if", "else", "new", "typeof", "instanceof", "await", "len", "str", "int", "float", "bool",
-    "list", "dict", "set", "tuple", "sum", "min", "max", "abs", "sorted", "range", "type", "isinstance", "callable",
-    "hasattr", "repr", "lambda", "String", "Number", "Boolean", "Array", "Object", "JSON", "Math", "vec", "Some",
-    "Ok", "Err", "Vec", "Box", "format", "matches", "t", "assert", "function", "async", "return", "string", "const",
-    "let", "var", "msg", "message", "unittest", "pytest", "equal", "deepEqual", "strictEqual", "ok", "as", "u8", "i32",
-    "u32", "i64", "u64", "usize", "f64", "fn", "move", "mut", "ref", "float64", "int64", "Symbol", "Promise",
+    "True",
+    "False",
+    "None",
+    "true",
+    "false",
+    "null",
+    "nil",
+    "undefined",
+    "NaN",
+    "self",
+    "this",
+    "and",
+    "or",
+    "not",
+    "is",
+    "in",
+    "if",
+    "else",
+    "new",
+    "typeof",
+    "instanceof",
+    "await",
+    "len",
+    "str",
+    "int",
+    "float",
+    "bool",
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "sum",
+    "min",
+    "max",
+    "abs",
+    "sorted",
+    "range",
+    "type",
+    "isinstance",
+    "callable",
+    "hasattr",
+    "repr",
+    "lambda",
+    "String",
+    "Number",
+    "Boolean",
+    "Array",
+    "Object",
+    "JSON",
+    "Math",
+    "vec",
+    "Some",
+    "Ok",
+    "Err",
+    "Vec",
+    "Box",
+    "format",
+    "matches",
+    "t",
+    "assert",
+    "function",
+    "async",
+    "return",
+    "string",
+    "const",
+    "let",
+    "var",
+    "msg",
+    "message",
+    "unittest",
+    "pytest",
+    "equal",
+    "deepEqual",
+    "strictEqual",
+    "ok",
+    "as",
+    "u8",
+    "i32",
+    "u32",
+    "i64",
+    "u64",
+    "usize",
+    "f64",
+    "fn",
+    "move",
+    "mut",
+    "ref",
+    "float64",
+    "int64",
+    "Symbol",
+    "Promise",
 ];
 
 /// Whether `masked` looks at something that the test did not itself write down. `compared`: an imported value that
@@ -148,7 +234,12 @@ fn computed(context: &Context<'_>, masked: &str, compared: bool) -> bool {
         let literal = masked[m.end()..].starts_with(['"', '\'']) && name.len() <= 2;
         let glued = masked[..m.start()].ends_with(|c: char| c.is_ascii_digit());
         let parameter = after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=>");
-        if before.ends_with('.') && !before.ends_with("..") || PURE.contains(&name) || literal || glued || parameter {
+        if before.ends_with('.') && !before.ends_with("..")
+            || PURE.contains(&name)
+            || literal
+            || glued
+            || parameter
+        {
             return false;
         }
         let used = after.starts_with(['(', '[', '{']) || after.starts_with("::") || after.starts_with("!(");
@@ -207,14 +298,18 @@ fn swallowed(test: &TestText<'_>) -> Vec<(usize, usize)> {
 }
 
 static EXCEPT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^except\s*(?::|.*\b(?:Exception|BaseException|AssertionError|ImportError|ModuleNotFoundError|NameError|AttributeError)\b)")
+    pattern(
+        r"^except\s*(?::|.*\b(?:Exception|BaseException|AssertionError|ImportError|ModuleNotFoundError|NameError|AttributeError)\b)",
+    )
 });
 static SUPPRESS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^with\s+(?:contextlib\.)?suppress\(.*\b(?:Exception|BaseException|AssertionError)\b")
 });
 /// What makes a handler one that does see the failure.
 static SEEN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\braise\b|\bfail\w*\s*\(|\bassert|\bthrow\b|\bexpect\s*\(|\bdone\s*\(|\breject\s*\(|panic!|[Ff]atal|Error\w*\(|exit\s*\(\s*[1-9]|=\s*(?:True|true|e\b|err)")
+    pattern(
+        r"\braise\b|\bfail\w*\s*\(|\bassert|\bthrow\b|\bexpect\s*\(|\bdone\s*\(|\breject\s*\(|panic!|[Ff]atal|Error\w*\(|exit\s*\(\s*[1-9]|=\s*(?:True|true|e\b|err)",
+    )
 });
 
 fn python(masked: &str) -> Vec<(usize, usize)> {
@@ -270,7 +365,9 @@ fn braces(masked: &str) -> Vec<(usize, usize)> {
 }
 
 static HEARD: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?m)^\s*set\s+-\w*e|\|\|\s*(?:\{\s*)?(?:exit|return|fail|die|bad|no)|\bif\b|&&|\bexit\s+(?:[1-9]|\$)|\breturn\s+(?:[1-9]|\$)|@test|\$\?")
+    pattern(
+        r"(?m)^\s*set\s+-\w*e|\|\|\s*(?:\{\s*)?(?:exit|return|fail|die|bad|no)|\bif\b|&&|\bexit\s+(?:[1-9]|\$)|\breturn\s+(?:[1-9]|\$)|@test|\$\?",
+    )
 });
 
 /// A shell's file whose exit code is always 0, and lines that end in `|| true`.

@@ -50,6 +50,7 @@ fn gate(day: u32) -> GateReport {
         deferred: vec!["CI pipeline".into()],
         gate_decision: Decision::Hold,
         hold_reason: "first line\nsecond line".into(),
+        coverage_rule: String::new(),
     }
 }
 
@@ -141,6 +142,7 @@ fn every_artifact_comes_back_as_it_was_written() {
         edge_cases_tested: vec!["".into(), " ".into(), "\t\u{1b}[31m".into()],
         known_gaps: vec![],
         tdd_red_phase_confirmed: true,
+        red_phase: String::new(),
         iterations_used: 18,
         files: vec![HandoffFile { path: "src/a.rs".into(), change: Change::Renamed }],
         sandbox: String::new(),

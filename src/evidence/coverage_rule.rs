@@ -13,7 +13,7 @@ use super::red_phase::some;
 use super::related::{self, Subject};
 use super::waivers::Waivers;
 use crate::domain::diff::Change;
-use crate::domain::observation::TestRun;
+use crate::domain::observation::{TestRun, TestStatus};
 
 /// What the rule came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub(crate) fn judge(
             None => subjects.push(Subject::of(file)),
         }
     }
-    let covered = related::covered(&subjects, change);
+    let covered = related::covered(&subjects, change, &counts.map(mended).unwrap_or_default());
     for subject in subjects.iter().filter(|subject| !covered.contains(subject.path)) {
         coverage.broken.push(untested(subject, change));
     }
@@ -121,6 +121,12 @@ fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &str) -> Opt
     })
 }
 
+/// Tests that failed before the day and pass now: they were its tests before anybody wrote a new one.
+fn mended<'a>((before, now): (&'a TestRun, &'a TestRun)) -> Vec<&'a str> {
+    let failed: BTreeSet<&str> = before.names(TestStatus::Failed).collect();
+    now.names(TestStatus::Passed).filter(|name| failed.contains(name)).collect()
+}
+
 fn passed(run: &TestRun) -> bool {
     super::results::passed_by_summary(&run.run.output.text()) > 0
 }
@@ -170,7 +176,7 @@ pub(super) fn readable(file: &FileChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase, TestStatus};
+    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
     use crate::evidence::day_change::tests::change;
 
     fn day(files: &[(&str, Option<&str>, Option<&str>)]) -> DayChange {

@@ -88,7 +88,10 @@ impl FileChange {
     /// Whether a test, fixture or snapshot changed in it.
     pub(crate) fn changes_tests(&self) -> bool {
         if kind_of(&self.path) == FileKind::Test {
-            return self.change != Change::Renamed || self.before != self.now;
+            let effect =
+                |text: &Option<String>| text.as_deref().map(|text| code::effective(&self.path, text));
+            let unread = self.before.is_none() && self.now.is_none() && self.change != Change::Renamed;
+            return unread || effect(&self.before) != effect(&self.now);
         }
         let part = |path: &str, text: &Option<String>| {
             let inline = Language::of(path) == Language::Rust && kind_of(path) == FileKind::Production;

@@ -10,7 +10,7 @@ use regex::Regex;
 
 use super::code::assertions::TestText;
 use super::code::worth::Worth;
-use super::code::{self, Language};
+use super::code::{self, Language, mask};
 use super::coverage_rule::readable;
 use super::day_change::{DayChange, FileChange};
 use super::pattern;
@@ -70,12 +70,19 @@ const COMMON: &[&str] = &[
 ];
 
 /// Paths of `subjects` that a test of the day goes with, directly or through another of them.
-pub(crate) fn covered<'a>(subjects: &[Subject<'a>], change: &DayChange) -> BTreeSet<&'a str> {
+/// `mended`: tests that failed before the day and pass now.
+pub(crate) fn covered<'a>(
+    subjects: &[Subject<'a>],
+    change: &DayChange,
+    mended: &[&str],
+) -> BTreeSet<&'a str> {
     let tests: Vec<&FileChange> = change.tests().collect();
     let mut covered: BTreeSet<&str> = subjects
         .iter()
         .filter(|subject| {
+            let mends = |name: &&str| subjects.len() == 1 || subject.is_mentioned(&folded(name));
             tests.iter().any(|test| goes_with(test, subject, subjects.len()) && !is_hollow(test))
+                || mended.iter().any(mends)
         })
         .map(|subject| subject.path)
         .collect();
@@ -115,6 +122,11 @@ fn goes_with(test: &FileChange, subject: &Subject<'_>, count: usize) -> bool {
     let Some(text) = test.test_text().or_else(|| test.now.clone()).or_else(|| test.before.clone()) else {
         // A fixture that is no text shows in the outcome of the tests alone.
         return count == 1;
+    };
+    // What a comment says exercises nothing.
+    let text = match test.test_text() {
+        Some(_) => mask::without_comments(Language::of(&test.path), &text),
+        None => text,
     };
     let name = stem(&test.path);
     let by_stem =

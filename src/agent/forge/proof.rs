@@ -44,11 +44,17 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
     let untracked = closing.not_its_own();
     let change = day_change::of_work_tree(desk, closing.inputs.base, &untracked).await?;
     let waivers = Waivers::of(desk.plan.out_of_scope());
-    let coverage = match &closing.tests {
-        Some(_) if desk.terms.coverage_rule => coverage_rule::judge(&change, &waivers, None, ""),
+    let plan = crate::agent::yaml(desk.plan)?;
+    let coverage = |green: Option<&TestRun>| match &closing.tests {
+        Some(_) if desk.terms.coverage_rule => {
+            coverage_rule::judge(&change, &waivers, closing.inputs.baseline.zip(green), &plan)
+        }
         _ => Coverage::default(),
     };
-    let checked = |red, passed| Checked { red, coverage: coverage.clone(), passed };
+    let checked = |red, green: Option<&TestRun>| {
+        let passed = green.map(|run| run.run.exit.ok());
+        Checked { red, coverage: coverage(green), passed }
+    };
     if !desk.terms.tdd {
         return Ok(checked(RedPhase::NotNeeded("off (PACE_TDD=false)".into()), None));
     }
@@ -66,14 +72,14 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
     if !green.run.exit.ok() {
         // GATE holds for that; the run without the change would tell nothing.
         let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &green };
-        return Ok(checked(red_phase::prove(&runs, &change, &[]), Some(false)));
+        return Ok(checked(red_phase::prove(&runs, &change, &[]), Some(&green)));
     }
     desk.step(AGENT, format!("Proving the red phase without the production change: {} ...", tests.command()));
     let without = run_without(desk, tests, closing.inputs.base, &untracked);
     let red = desk.journal.step("without-production", &change, without).await?;
     let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &red };
     let seen = closing.seen.clone().unwrap_or_default();
-    Ok(checked(red_phase::prove(&runs, &change, &seen), Some(true)))
+    Ok(checked(red_phase::prove(&runs, &change, &seen), Some(&green)))
 }
 
 const SKIPPED: &str = "Production code changed without a confirmed red phase: take the production change back, see the \

@@ -9,7 +9,7 @@ pub(crate) fn masked(language: Language, text: &str) -> String {
 }
 
 /// `text` with comments replaced by blanks; so are Python's strings that stand alone as a statement.
-pub(super) fn without_comments(language: Language, text: &str) -> String {
+pub(crate) fn without_comments(language: Language, text: &str) -> String {
     scan(language, text, false)
 }
 

@@ -380,6 +380,9 @@ mod tests {
         "from calc import add\ndef test_add():\n    assert add(1) == 2\ndef test_old():\n    assert add(0)\n";
     const EMPTY: &str = "from calc import add\ndef test_add():\n    assert True\n";
 
+    /// What it shows; baseline, green and red run; the change; assertions seen; what is lacking.
+    type Row<'a> = (&'a str, &'a TestRun, &'a TestRun, &'a TestRun, &'a DayChange, &'a [String], &'a str);
+
     #[test]
     fn proofs_and_lacks() {
         let old = run(0, &[("test_x", Passed)], "");
@@ -398,7 +401,7 @@ mod tests {
         let mut appended = day("");
         appended.files[1] = change("tests/test_calc.py", Some(before), Some(&now));
         appended.files[1].added = vec![(3, 5)];
-        let rows: [(&str, &TestRun, &TestRun, &TestRun, &DayChange, &[String], &str); 15] = [
+        let rows: [Row<'_>; 15] = [
             ("an assertion fails", &old, &green, &assertion, &day(REAL), &[], ""),
             ("greenfield", &none, &green, &import, &day(REAL), &[], ""),
             ("an import fails", &old, &green, &import, &day(REAL), &seen, ""),

@@ -34,7 +34,7 @@ pub(super) fn exchange(
         no_links(root, path)?;
     }
     let newest = paths.iter().filter_map(|path| modified(&root.join(path))).max();
-    let at = newest.map_or_else(SystemTime::now, |newest| later(newest));
+    let at = newest.map_or_else(SystemTime::now, later);
     let at_ms = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let at_ms = u64::try_from(at_ms).unwrap_or_default() + 1;
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms);

@@ -64,7 +64,7 @@ fn spans(text: &str) -> Vec<Range<usize>> {
     for mark in MARK.captures_iter(&masked) {
         let Some(whole) = mark.get(0) else { continue };
         if mark.get(1).is_some_and(|inner| !inner.is_empty()) {
-            return vec![0..text.len()];
+            return std::iter::once(0..text.len()).collect();
         }
         if spans.last().is_some_and(|last| whole.start() < last.end) {
             continue;

@@ -88,7 +88,7 @@ static SHOULD_PANIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"should_panic|e
 
 static QUITS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\bos\._exit\s*\(|\b(?:sys\.exit|process\.exit|os\.Exit|System\.exit|Environment\.Exit|process::exit|Runtime\.getRuntime\(\)\.halt)\s*\(\s*0?\s*\)|\bprocess\.reallyExit\s*\(|\bos\.abort\s*\(|^\s*(?:quit|exit)\s*\(\s*0?\s*\)",
+        r"\bos\._exit\s*\(|\b(?:sys\.exit|process\.exit|os\.Exit|System\.exit|Environment\.Exit|process\s*::\s*exit|Runtime\.getRuntime\(\)\.halt)\s*\(\s*0?\s*\)|\bprocess\.reallyExit\s*\(|\bos\.abort\s*\(|^\s*(?:quit|exit)\s*\(\s*0?\s*\)",
     )
 });
 

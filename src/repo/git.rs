@@ -1,7 +1,7 @@
 //! `GitRepo`: the [`Repository`] of a checkout. It owns the settings and hands each call to the file that does it;
 //! it knows no git itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
-    diff, handle, history, push, settle, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, catch_up,
+    commit, diff, exchange, handle, history, push, settle, status,
 };
 use crate::domain::diff::Diff;
 
@@ -130,6 +130,31 @@ impl Repository for GitRepo {
         let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
         let end = history::commit(&repo, commit)?.tree()?;
         diff::of_trees(&repo, &start, &end)
+    }
+
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, &self.head()?)?;
+        diff::work_tree_since(&repo, &start, except)
+    }
+
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
+        paths.iter().map(|path| Ok((path.clone(), history::stored(&repo, &start, path)?))).collect()
+    }
+
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()> {
+        exchange::exchange(&self.inner.root, instead, kept)
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
+        exchange::put_back(&self.inner.root)
     }
 
     fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String> {

@@ -294,6 +294,7 @@ mod tests {
             deferred: vec![],
             gate_decision: Decision::Hold,
             hold_reason: reason.into(),
+            coverage_rule: String::new(),
         }
     }
 

@@ -4,6 +4,7 @@ mod aside;
 mod branch;
 mod commit;
 mod diff;
+mod exchange;
 mod fixture;
 mod hostile;
 mod http;

@@ -11,7 +11,7 @@ use super::kit::{Kit, forge_refusal};
 use super::report::fill;
 use super::tests::ProjectTests;
 use super::turns::{self, Answer, End, Finish, Task};
-use super::{AgentError, Desk, secrets, yaml};
+use super::{AgentError, Desk, secrets, tampering, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, Handoff, HandoffFile, StoryCard};
 use crate::domain::backlog::Entry;
@@ -76,6 +76,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Round, A
         tests,
         red: inputs.red_confirmed,
         red_needed: desk.terms.tdd && !has_production(&start),
+        told_of_tampering: None,
     };
     let end = match turns::run(desk, task, &mut finish).await {
         Ok(end) => end,
@@ -132,6 +133,8 @@ struct Closing<'a> {
     tests: Option<Arc<ProjectTests>>,
     red: bool,
     red_needed: bool,
+    /// What the tripwire refused last: FORGE is told once, then GATE holds the day for it.
+    told_of_tampering: Option<String>,
 }
 
 /// What FORGE hands off: its own words and the files to commit.
@@ -260,6 +263,12 @@ impl Closing<'_> {
             let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
             self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
             return Ok(Answer::Refused(secrets::instruction(&leaks)));
+        }
+        let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
+        if let Some(why) = tampering.filter(|why| self.told_of_tampering.as_ref() != Some(why)) {
+            self.desk.step(AGENT, format!("Handoff refused: {why}"));
+            self.told_of_tampering = Some(why.clone());
+            return Ok(Answer::Refused(why));
         }
         if self.red_needed && !self.red && self.tests.is_some() && has_production(&diff) {
             return Ok(Answer::Refused(
@@ -394,7 +403,7 @@ fn paths(diff: &Diff) -> Vec<String> {
 }
 
 /// The day diff `base` → HEAD at this moment.
-async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
+pub(crate) async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
     let head: String = desk.journal.step("head", "", async { desk.repo.head() }).await?;
     changes_between(desk, base, &head).await
 }

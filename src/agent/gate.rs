@@ -12,13 +12,16 @@ use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
-use crate::domain::artifact::{CiteKind, CriterionResult, CriterionVerdict, GateReport, Handoff, StoryCard};
+use crate::domain::artifact::{
+    CiteKind, CriterionResult, CriterionVerdict, Finding, GateReport, Handoff, StoryCard,
+};
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::{CiState, CommandRun, TestRun, TestStatus};
 use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::command::command_of;
 use crate::evidence::gate::{self, Adjudicated};
 use crate::evidence::place::Place;
+use crate::evidence::tamper;
 use crate::sandbox::Command;
 use crate::tool::run_tests::Tests as _;
 
@@ -49,6 +52,8 @@ pub(crate) struct Inputs<'a> {
     pub ci: &'a CiState,
     /// The day diff touches production code.
     pub production_changed: bool,
+    /// What the change did to the tests that were there and to what runs them.
+    pub tampering: &'a [Finding],
 }
 
 /// Runs the tests and the commands that criteria name on the commit itself: untracked files are set aside, and
@@ -148,6 +153,7 @@ struct Prompt<'a> {
     tests: Option<ShownRun<'a>>,
     commands: Vec<Value>,
     ci: String,
+    tampering: &'a [Finding],
     criteria: Vec<&'a str>,
 }
 
@@ -182,6 +188,7 @@ impl<'a> Prompt<'a> {
                 .map(|run| json!({"command": run.command, "result": run.exit.to_string()}))
                 .collect(),
             ci: describe(inputs.ci),
+            tampering: inputs.tampering,
             criteria: inputs.card.criteria().collect(),
         })
     }
@@ -304,6 +311,13 @@ impl Bench<'_> {
 impl Bench<'_> {
     /// Why what was observed alone forbids shipping.
     fn run_holds(&self) -> Option<String> {
+        let tampered = tamper::holding(self.inputs.tampering);
+        let tampered = (!tampered.is_empty()).then(|| tamper::instruction(&tampered));
+        let reasons: Vec<String> = self.run_verdict().into_iter().chain(tampered).collect();
+        (!reasons.is_empty()).then(|| reasons.join(". "))
+    }
+
+    fn run_verdict(&self) -> Option<String> {
         let run = gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.production_changed);
         run.or_else(|| match self.inputs.ci {
             CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),

@@ -12,6 +12,7 @@ pub(crate) mod reviewer;
 pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;
+pub(crate) mod tampering;
 pub(crate) mod tests;
 pub(crate) mod turns;
 

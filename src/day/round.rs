@@ -5,7 +5,7 @@ use anyhow::anyhow;
 
 use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, sentinel};
+use crate::agent::{AgentError, conduit, forge, gate, sentinel, tampering};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult, StoryCard};
 use crate::domain::backlog::{self, Entry};
@@ -83,10 +83,12 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
-    if let Some(hold) = day.gate(inputs, &diff, reports).await.by(Agent::Gate)? {
+    let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff).await.by(Agent::Gate)?;
+    if let Some(hold) = day.gate(inputs, &diff, &tampering, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }
-    if let Some(hold) = day.sentinel(inputs, &diff, reports).await.by(Agent::Sentinel)? {
+    let concerns = tampering::concerns(&tampering);
+    if let Some(hold) = day.sentinel(inputs, &diff, concerns, reports).await.by(Agent::Sentinel)? {
         return Ok(Some(hold));
     }
     day.conduit(inputs, &diff, reports).await.by(Agent::Conduit)
@@ -165,6 +167,7 @@ impl Day<'_> {
         &self,
         round: &Inputs<'_>,
         diff: &Diff,
+        tampering: &[Finding],
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
@@ -177,6 +180,7 @@ impl Day<'_> {
             observation: &observation,
             ci: &ci,
             production_changed: forge::has_production(diff),
+            tampering,
         };
         let report = gate::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
@@ -192,6 +196,7 @@ impl Day<'_> {
         &self,
         round: &Inputs<'_>,
         diff: &Diff,
+        concerns: Vec<Finding>,
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Sentinel, round.number);
@@ -203,6 +208,7 @@ impl Day<'_> {
             gate,
             diff,
             base: &self.start.base,
+            concerns,
             backlog: &backlog,
         };
         let report = sentinel::run(&self.desk, &inputs).await?;

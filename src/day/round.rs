@@ -172,7 +172,8 @@ impl Day<'_> {
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
-        let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
+        let observation =
+            gate::observe(&self.desk, round.card, &handoff.commit, self.start.baseline.as_ref()).await?;
         let ci = self.ci(&handoff.commit, reports.pushed).await?;
         let inputs = gate::Inputs {
             card: round.card,
@@ -180,6 +181,7 @@ impl Day<'_> {
             observation: &observation,
             ci: &ci,
             production_changed: forge::has_production(diff),
+            baseline: self.start.baseline.as_ref(),
             tampering,
         };
         let report = gate::run(&self.desk, &inputs).await?;
@@ -233,8 +235,11 @@ impl Day<'_> {
         self.started(Agent::Conduit, round.number);
         let (Some(handoff), Some(sentinel)) = (&reports.handoff, &reports.sentinel) else { return Ok(None) };
         let backlog = self.open_backlog(Some(Agent::Conduit))?;
-        let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
-        let report = conduit::run(&self.desk, &inputs).await?;
+        let base_branch = &self.start.branch.base;
+        let inputs =
+            conduit::Inputs { card: round.card, handoff, sentinel, diff, base_branch, backlog: &backlog };
+        let protection = self.platform.access.protection(base_branch);
+        let report = conduit::run(&self.desk, &inputs, protection).await?;
         self.keep(&report)?;
         self.finished(
             Agent::Conduit,

@@ -5,8 +5,10 @@
 pub(crate) mod cites;
 pub(crate) mod claims;
 pub(crate) mod command;
+pub(crate) mod coverage;
 pub(crate) mod files;
 pub(crate) mod findings;
+pub(crate) mod flaky;
 pub(crate) mod gate;
 pub(crate) mod names;
 pub(crate) mod pipeline;

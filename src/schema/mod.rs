@@ -41,7 +41,7 @@ const FILLED: [(&str, &[&str]); 6] = [
         "handoff",
         &["day", "agent", "commit", "files", "iterations_used", "tdd_red_phase_confirmed", "sandbox"],
     ),
-    ("gate-report", &["day", "agent"]),
+    ("gate-report", &["day", "agent", "flaky"]),
     ("sentinel-report", &["day", "agent"]),
     ("conduit-report", &["day", "agent"]),
     ("scribe-report", &["day", "agent"]),

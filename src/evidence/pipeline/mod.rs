@@ -15,6 +15,7 @@ mod gitlab_gates;
 mod kinds;
 mod lockfiles;
 mod makefiles;
+mod protection;
 mod references;
 mod script;
 mod source;
@@ -26,6 +27,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use kinds::is_pipeline;
+pub(crate) use protection::{check_protection, has_test_jobs};
 
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;

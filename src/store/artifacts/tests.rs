@@ -38,6 +38,7 @@ fn card(title: &str) -> StoryCard {
 
 fn gate(day: u32) -> GateReport {
     GateReport {
+        flaky: vec![],
         day,
         agent: Agent::Gate,
         criteria_results: vec![CriterionVerdict {

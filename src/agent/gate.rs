@@ -10,7 +10,7 @@ use super::kit::reading;
 use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, yaml};
+use super::{AgentError, Desk, tampering, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{
     CiteKind, CriterionResult, CriterionVerdict, Finding, GateReport, Handoff, StoryCard,
@@ -89,6 +89,20 @@ async fn judge_commit(
         desk.step(
             AGENT,
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
+        );
+    }
+    let cleared = tampering::clear(desk)?;
+    if !cleared.removed.is_empty() {
+        desk.step(
+            AGENT,
+            format!("Removed {} build outputs of this run: the tests make them anew", cleared.removed.len()),
+        );
+    }
+    if !cleared.moved.is_empty() {
+        let moved = cleared.moved.join(", ");
+        desk.step(
+            AGENT,
+            format!("Not part of the commit, moved to .pace/.run/day-{}/strays: {moved}", desk.terms.day),
         );
     }
     let observation = run_all(desk, card, baseline).await;

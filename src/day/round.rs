@@ -23,6 +23,8 @@ pub(crate) struct Inputs<'a> {
     pub red_confirmed: bool,
     /// From 1.
     pub number: u32,
+    /// The test runners as the run found them; `None` where only a merge is judged again.
+    pub runners: Option<&'a tampering::Runners>,
 }
 
 /// Runs a round to its first HOLD or its end.
@@ -47,7 +49,7 @@ pub(crate) async fn judge_again(
     head: String,
 ) -> Result<Decision, AgentError> {
     let card = verdict.card.clone();
-    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1 };
+    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1, runners: None };
     let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.decision) };
     handoff.commit = head;
     day.keep(handoff)?;
@@ -83,7 +85,9 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
-    let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff).await.by(Agent::Gate)?;
+    let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
+        .await
+        .by(Agent::Gate)?;
     if let Some(hold) = day.gate(inputs, &diff, &tampering, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }

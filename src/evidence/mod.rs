@@ -18,6 +18,7 @@ pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
 pub(crate) mod scan;
+pub(crate) mod strays;
 pub(crate) mod tamper;
 
 /// Compiles a pattern that stands in the source.

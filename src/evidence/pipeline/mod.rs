@@ -50,6 +50,11 @@ pub(crate) fn is_wanted(path: &str) -> bool {
         || !kinds::is_foreign(path) && (lockfiles::is_manifest(path) || targets::is_include(path))
 }
 
+/// Whether `path` says what the project depends on: a manifest or a lockfile.
+pub(crate) fn is_manifest(path: &str) -> bool {
+    lockfiles::is_manifest(path) || kinds::kind_of(path) == Some(Kind::Lockfile)
+}
+
 /// Findings over the pipeline of `commit`: one for each flaw — FAIL where `diff` introduced it, ADVISORY where it was
 /// there before — and one PASS for each family of checks that looked at something and found nothing. Without
 /// pipeline files there is no finding.

@@ -20,6 +20,7 @@ use crate::domain::artifact::{Finding, FindingResult};
 use crate::evidence::files::{FileKind, kind_of};
 use items::Item;
 pub(crate) use named::Named;
+pub(crate) use stubs::{in_dependencies, stands_for_runner};
 
 /// A file of the change; a rename is one that is gone and one that is new.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Files that would run in the place of a test runner, or be loaded by it before the tests.
 
+use std::collections::BTreeMap;
+
 use super::{Changed, Sign};
+use crate::domain::artifact::{Finding, FindingResult};
 
 const CHECK: &str = "Stubbed runner";
 
@@ -78,6 +81,34 @@ pub(crate) fn stands_for_runner(path: &str) -> bool {
     let module = python && MODULES.contains(&stem);
     let package = parts.iter().any(|part| MODULES.contains(part));
     program || module || (python && package)
+}
+
+/// FAIL for each file of a runner in a dependency folder that is not as the run found it, unless the change of a manifest
+/// (`manifests`: its added and removed lines) names the package.
+pub(crate) fn in_dependencies(
+    before: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+    manifests: &str,
+) -> Vec<Finding> {
+    let changed = now.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
+    let asked = |path: &str| {
+        let mut words =
+            path.split(['/', '.', '@', '_']).filter(|word| PROGRAMS.contains(word) || MODULES.contains(word));
+        words.any(|word| manifests.contains(word))
+    };
+    let named: Vec<&str> = changed.map(|(path, _)| path.as_str()).filter(|path| !asked(path)).collect();
+    let Some(first) = named.first() else { return vec![] };
+    let more = if named.len() > 1 { format!(" and {} more", named.len() - 1) } else { String::new() };
+    vec![Finding {
+        check: CHECK.to_owned(),
+        result: FindingResult::Fail,
+        evidence: format!(
+            "{first}{more}: a file of the test runner was changed during the run, outside of git"
+        ),
+        file: None,
+        line: None,
+        fingerprint: None,
+    }]
 }
 
 pub(super) fn signs(changed: &[Changed]) -> Vec<Sign> {

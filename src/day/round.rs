@@ -111,7 +111,14 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        match forge::run(&self.desk, &inputs).await? {
+        let books = self.store.snapshot()?;
+        let round_of_forge = forge::run(&self.desk, &inputs).await;
+        // What FORGE's commands wrote into pace's own records counts for nothing.
+        let forged = self.store.put_back(&books)?;
+        if !forged.is_empty() {
+            self.desk.step(Agent::Forge, format!("Put pace's own records back: {}", forged.join(", ")));
+        }
+        match round_of_forge? {
             forge::Round::HandedOff(handoff) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));

@@ -327,6 +327,9 @@ fn what_goes_together_is_no_tampering() {
     let skipped = py("def test_tax", "@pytest.mark.skip\ndef test_tax");
     assert_eq!(seen(&[(tests, &skipped, "-"), ("tests/unit/test_shop.py", "-", &skipped)], ""), []);
     assert_eq!(seen(&[(tests, PY, "-"), ("tests/unit/test_shop.py", "-", &skipped)], ""), [(S, Fail)]);
+    // A new test of the same thing is no home for an old one.
+    let new = "# test: greets by name\n. ./greet.sh\n[ \"$(greet World)\" = \"Hello, World\" ]\n";
+    assert_eq!(seen(&[("tests/test_plain.sh", SH, "-"), ("tests/test_name.sh", "-", new)], ""), [(V, Fail)]);
     // One whose new place is a folder that holds no tests is gone.
     assert_eq!(seen(&[(tests, PY, "-"), ("docs/example.py", "-", PY)], ""), [(V, Fail), (V, Fail)]);
 }

@@ -1,11 +1,15 @@
 //! Tests that are gone or empty, with no test of a similar body elsewhere, though what they tested is still there.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::gone::Gone;
 use super::items::Item;
-use super::patterns::does_nothing;
+use super::patterns::{does_nothing, is_assertion};
 use super::{Changed, Placed, Sign};
+use crate::evidence::pattern;
 
 const CHECK: &str = "Vanished test";
 /// Share of words that two bodies must have in common to be one test under two names.
@@ -20,7 +24,7 @@ pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
         &|old, new| {
             last(&old.item.name) == last(&new.item.name) && likeness(&old.item, &new.item) >= SIMILAR / 2.0
         },
-        &|old, new| likeness(&old.item, &new.item) >= SIMILAR,
+        &|old, new| likeness(&old.item, &new.item) >= SIMILAR && keeps_values(&old.item, &new.item),
     ];
     for same in rules {
         for (i, old) in before.iter().enumerate() {
@@ -76,6 +80,24 @@ pub(super) fn signs(
 fn last(name: &str) -> &str {
     name.rsplit(['/', ':']).next().unwrap_or(name)
 }
+
+/// Whether a test under another name still speaks of the values that the old one asserted: a new test of the same thing
+/// with other values is a second test, not the old one.
+fn keeps_values(old: &Item, new: &Item) -> bool {
+    let asserted = old.body.iter().filter(|line| is_assertion(line, true));
+    let values: BTreeSet<&str> =
+        asserted.flat_map(|line| LITERAL.find_iter(line)).map(|m| m.as_str()).collect();
+    let kept: BTreeSet<&str> = new
+        .head
+        .iter()
+        .chain(&new.body)
+        .flat_map(|line| LITERAL.find_iter(line))
+        .map(|m| m.as_str())
+        .collect();
+    values.is_subset(&kept)
+}
+
+static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
 
 /// Twice the words in common by all words of both.
 fn likeness(a: &Item, b: &Item) -> f64 {

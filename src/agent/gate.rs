@@ -16,10 +16,12 @@ use crate::domain::artifact::{
     CiteKind, CriterionResult, CriterionVerdict, Finding, GateReport, Handoff, StoryCard,
 };
 use crate::domain::decision::{self, Decision};
+use crate::domain::hold::Cause;
 use crate::domain::observation::{CiState, CommandRun, TestRun, TestStatus};
 use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::command::command_of;
 use crate::evidence::coverage::{self, Coverage};
+use crate::evidence::findings;
 use crate::evidence::flaky;
 use crate::evidence::gate::{self, Adjudicated};
 use crate::evidence::place::Place;
@@ -396,6 +398,20 @@ impl Bench<'_> {
             CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
         })
     }
+}
+
+/// Who can mend what GATE holds for. FORGE can neither make a CI answer, nor let the test command write a report, nor undo
+/// a change where it may not write.
+pub(crate) fn cause(report: &GateReport, inputs: &Inputs<'_>, writable: impl Fn(&str) -> bool) -> Cause {
+    if matches!(inputs.ci, CiState::Timeout { .. }) {
+        return Cause::Outside;
+    }
+    let met = report.criteria_results.iter().all(|r| r.result != CriterionResult::Fail);
+    let holding = tamper::holding(inputs.tampering);
+    let tampered = report.hold_reason.starts_with(tamper::MUST_STAY)
+        && findings::cause(&holding, writable) == Cause::Outside;
+    let no_report = report.hold_reason.starts_with(coverage::NO_REPORT);
+    if met && (tampered || no_report) { Cause::Outside } else { Cause::Code }
 }
 
 /// The report of a round that GATE did not get to judge.

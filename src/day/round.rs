@@ -198,7 +198,7 @@ impl Day<'_> {
         let report = gate::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
         self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
-        let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
+        let cause = gate::cause(&report, &inputs, |path| self.forge_may_write(path));
         let hold = held(Agent::Gate, report.gate_decision, cause, &report.hold_reason);
         reports.observation = Some(observation);
         reports.gate = Some(report);

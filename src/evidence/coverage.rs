@@ -21,7 +21,7 @@ impl Coverage {
     /// The coverage that `reports` (name and content) tell; `None` where none of them does. Two formats side by side
     /// in one folder say the same: LCOV counts before Cobertura, Cobertura before JaCoCo.
     pub(crate) fn read(reports: &[(String, String)]) -> Option<Self> {
-        let mut folders: BTreeMap<&str, BTreeMap<usize, Vec<(&str, Lines)>>> = BTreeMap::new();
+        let mut folders: BTreeMap<&str, Formats<'_>> = BTreeMap::new();
         for (name, content) in reports {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
             let Some((rank, lines)) = read(name, content) else { continue };
@@ -53,13 +53,15 @@ pub(crate) fn is_report(name: &str) -> bool {
     lcov || xml
 }
 
+/// How [`shortfall`] begins where there is no report.
+pub(crate) const NO_REPORT: &str = "coverage below threshold: this run wrote no coverage report";
+
 /// Why the coverage holds the day; `None` where it suffices. `least` in percent.
 pub(crate) fn shortfall(coverage: Option<&Coverage>, least: f64) -> Option<String> {
     let Some(coverage) = coverage else {
         return Some(format!(
-            "coverage below threshold: this run wrote no coverage report that says otherwise, and PACE_COVERAGE_MIN asks \
-             for {least} %. Let the test command write LCOV, Cobertura or JaCoCo, e.g. `pytest --cov \
-             --cov-report=xml`, or unset PACE_COVERAGE_MIN"
+            "{NO_REPORT}, and PACE_COVERAGE_MIN asks for {least} %. Let the test command write LCOV, Cobertura or \
+             JaCoCo, e.g. `pytest --cov --cov-report=xml`, or unset PACE_COVERAGE_MIN"
         ));
     };
     (coverage.percent() < least).then(|| {
@@ -73,6 +75,9 @@ pub(crate) fn shortfall(coverage: Option<&Coverage>, least: f64) -> Option<Strin
         )
     })
 }
+
+/// The reports of a folder with what they say, by the rank of their format.
+type Formats<'a> = BTreeMap<usize, Vec<(&'a str, Lines)>>;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Lines {

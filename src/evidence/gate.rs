@@ -264,7 +264,8 @@ fn reason(evidence: &str, number: usize) -> String {
 fn instruction(failed: &[(usize, &CriterionVerdict)], run: Option<&str>) -> &'static str {
     let any = |text: &str| failed.iter().any(|(_, r)| r.evidence.contains(text));
     match run {
-        Some(run) if run.starts_with("the tests that were there") => {
+        Some(run) if run.starts_with(super::coverage::NO_REPORT) => "FORGE cannot mend that.",
+        Some(run) if run.starts_with(super::tamper::MUST_STAY) => {
             "FORGE must undo that before this story can ship."
         }
         Some(run) if run.starts_with("coverage below threshold") => {

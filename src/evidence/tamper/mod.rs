@@ -70,12 +70,15 @@ pub(crate) fn holding(findings: &[Finding]) -> Vec<Finding> {
     findings.iter().filter(|f| f.result == FindingResult::Fail).cloned().collect()
 }
 
+/// How [`instruction`] begins.
+pub(crate) const MUST_STAY: &str = "the tests that were there must stay as strong as they were";
+
 /// What to do about them, in one line.
 pub(crate) fn instruction(holding: &[Finding]) -> String {
     let said: Vec<_> =
         holding.iter().map(|f| format!("{} — {}", f.check.to_lowercase(), f.evidence)).collect();
     format!(
-        "the tests that were there must stay as strong as they were: {}. Undo it, or have a person say in a criterion \
+        "{MUST_STAY}: {}. Undo it, or have a person say in a criterion \
          or note of the plan what is to become of that file or test",
         said.join("; ")
     )

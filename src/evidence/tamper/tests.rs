@@ -176,6 +176,7 @@ fn other_languages() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn settings_and_scripts() {
     let package = |test: &str| format!("{{\n  \"scripts\": {{\n    \"test\": \"{test}\"\n  }}\n}}\n");
     let jest = package("jest");

@@ -15,16 +15,19 @@ const CHECK: &str = "Vanished test";
 /// Share of words that two bodies must have in common to be one test under two names.
 const SIMILAR: f64 = 0.6;
 
+/// Whether a test of before and one of now are the same.
+type Same = fn(&Placed, &Placed) -> bool;
+
 /// For each test of before the one that it became, by place in the other list.
 pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
     let mut taken = BTreeSet::new();
     let mut pairs = vec![None; before.len()];
-    let rules: [&dyn Fn(&Placed, &Placed) -> bool; 3] = [
-        &|old, new| old.path == new.path && old.item.name == new.item.name,
-        &|old, new| {
+    let rules: [Same; 3] = [
+        |old, new| old.path == new.path && old.item.name == new.item.name,
+        |old, new| {
             last(&old.item.name) == last(&new.item.name) && likeness(&old.item, &new.item) >= SIMILAR / 2.0
         },
-        &|old, new| likeness(&old.item, &new.item) >= SIMILAR && keeps_values(&old.item, &new.item),
+        |old, new| likeness(&old.item, &new.item) >= SIMILAR && keeps_values(&old.item, &new.item),
     ];
     for same in rules {
         for (i, old) in before.iter().enumerate() {

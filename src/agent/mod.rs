@@ -14,6 +14,7 @@ pub(crate) mod rules;
 pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;
+pub(crate) mod tampering;
 pub(crate) mod tests;
 pub(crate) mod turns;
 

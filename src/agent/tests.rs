@@ -1,6 +1,6 @@
 //! The project's own tests, as agents have them run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,12 +54,25 @@ impl ProjectTests {
     pub(crate) async fn observe(&self) -> anyhow::Result<TestRun> {
         let run = run(self.sandbox.as_ref(), &self.request).await?;
         self.passed.store(run.run.exit.ok(), Ordering::Relaxed);
+        // Only a hint which failing run deserves a second one: one that cannot be kept is no loss.
+        if let Ok(text) = serde_json::to_string(&run) {
+            drop(std::fs::write(self.last_path(), text));
+        }
         Ok(run)
     }
 
     /// One run that says nothing of the work as it stands.
     pub(crate) async fn run_apart(&self) -> anyhow::Result<TestRun> {
         run(self.sandbox.as_ref(), &self.request).await
+    }
+
+    /// The run before, of whichever agent, as far as this machine remembers it.
+    pub(crate) fn last(&self) -> Option<TestRun> {
+        serde_json::from_str(&std::fs::read_to_string(self.last_path()).ok()?).ok()
+    }
+
+    fn last_path(&self) -> PathBuf {
+        self.request.spool.with_extension("last.json")
     }
 
     /// Whether the last run passed; false before the first.

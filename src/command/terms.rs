@@ -56,6 +56,7 @@ pub(crate) fn terms(
         plan_path: plan_path.to_owned(),
         test_command: test_command(settings, &site.root, notice)?,
         build_command: settings.commands.build.clone(),
+        coverage_min: settings.commands.coverage_min,
         model,
         analysis_model,
         max_retries: settings.limits.max_retries,

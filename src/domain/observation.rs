@@ -131,6 +131,16 @@ impl TestRun {
     }
 }
 
+/// What a branch asks of a review before it can be merged, as far as the token may read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protection {
+    /// Names of the checks that must have passed.
+    Checks(Vec<String>),
+    /// Whether the whole pipeline must have.
+    Pipeline(bool),
+}
+
 /// What the CI says of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]

@@ -30,6 +30,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn work_diff(&self, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
         absent()
     }

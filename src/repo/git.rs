@@ -121,6 +121,10 @@ impl Repository for GitRepo {
         status::untracked(&self.inner.open()?)
     }
 
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        status::ignored(&self.inner.open()?)
+    }
+
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
         diff::of_work_tree(&self.inner.open()?, except)
     }

@@ -49,6 +49,9 @@ pub(crate) trait Repository: Send + Sync {
     /// Untracked, unignored files of the work tree, `/`-separated.
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>>;
 
+    /// Ignored entries of the work tree, `/`-separated; a folder that is ignored as a whole is one entry ending with `/`.
+    fn ignored(&self) -> anyhow::Result<Vec<String>>;
+
     /// HEAD → work tree, without ignored files and without the untracked files named in `except`.
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
 

@@ -11,7 +11,7 @@ use super::{AGENT, Inputs, paths, proof};
 use crate::agent::kit::forge_refusal;
 use crate::agent::tests::ProjectTests;
 use crate::agent::turns::{Answer, Finish};
-use crate::agent::{AgentError, Desk, day_change, secrets};
+use crate::agent::{AgentError, Desk, day_change, secrets, tampering};
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;
 use crate::domain::observation::TestStatus;
@@ -192,7 +192,8 @@ impl<'a> Closing<'a> {
             return Ok(Answer::Refused(secrets::instruction(&leaks)));
         }
         let proof = proof::of(self).await?;
-        if let Some(lacks) = self.refuses(&proof) {
+        let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
+        if let Some(lacks) = self.refuses(&proof, tampering) {
             self.desk.step(AGENT, format!("Handoff refused: {}", lacks.join(" ")));
             return Ok(Answer::Refused(format!(
                 "{}\nMend this and call `{COMPLETE_HANDOFF}` again. Handed off once more as it is, the day is held for it.",
@@ -207,9 +208,10 @@ impl<'a> Closing<'a> {
         Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff), red: proof.red }))
     }
 
-    /// What the proof lacks, where FORGE has not been told so before; otherwise the handoff stands and GATE holds it.
-    fn refuses(&mut self, proof: &proof::Checked) -> Option<Vec<String>> {
-        let lacks = proof.mendable();
+    /// What the proof lacks and what was done to the tests that were there, where FORGE has not been told so before;
+    /// otherwise the handoff stands and GATE holds it.
+    fn refuses(&mut self, proof: &proof::Checked, tampering: Option<String>) -> Option<Vec<String>> {
+        let lacks: Vec<String> = tampering.into_iter().chain(proof.mendable()).collect();
         if lacks.is_empty() || lacks == self.refused.0 || self.refused.1 >= MOST_REFUSALS {
             return None;
         }

@@ -12,6 +12,7 @@ use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
 use crate::domain::terms::Terms;
@@ -32,6 +33,8 @@ pub(crate) struct Site {
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
     pub store: Store,
+    /// What the setup made, once it ran.
+    pub dependencies: Dependencies,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -64,23 +67,29 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let dependencies = Dependencies::default();
+        let repo = Arc::new(open_repo(settings, &root, http, &dependencies)?);
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan);
+        let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store })
+        Ok(Self { root, repo, sandbox, store, dependencies })
     }
 }
 
-fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+fn open_repo(
+    settings: &Settings,
+    root: &Path,
+    http: &reqwest::Client,
+    dependencies: &Dependencies,
+) -> Result<GitRepo, Error> {
     let mut options = Options {
         rules: settings.git.branch.clone(),
         identity: settings.git.identity.clone(),
         push: push_rules(settings),
         remote: None,
-        kept: vec![],
+        kept: dependencies.clone(),
         http: http.clone(),
         runtime: tokio::runtime::Handle::current(),
     };

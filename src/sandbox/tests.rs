@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::open::Open;
 use super::{Command, Sandbox};
+use crate::domain::dependencies::Dependencies;
 use crate::domain::observation::{CommandRun, Exit};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -12,7 +13,10 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn open() -> Open {
     let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    Open { env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())] }
+    Open {
+        env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())],
+        dependencies: Dependencies::default(),
+    }
 }
 
 fn command(dir: &Path, script: &str, timeout: Duration) -> Command {

@@ -27,7 +27,7 @@ fn littered() -> Fixture {
 #[tokio::test]
 async fn files_go_and_come_back() {
     let fixture = littered();
-    let repo = fixture.with(|options| options.kept = vec!["node_modules/".into()]);
+    let repo = fixture.with(|options| options.kept.add(["node_modules/".into()]));
     let all =
         set(&[".pace/day-1/handoff.yaml", "deep/er/x.txt", "nested/", "node_modules/m/index.js", "note.txt"]);
     assert_eq!(repo.untracked().unwrap(), all);

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use self::order::{CONFINED, HELPER, Order, Rooms, SIGNAL, Task, Tier};
 use self::probe::{Found, Trap};
-use super::ground::Ground;
+use super::ground::{Ground, Reach};
 use super::{Command, Sandbox, running};
 use crate::domain::observation::{CommandRun, Exit};
 
@@ -40,8 +40,8 @@ const PROBE: Duration = Duration::from_secs(20);
 pub(crate) struct Confined {
     tier: Tier,
     ground: Ground,
-    /// Children reach whatever the machine reaches.
-    network: bool,
+    /// Who reaches whatever the machine reaches.
+    reach: Reach,
     /// What this tier lacks here, in words.
     lacks: Vec<String>,
 }
@@ -49,12 +49,12 @@ pub(crate) struct Confined {
 impl Confined {
     /// The strongest tier that this machine offers and a probe proves; with `strict` none but the first. An `Err`
     /// says what is missing for each.
-    pub(crate) async fn establish(ground: Ground, network: bool, strict: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn establish(ground: Ground, reach: Reach, strict: bool) -> anyhow::Result<Self> {
         let first = Tier::Namespaces { user: !powers::may_mount() };
         let tiers: &[Tier] = if strict { &[first] } else { &[first, Tier::Rules] };
         let mut missing = Vec::new();
         for &tier in tiers {
-            let mut confined = Self { tier, ground: ground.clone(), network, lacks: vec![] };
+            let mut confined = Self { tier, ground: ground.clone(), reach, lacks: vec![] };
             match confined.prove().await {
                 Ok(found) => {
                     confined.lacks.extend(confined.shortcomings(&found));
@@ -78,20 +78,20 @@ impl Confined {
             spool: None,
         };
         let shell = Task::Shell { script: command.script.clone() };
-        let run = self.carry_out(&command, shell).await?;
+        let run = self.carry_out(&command, shell, false).await?;
         anyhow::ensure!(
             run.exit == Exit::Code(7),
             "a shell does not run: {}, {}",
             run.exit,
             run.output.text()
         );
-        let run = self.carry_out(&command, Task::Probe(trap.bait()?)).await?;
+        let run = self.carry_out(&command, Task::Probe(trap.bait()?), false).await?;
         anyhow::ensure!(run.exit.ok(), "the self-probe failed: {}, {}", run.exit, run.output.text());
         let found: Found = serde_json::from_str(&run.output.text())
             .context("the self-probe said nothing that can be read")?;
         let known: Vec<_> = self.ground.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let rooms = self.ground.rooms(&std::env::temp_dir());
-        let escapes = trap.escapes(&found, &rooms, &known, self.network);
+        let rooms = self.ground.rooms(&std::env::temp_dir(), None);
+        let escapes = trap.escapes(&found, &rooms, &known, self.reach.all);
         anyhow::ensure!(escapes.is_empty(), "{}", escapes.join(", "));
         // The first process of a namespace of its own is alone.
         let alone = found.processes == 1 || self.tier == Tier::Rules;
@@ -106,7 +106,7 @@ impl Confined {
                 lacks.push(text.to_owned());
             }
         };
-        lack(self.network, "the network is open, by PACE_NETWORK");
+        lack(self.reach.all, "the network is open, by PACE_NETWORK");
         if self.tier == Tier::Rules {
             lack(!found.loopback, "no server on loopback");
             lack(!found.top, "no new file at the top of the repository");
@@ -115,18 +115,19 @@ impl Confined {
             lack(true, "tool caches are written in place");
             lack(true, "file modes outside the rooms can be changed");
         } else {
-            lack(!found.loopback && !self.network, "no server on loopback");
+            lack(!found.loopback && !self.reach.all, "no server on loopback");
         }
         lack(true, "no Unix socket by name");
         lacks
     }
 
-    async fn carry_out(&self, command: &Command, task: Task) -> anyhow::Result<CommandRun> {
+    /// Runs `task`; a `setup` has more rooms and perhaps the network.
+    async fn carry_out(&self, command: &Command, task: Task, setup: bool) -> anyhow::Result<CommandRun> {
         // Dropped, and with it all that the child left there, at the end of this function.
         let temporary =
             tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let order = self.order(command, task, &temporary)?;
+        let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
         let twice = matches!(order.tier, Tier::Namespaces { .. });
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame, twice));
@@ -152,18 +153,26 @@ impl Confined {
         Ok(run)
     }
 
-    fn order(&self, command: &Command, task: Task, temporary: &TempDir) -> anyhow::Result<Order> {
+    fn order(
+        &self,
+        command: &Command,
+        task: Task,
+        setup: bool,
+        temporary: &TempDir,
+    ) -> anyhow::Result<Order> {
         let temporary = match self.tier {
             Tier::Namespaces { .. } => "/tmp".into(),
             Tier::Rules => std::fs::canonicalize(temporary.path())?,
         };
-        let mut rooms: Rooms = self.ground.rooms(&temporary);
+        let network = self.reach.all || (setup && self.reach.setup);
+        let mut rooms: Rooms = self.ground.rooms(&temporary, setup.then_some(command.script.as_str()));
+        rooms.shown = if network { rooms::resolver(&rooms.hidden) } else { None };
         // Where a test runner leaves the reports that it was asked for.
         let reports = command.spool.as_ref().map(|spool| spool.with_extension("reports"));
         rooms.writable.extend(reports.and_then(|folder| std::fs::canonicalize(folder).ok()));
         let dir = std::fs::canonicalize(&command.dir)
             .with_context(|| format!("cannot enter {}", command.dir.display()))?;
-        Ok(Order { tier: self.tier, rooms, dir, network: self.network, task })
+        Ok(Order { tier: self.tier, rooms, dir, network, task })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a confined child")]
@@ -173,7 +182,7 @@ impl Confined {
             .arg0(HELPER)
             .current_dir(&command.dir)
             .env_clear()
-            .envs(self.ground.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.ground.dependencies.environment(&self.ground.env))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .env("TMPDIR", &order.rooms.temporary)
             .stdin(Stdio::from(socket));
@@ -183,7 +192,11 @@ impl Confined {
 
 impl Sandbox for Confined {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
-        Box::pin(self.carry_out(command, Task::Shell { script: command.script.clone() }))
+        Box::pin(self.carry_out(command, Task::Shell { script: command.script.clone() }, false))
+    }
+
+    fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
+        Box::pin(self.carry_out(command, Task::Shell { script: command.script.clone() }, true))
     }
 
     fn describe(&self) -> String {

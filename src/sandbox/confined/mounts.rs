@@ -50,7 +50,8 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     protect(rooms)?;
     replace(rooms, &scratch)?;
     for path in &rooms.hidden {
-        hide(path, &scratch)?;
+        let shown = rooms.shown.as_ref().is_some_and(|shown| shown.folder == *path);
+        hide(path, &scratch, if shown { "shown" } else { "empty" })?;
     }
     rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))
 }
@@ -143,6 +144,11 @@ fn scratch(rooms: &Rooms) -> anyhow::Result<OwnedFd> {
     fs::write(tmp.join("nothing"), "")?;
     for (number, (_, text)) in rooms.replaced.iter().enumerate() {
         fs::write(tmp.join(format!("text{number}")), text)?;
+    }
+    if let Some(shown) = &rooms.shown {
+        let path = tmp.join("shown").join(&shown.path);
+        fs::create_dir_all(path.parent().unwrap_or(tmp))?;
+        fs::write(&path, &shown.text)?;
     }
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     rustix::fs::open(tmp, flags, FileMode::empty()).context("scratch")
@@ -239,10 +245,10 @@ fn replace(rooms: &Rooms, scratch: &OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn hide(path: &Path, scratch: &OwnedFd) -> anyhow::Result<()> {
+fn hide(path: &Path, scratch: &OwnedFd, folder: &str) -> anyhow::Result<()> {
     // What a private folder covers is gone already.
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
-    cover(path, scratch, if found.is_dir() { "empty" } else { "nothing" })
+    cover(path, scratch, if found.is_dir() { folder } else { "nothing" })
 }
 
 fn cover(path: &Path, scratch: &OwnedFd, with: &str) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Finding, Handoff, HandoffFile, StoryCard};
 use crate::domain::backlog::Entry;
 use crate::domain::diff::Diff;
-use crate::domain::observation::{TestRun, TestStatus};
+use crate::domain::observation::{CommandRun, TestRun, TestStatus};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::llm::ToolCall;
 use crate::schema;
@@ -213,6 +213,9 @@ impl Closing<'_> {
         }
         self.desk.step(AGENT, format!("Confirming the red phase: {} ...", tests.command()));
         let run = self.desk.journal.step("red", &diff, async { tests.observe().await }).await?;
+        if run.setup_failed() {
+            return Ok(Answer::Refused(setup_refusal(&run.run)));
+        }
         if run.run.exit.ok() {
             return Ok(Answer::Refused(format!(
                 "the tests pass ({}): a red phase needs tests that fail for what is not built yet",
@@ -231,6 +234,9 @@ impl Closing<'_> {
     async fn hand_off(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
         if let Err(problems) = schema::validate_submission("handoff", input) {
             return Ok(Answer::Refused(problems.join("\n")));
+        }
+        if let Some(refusal) = self.set_up().await? {
+            return Ok(Answer::Refused(refusal));
         }
         let diff = self.changes().await?;
         let leaks = self.leaks(&diff).await?;
@@ -273,6 +279,22 @@ impl Closing<'_> {
             if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
         self.desk.step(AGENT, words);
         Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff) }))
+    }
+
+    /// Installs the dependencies where a manifest changed since, so that the lockfile that belongs to it is part of
+    /// the commit; why that failed.
+    async fn set_up(&self) -> Result<Option<String>, AgentError> {
+        if self.desk.terms.setup_command.is_none() {
+            return Ok(None);
+        }
+        let refresh = async {
+            match &self.desk.setup {
+                Some(setup) => setup.refresh().await,
+                None => Ok(None),
+            }
+        };
+        let run: Option<CommandRun> = self.desk.journal.step("setup", "", refresh).await?;
+        Ok(run.filter(|run| !run.exit.ok()).map(|run| setup_refusal(&run)))
     }
 
     /// Keeps unfinished work, unless something in it must not be committed: that is returned, and all stays out.
@@ -386,6 +408,15 @@ async fn commit(
     ];
     fill(closed.submission, filled)
         .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+fn setup_refusal(run: &CommandRun) -> String {
+    format!(
+        "the dependencies of the manifests as they stand cannot be installed: `{}` came to {}\n{}",
+        run.command,
+        run.exit,
+        super::tail(&run.output.text(), 4096)
+    )
 }
 
 /// Every path that a change names, before and after renames.

@@ -70,6 +70,13 @@ async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Obser
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
         );
     }
+    let restored = desk.repo.restore_ignored()?;
+    if !restored.is_empty() {
+        let shown = restored.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = restored.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        desk.step(AGENT, format!("Set ignored files aside that commands wrote: {shown}{more}"));
+    }
     let observation = run_all(desk, card).await;
     let reset: Vec<String> =
         desk.repo.work_diff(&desk.repo.untracked()?)?.files.into_iter().map(|f| f.path).collect();

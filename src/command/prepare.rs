@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::setup::set_up;
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
+use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
@@ -35,6 +37,8 @@ pub(crate) struct Site {
     pub store: Store,
     /// What the setup made, once it ran.
     pub dependencies: Dependencies,
+    /// The setup, once it ran; empty where there is nothing to install.
+    pub setup: OnceLock<Arc<ProjectSetup>>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -74,7 +78,7 @@ impl Site {
         let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store, dependencies })
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new() })
     }
 }
 
@@ -189,6 +193,12 @@ pub(crate) async fn prepare(
         platform: &platform.name,
     };
     let terms = terms(settings, site, &chosen, &notice)?;
+    if !terms.dry_run
+        && let Some(setup) = set_up(settings, site, &notice).await?
+    {
+        // Preparing happens once in a run.
+        let _ = site.setup.set(setup);
+    }
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
@@ -230,6 +240,7 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
         }
     }
     let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

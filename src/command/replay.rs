@@ -2,7 +2,7 @@
 //! decisions and artifacts are computed anew and must be the recorded ones, byte for byte.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 
@@ -40,6 +40,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
         root: root.clone(),
         dependencies: Dependencies::default(),
+        setup: OnceLock::new(),
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);

@@ -105,7 +105,15 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        match forge::run(&self.desk, &inputs).await? {
+        let seal = self.store.seal()?;
+        let ended = forge::run(&self.desk, &inputs).await;
+        let forged = self.store.restore(&seal)?;
+        if !forged.is_empty() {
+            let what =
+                format!("Commands wrote pace's own records, which were put back: {}", forged.join(", "));
+            self.desk.step(Agent::Forge, what);
+        }
+        match ended? {
             forge::Round::HandedOff(handoff) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));

@@ -36,6 +36,10 @@ const OUTPUTS: &[&str] = &[
     "test-results",
 ];
 
+/// Folders that a run of the tests or a tool fills by the way.
+const TRANSIENT: &[&str] =
+    &["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".cache"];
+
 /// The dependencies of a work tree. Clones share one record.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dependencies(Arc<RwLock<Made>>);
@@ -60,11 +64,6 @@ impl Dependencies {
     /// The folders, without a `/` at their end.
     pub(crate) fn folders(&self) -> Vec<String> {
         self.read().paths.iter().filter_map(|path| path.strip_suffix('/')).map(str::to_owned).collect()
-    }
-
-    /// All of it, files included, without a `/` at the end.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        self.read().paths.iter().map(|path| path.trim_end_matches('/').to_owned()).collect()
     }
 
     /// Whether `path` is one of them or lies in one.
@@ -108,6 +107,11 @@ pub(crate) fn is_dependency_folder(name: &str) -> bool {
 /// Whether a folder of this name holds what a build or a test run makes anew.
 pub(crate) fn is_output(name: &str) -> bool {
     OUTPUTS.contains(&name)
+}
+
+/// Whether a folder of this name is filled by the way and made anew at no cost.
+pub(crate) fn is_transient(name: &str) -> bool {
+    TRANSIENT.contains(&name)
 }
 
 #[cfg(test)]

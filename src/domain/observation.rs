@@ -79,6 +79,9 @@ pub(crate) struct TestCase {
     pub status: TestStatus,
 }
 
+/// [`TestRun::source`] of a run that ended at the setup: the dependencies could not be installed.
+pub(crate) const SETUP: &str = "setup";
+
 /// A run of the test command on a known tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TestRun {
@@ -90,6 +93,11 @@ pub(crate) struct TestRun {
 }
 
 impl TestRun {
+    /// Whether the dependencies could not be installed, so that no test ran.
+    pub(crate) fn setup_failed(&self) -> bool {
+        self.source == SETUP && !self.run.exit.ok()
+    }
+
     /// How many tests came to `status`.
     pub(crate) fn count(&self, status: TestStatus) -> usize {
         self.cases.iter().filter(|c| c.status == status).count()
@@ -103,6 +111,9 @@ impl TestRun {
     /// One line: `exit code 0, 4 tests collected, 4 passed`.
     pub(crate) fn summary(&self) -> String {
         let mut line = self.run.exit.to_string();
+        if self.setup_failed() {
+            return format!("{line} of the setup `{}`: the tests did not run", self.run.command);
+        }
         if self.cases.is_empty() {
             line.push_str(", no test recognised in the output");
             return line;

@@ -16,6 +16,7 @@ pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
 pub(crate) mod scan;
+pub(crate) mod setup;
 
 /// Compiles a pattern that stands in the source.
 #[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]

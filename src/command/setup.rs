@@ -8,7 +8,9 @@ use crate::agent::setup::{ProjectSetup, note_present};
 use crate::domain::event::Level;
 use crate::domain::observation::{CommandRun, Exit};
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::evidence::setup::{Setup, detect};
+use crate::secret::Redactor;
 use crate::settings::{CommandChoice, Network, Settings};
 
 /// Bytes of a failed setup's output that are shown.
@@ -106,7 +108,9 @@ fn failure(settings: &Settings, run: &CommandRun, withheld: Option<&str>, detect
         ": mend it, or set PACE_SETUP_COMMAND=none if the job installs the dependencies itself"
     });
     let output = crate::agent::tail(&run.output.text(), TAIL);
-    format!("{text}\n{}", output.trim_end())
+    // The one child that saw a secret.
+    let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
+    redactor.redact(&format!("{text}\n{}", output.trim_end())).into_owned()
 }
 
 /// Tracked files that are not as HEAD has them.

@@ -62,6 +62,19 @@ pub(crate) struct CommandRun {
     pub duration_ms: u64,
 }
 
+/// How a line begins in which pace says why it ended a command, at the end of its output.
+pub(crate) const ENDED: &str = "[pace: ended, ";
+
+impl CommandRun {
+    /// Why pace itself ended the command before its time: `its processes held … of memory`.
+    pub(crate) fn excess(&self) -> Option<String> {
+        let text = self.output.text();
+        let line = text.lines().rev().find(|line| !line.is_empty())?;
+        let reason = line.strip_prefix(ENDED)?.strip_suffix(']')?.to_owned();
+        matches!(self.exit, Exit::Signal(_)).then_some(reason)
+    }
+}
+
 /// What a test came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +126,11 @@ impl TestRun {
         let mut line = self.run.exit.to_string();
         if self.setup_failed() {
             return format!("{line} of the setup `{}`: the tests did not run", self.run.command);
+        }
+        if let Some(reason) = self.run.excess() {
+            line.push_str(&format!(" by pace ({reason})"));
+        } else if self.run.exit == Exit::TimedOut {
+            line.push_str(" (PACE_TEST_TIMEOUT)");
         }
         if self.cases.is_empty() {
             line.push_str(", no test recognised in the output");

@@ -99,7 +99,10 @@ impl Tool for RunBash {
 
 fn answer(run: &CommandRun, timeout: Duration) -> String {
     let exit = match run.exit {
-        Exit::TimedOut => format!("timed out after {} s and was ended", timeout.as_secs()),
+        Exit::TimedOut => format!(
+            "timed out after {} s and was ended; PACE_COMMAND_TIMEOUT is the most that a command gets",
+            timeout.as_secs()
+        ),
         exit => exit.to_string(),
     };
     if run.output.total_bytes == 0 {

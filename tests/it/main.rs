@@ -16,5 +16,6 @@ mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+mod setup;
 mod sprint_page;
 mod third_party;

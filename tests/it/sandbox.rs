@@ -14,7 +14,7 @@ use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use crate::binary::PACE;
 use crate::project::{Project, collect};
 
-const CANARY: &str = "canary-secret-value";
+pub(crate) const CANARY: &str = "canary-secret-value";
 const NOBODY: u32 = 65534;
 /// Capabilities of a process in an ordinary container.
 const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
@@ -32,7 +32,7 @@ const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
 
 /// What the machine allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machine {
+pub(crate) enum Machine {
     /// Whatever this one does: tier 1.
     Free,
     /// No namespaces, no mounts: tier 2.
@@ -42,7 +42,7 @@ enum Machine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum User {
+pub(crate) enum User {
     Root,
     Nobody,
 }
@@ -130,8 +130,8 @@ fn probe(user: User, machine: Machine) {
 }
 
 /// A project with everything that a child must not reach around it.
-struct Site {
-    project: Project,
+pub(crate) struct Site {
+    pub(crate) project: Project,
     user: User,
     place: tempfile::TempDir,
     pace: PathBuf,
@@ -143,7 +143,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(user: User) -> Self {
+    pub(crate) fn new(user: User) -> Self {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let project = Project::new(&[data.join("scenarios/_trees/shell"), data.join("data/sandbox")]);
         for (path, content) in [
@@ -188,7 +188,7 @@ impl Site {
     }
 
     /// The user owns the project, its home, and what lies outside too: no file right may be what holds.
-    fn hand_over(&self) {
+    pub(crate) fn hand_over(&self) {
         let id = if self.user == User::Root { 0 } else { NOBODY };
         let mut paths = vec![];
         for root in [self.project.dir.parent().unwrap(), self.place.path()] {
@@ -201,7 +201,7 @@ impl Site {
     }
 
     /// Runs pace with canaries in its environment.
-    fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
+    pub(crate) fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
         let tier = if machine == Machine::Free { 1 } else { 2 };
         let bait = serde_json::json!({
             "outside": self.place.path().join("outside"),
@@ -329,17 +329,17 @@ fn become_pace_in_a_container() {
 }
 
 /// Whether a process still has the site's work tree as its folder.
-fn daemon_lives(site: &Site) -> bool {
+pub(crate) fn daemon_lives(site: &Site) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
         .filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok())
         .any(|folder| folder.starts_with(&site.project.dir))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     format!("{}\n--- stdout\n{}--- stderr\n{}", output.status, text(&output.stdout), text(&output.stderr))
 }

@@ -44,7 +44,7 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     let layers = layers(&kept, user)?;
     set_mount(CWD, Path::new("/"), Mode::ReadOnly, true, true).context("mounts cannot be made read only")?;
 
-    private(Path::new(TMP), "mode=1777")?;
+    private(Path::new(TMP), "mode=1777,size=40%")?;
     build_devices(devices)?;
     kept.give_back(layers)?;
     protect(rooms)?;
@@ -128,7 +128,8 @@ fn put(tree: &OwnedFd, path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot mount at {}", path.display()))
 }
 
-/// A file system in memory at `path`.
+/// A file system in memory at `path`. Each says its share: what lies there counts as nobody's memory, and together
+/// they must not use up the machine's.
 fn private(path: &Path, options: &str) -> anyhow::Result<()> {
     let options = std::ffi::CString::new(options)?;
     mount("tmpfs", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options.as_c_str()))
@@ -139,7 +140,7 @@ fn private(path: &Path, options: &str) -> anyhow::Result<()> {
 /// and what stands in place of hidden files.
 fn scratch(rooms: &Rooms) -> anyhow::Result<OwnedFd> {
     let tmp = Path::new(TMP);
-    private(tmp, "mode=0700")?;
+    private(tmp, "mode=0700,size=30%")?;
     fs::create_dir(tmp.join("empty"))?;
     fs::write(tmp.join("nothing"), "")?;
     for (number, (_, text)) in rooms.replaced.iter().enumerate() {
@@ -200,7 +201,7 @@ fn build_devices(devices: Vec<(&str, OwnedFd)>) -> anyhow::Result<()> {
     for folder in ["shm", "pts"] {
         fs::create_dir(dev.join(folder))?;
     }
-    private(&dev.join("shm"), "mode=1777")?;
+    private(&dev.join("shm"), "mode=1777,size=20%")?;
     // Without it only pseudo terminals are missing.
     let options = Some(c"newinstance,ptmxmode=0666,mode=0620");
     let _ = mount("devpts", "/dev/pts", "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, options);

@@ -73,11 +73,10 @@ pub(crate) async fn set_up(
     Ok(Some(Arc::new(project)))
 }
 
+type Pairs = Vec<(String, String)>;
+
 /// The variables of `PACE_SETUP_ENV`, or why they are withheld.
-fn registry_access(
-    settings: &Settings,
-    project: &ProjectSetup,
-) -> Result<(Vec<(String, String)>, Option<String>), Error> {
+fn registry_access(settings: &Settings, project: &ProjectSetup) -> Result<(Pairs, Option<String>), Error> {
     let listed = &settings.commands.setup_env;
     if listed.is_empty() {
         return Ok((vec![], None));

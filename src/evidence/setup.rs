@@ -111,7 +111,7 @@ fn pip(at_root: &impl Fn(&str) -> bool) -> Option<String> {
         REQUIREMENTS.iter().filter(|name| at_root(name)).map(|name| format!("-r {name}")).collect();
     at_root(REQUIREMENTS.first()?).then(|| {
         format!(
-            "python3 -I -m venv --system-site-packages .venv && .venv/bin/python -I -m pip install --disable-pip-version-check {}",
+            "python3 -I -m venv --clear --system-site-packages .venv && .venv/bin/python -I -m pip install --disable-pip-version-check {}",
             lists.join(" ")
         )
     })
@@ -215,7 +215,7 @@ mod tests {
     /// Files with their content; command, command after a change, and mark.
     type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str, &'a str)>);
 
-    const PIP: &str = "python3 -I -m venv --system-site-packages .venv && .venv/bin/python -I -m pip install --disable-pip-version-check -r requirements.txt";
+    const PIP: &str = "python3 -I -m venv --clear --system-site-packages .venv && .venv/bin/python -I -m pip install --disable-pip-version-check -r requirements.txt";
 
     #[test]
     fn detection_table() {

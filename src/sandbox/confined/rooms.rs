@@ -161,6 +161,19 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("gradlew", &[".gradle/caches", ".gradle/wrapper"]),
     ("dotnet", &[".nuget/packages", ".local/share/NuGet"]),
 ];
+/// Which folders at the top of the work tree a tool makes. Without mounts nothing new can be made there, so pace does.
+const MADE: &[(&str, &[&str])] = &[
+    ("npm", &["node_modules"]),
+    ("pnpm", &["node_modules"]),
+    ("yarn", &["node_modules", ".yarn"]),
+    ("bun", &["node_modules"]),
+    ("venv", &[".venv"]),
+    ("uv", &[".venv"]),
+    ("poetry", &[".venv"]),
+    ("bundle", &["vendor", ".bundle"]),
+    ("composer", &["vendor"]),
+    ("dotnet", &["obj", "bin"]),
+];
 /// Credentials that a variable moves out of the home folder.
 const MOVED_CREDENTIALS: &[(&str, &[&str])] = &[
     ("CARGO_HOME", &["credentials", "credentials.toml"]),
@@ -193,6 +206,10 @@ impl Ground {
         }
         // What leads to the work tree stays: hiding it would hide the work.
         let hidden = present(hidden).into_iter().filter(|path| !work.starts_with(path)).collect();
+        for place in setup.into_iter().flat_map(|script| needed(MADE, script)) {
+            // It may be there.
+            let _ = fs::create_dir(work.join(place));
+        }
         let outside_work = |path: &PathBuf| !path.starts_with(&work) && path.is_dir();
         let caches = self.caches(home.as_deref(), setup).into_iter();
         let caches: Vec<_> = caches.filter(|path| outside_work(path) && !work.starts_with(path)).collect();
@@ -232,9 +249,7 @@ impl Ground {
         let cargo = self.variable("CARGO_HOME").map(PathBuf::from);
         caches.extend(cargo.iter().flat_map(|place| CARGO.map(|folder| place.join(folder))));
         if let (Some(home), Some(script)) = (home, setup) {
-            let words: Vec<&str> = script.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-            let needed = TOOLS.iter().filter(|(tool, _)| words.contains(tool));
-            for place in needed.flat_map(|(_, places)| *places).map(|place| home.join(place)) {
+            for place in needed(TOOLS, script).map(|place| home.join(place)) {
                 // Without it the setup fills a layer that is discarded; the next command then misses what it fetched.
                 let _ = fs::create_dir_all(&place);
             }
@@ -251,6 +266,16 @@ impl Ground {
         let named = PROGRAM_VARIABLES.iter().filter_map(|name| self.variable(name));
         present(path.chain(named).filter(|path| path.starts_with('/')).map(PathBuf::from)).into_iter()
     }
+}
+
+/// The places that the tools of `script` need.
+fn needed<'a>(
+    table: &'a [(&'a str, &'a [&'a str])],
+    script: &str,
+) -> impl Iterator<Item = &'a &'a str> + use<'a> {
+    let words: Vec<String> = script.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_owned).collect();
+    let named = table.iter().filter(move |(tool, _)| words.iter().any(|word| word == tool));
+    named.flat_map(|(_, places)| *places)
 }
 
 /// The file that says who resolves names, where it lies in a hidden folder: a child with network needs it.

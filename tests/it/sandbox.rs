@@ -124,22 +124,20 @@ fn probe(user: User, machine: Machine) {
     let changed: Vec<_> =
         after.keys().chain(before.keys()).filter(|path| after.get(*path) != before.get(*path)).collect();
     assert!(changed.is_empty(), "changed outside: {changed:?}");
-    assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached");
-    assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through");
-    assert!(!daemon_lives(&site), "a daemon outlived its command");
+    site.was_not_reached();
 }
 
 /// A project with everything that a child must not reach around it.
 pub(crate) struct Site {
     pub(crate) project: Project,
     user: User,
-    place: tempfile::TempDir,
+    pub(crate) place: tempfile::TempDir,
     pace: PathBuf,
-    tcp: TcpListener,
-    udp: UdpSocket,
+    pub(crate) tcp: TcpListener,
+    pub(crate) udp: UdpSocket,
     unix: UnixListener,
     _abstract: UnixListener,
-    name: String,
+    pub(crate) name: String,
 }
 
 impl Site {
@@ -189,7 +187,15 @@ impl Site {
 
     /// The user owns the project, its home, and what lies outside too: no file right may be what holds.
     pub(crate) fn hand_over(&self) {
-        let id = if self.user == User::Root { 0 } else { NOBODY };
+        self.give(if self.user == User::Root { 0 } else { NOBODY });
+    }
+
+    /// This process owns everything again, so that git reads it.
+    pub(crate) fn take_back(&self) {
+        self.give(0);
+    }
+
+    fn give(&self, id: u32) {
         let mut paths = vec![];
         for root in [self.project.dir.parent().unwrap(), self.place.path()] {
             paths.push(root.to_owned());
@@ -232,8 +238,15 @@ impl Site {
             .unwrap()
     }
 
+    /// Nothing came to a listener, and nothing that was started still runs.
+    pub(crate) fn was_not_reached(&self) {
+        assert!(self.tcp.accept().is_err() && self.unix.accept().is_err(), "a listener was reached");
+        assert!(self.udp.recv(&mut [0; 16]).is_err(), "a datagram came through");
+        assert!(!daemon_lives(self), "a daemon outlived its command");
+    }
+
     /// Every file that a child must leave alone, with its content.
-    fn outside(&self) -> BTreeMap<PathBuf, String> {
+    pub(crate) fn outside(&self) -> BTreeMap<PathBuf, String> {
         let mut roots =
             [".git", ".github", ".pace", "plan.yaml"].map(|path| self.project.dir.join(path)).to_vec();
         roots.push(self.project.home.clone());

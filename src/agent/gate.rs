@@ -94,6 +94,13 @@ async fn judge_commit(
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
         );
     }
+    let restored = desk.repo.restore_ignored()?;
+    if !restored.is_empty() {
+        let shown = restored.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = restored.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        desk.step(AGENT, format!("Set ignored files aside that commands wrote: {shown}{more}"));
+    }
     let cleared = tampering::clear(desk)?;
     if !cleared.removed.is_empty() {
         desk.step(

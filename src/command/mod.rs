@@ -10,6 +10,7 @@ mod replay;
 mod results;
 mod run;
 mod selection;
+mod setup;
 mod sprint;
 mod status;
 mod terms;

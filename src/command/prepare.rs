@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::setup::set_up;
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
+use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
 use crate::domain::terms::Terms;
@@ -32,6 +35,10 @@ pub(crate) struct Site {
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
     pub store: Store,
+    /// What the setup made, once it ran.
+    pub dependencies: Dependencies,
+    /// The setup, once it ran; empty where there is nothing to install.
+    pub setup: OnceLock<Arc<ProjectSetup>>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -64,23 +71,29 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let dependencies = Dependencies::default();
+        let repo = Arc::new(open_repo(settings, &root, http, &dependencies)?);
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan);
+        let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store })
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new() })
     }
 }
 
-fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+fn open_repo(
+    settings: &Settings,
+    root: &Path,
+    http: &reqwest::Client,
+    dependencies: &Dependencies,
+) -> Result<GitRepo, Error> {
     let mut options = Options {
         rules: settings.git.branch.clone(),
         identity: settings.git.identity.clone(),
         push: push_rules(settings),
         remote: None,
-        kept: vec![],
+        kept: dependencies.clone(),
         http: http.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -182,6 +195,12 @@ pub(crate) async fn prepare(
         platform: &platform.name,
     };
     let terms = terms(settings, site, &chosen, &notice)?;
+    if !terms.dry_run
+        && let Some(setup) = set_up(settings, site, &notice).await?
+    {
+        // Preparing happens once in a run.
+        let _ = site.setup.set(setup);
+    }
     start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
@@ -223,6 +242,7 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
         }
     }
     let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

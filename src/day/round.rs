@@ -112,14 +112,15 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        let books = self.store.snapshot()?;
-        let round_of_forge = forge::run(&self.desk, &inputs).await;
-        // What FORGE's commands wrote into pace's own records counts for nothing.
-        let forged = self.store.put_back(&books)?;
+        let seal = self.store.seal()?;
+        let ended = forge::run(&self.desk, &inputs).await;
+        let forged = self.store.restore(&seal)?;
         if !forged.is_empty() {
-            self.desk.step(Agent::Forge, format!("Put pace's own records back: {}", forged.join(", ")));
+            let what =
+                format!("Commands wrote pace's own records, which were put back: {}", forged.join(", "));
+            self.desk.step(Agent::Forge, what);
         }
-        match round_of_forge? {
+        match ended? {
             forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));

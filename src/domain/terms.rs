@@ -28,6 +28,9 @@ pub(crate) struct Terms {
     /// Least line coverage of GATE's run, in percent.
     #[serde(default)]
     pub coverage_min: Option<f64>,
+    /// Installs the dependencies; `None`: nothing to install.
+    #[serde(default)]
+    pub setup_command: Option<String>,
     /// Model of FORGE and SCRIBE.
     pub model: Rated,
     /// Model of the other agents.

@@ -23,6 +23,7 @@ pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
 pub(crate) mod scan;
+pub(crate) mod setup;
 pub(crate) mod strays;
 pub(crate) mod tamper;
 pub(crate) mod waivers;

@@ -95,6 +95,18 @@ impl Repository for Absent {
         absent()
     }
 
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn reset_paths(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
     }

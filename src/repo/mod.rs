@@ -14,6 +14,7 @@ mod fetch;
 mod git;
 mod handle;
 mod history;
+mod ignored;
 mod init;
 mod push;
 mod refusal;
@@ -21,6 +22,7 @@ mod remote;
 mod settle;
 mod status;
 mod transport;
+mod untracked;
 
 #[cfg(test)]
 mod tests;
@@ -103,6 +105,16 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Undoes [`Repository::set_untracked_aside`].
     fn restore_untracked(&self) -> anyhow::Result<()>;
+
+    /// Untracked and ignored paths; a folder without a tracked file is one entry that ends with `/`.
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Notes the ignored files as they are, build outputs and dependencies apart.
+    fn note_ignored(&self) -> anyhow::Result<()>;
+
+    /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
+    /// written since then lies in `.pace/.run/removed`.
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
 
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;

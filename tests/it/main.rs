@@ -18,5 +18,7 @@ mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+#[cfg(target_os = "linux")]
+mod setup;
 mod sprint_page;
 mod third_party;

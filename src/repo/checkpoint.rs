@@ -49,7 +49,8 @@ pub(super) fn keep(repo: &Repository, name: &str, except: &BTreeSet<String>) -> 
     }
     let who = Signature::now("pace", "pace@localhost")?;
     let parents: Vec<&Commit<'_>> = [Some(&head), before.as_ref()].into_iter().flatten().collect();
-    let id = repo.commit(None, &who, &who, "pace: the work tree of a run\n", &repo.find_tree(tree)?, &parents)?;
+    let id =
+        repo.commit(None, &who, &who, "pace: the work tree of a run\n", &repo.find_tree(tree)?, &parents)?;
     repo.reference(&reference, id, true, "checkpoint")?;
     Ok(id.to_string())
 }
@@ -109,7 +110,9 @@ pub(super) fn restore(
         let committed = head.tree()?.get_path(Path::new(path)).ok();
         match there {
             None => remove(root, path)?,
-            Some(entry) if committed.is_some_and(|c| c.id() == entry.id() && c.filemode() == entry.filemode()) => {
+            Some(entry)
+                if committed.is_some_and(|c| c.id() == entry.id() && c.filemode() == entry.filemode()) =>
+            {
                 as_committed.push(path.clone());
             }
             Some(entry) => write(repo, root, path, &entry)?,

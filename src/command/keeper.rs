@@ -16,6 +16,7 @@ use crate::domain::terms::Terms;
 use crate::journal::{INTENT, Keeper, RESUME, Record};
 use crate::repo::Repository;
 use crate::repo::checkpoint::{Point, Spared};
+use crate::secret::Redactor;
 use crate::store::artifacts::Store;
 use crate::tool::Written;
 
@@ -30,6 +31,7 @@ pub(crate) struct Workspace {
     /// Untracked files of a person.
     untracked: BTreeSet<String>,
     terms: Terms,
+    redactor: Redactor,
 }
 
 impl Workspace {
@@ -39,28 +41,31 @@ impl Workspace {
         purse: Arc<Purse>,
         written: Written,
         start: &Start,
+        redactor: Redactor,
     ) -> Self {
         let (head, untracked) = (start.branch.head.clone(), start.untracked.clone());
-        Self { repo, store, purse, written, head, untracked, terms: start.terms.clone() }
+        Self { repo, store, purse, written, head, untracked, terms: start.terms.clone(), redactor }
     }
 
-    /// Untracked files that are not the run's.
-    fn foreign(&self) -> BTreeSet<String> {
-        self.untracked.difference(&self.written.paths()).cloned().collect()
+    /// Works with what checkpoints leave alone: untracked files that are not the run's, and artifacts, which are
+    /// written anew while records are played.
+    fn sparing<T>(&self, work: impl FnOnce(&Spared<'_>) -> T) -> T {
+        let untracked = self.untracked.difference(&self.written.paths()).cloned().collect();
+        let others = |path: &str| self.terms.is_record(path) && !path.starts_with(".pace/context/");
+        let mask = |text: &str| self.redactor.redact(text).into_owned();
+        work(&Spared { untracked: &untracked, others: &others, mask: &mask })
     }
 }
 
 impl Keeper for Workspace {
     fn checkpoint(&self) -> anyhow::Result<Option<String>> {
-        self.repo.checkpoint(&name(&self.terms), &self.foreign()).map(Some)
+        self.sparing(|spared| self.repo.checkpoint(&name(&self.terms), spared)).map(Some)
     }
 
     fn resume(&self, checkpoint: Option<&str>, dropped: &[Record]) -> anyhow::Result<Value> {
         let point = checkpoint.map_or(Point::Head(&self.head), Point::Checkpoint);
-        // The artifacts were written anew while the records were played.
-        let others = |path: &str| self.terms.is_record(path) && !path.starts_with(".pace/context/");
         self.store.unsettle(self.terms.day)?;
-        self.repo.restore(point, &Spared { untracked: &self.foreign(), others: &others })?;
+        self.sparing(|spared| self.repo.restore(point, spared))?;
         tracing::info!(dropped = dropped.len(), checkpoint, "the recording ends here, the run goes on");
         Ok(json!({"lost": lost(dropped, &self.terms), "dropped": dropped.len(), "tree": checkpoint}))
     }

@@ -51,6 +51,7 @@ pub(crate) struct Interrupted {
     head: String,
     /// HEAD that belongs to the branch as it is, once the branch was settled.
     tip: Option<String>,
+    redactor: Redactor,
 }
 
 /// What looking for an interrupted run came to.
@@ -63,7 +64,12 @@ pub(crate) enum Look {
 
 /// Looks for an interrupted run of the day and, where it can be resumed, takes its uncommitted work out of the tree:
 /// the checkpoints have it.
-pub(crate) fn look(settings: &Settings, site: &Site, events: &dyn Events) -> Result<Look, Error> {
+pub(crate) fn look(
+    settings: &Settings,
+    site: &Site,
+    redactor: &Redactor,
+    events: &dyn Events,
+) -> Result<Look, Error> {
     if settings.dry_run {
         return Ok(Look::Nothing);
     }
@@ -80,7 +86,7 @@ pub(crate) fn look(settings: &Settings, site: &Site, events: &dyn Events) -> Res
                 Ok(None) => continue,
                 Ok(Some((records, _))) if records.last().is_some_and(|last| last.kind == END) => break,
                 Ok(Some((records, start))) => {
-                    let mut found = Interrupted::new(path, records, start, site)?;
+                    let mut found = Interrupted::new(path, records, start, site, redactor.clone())?;
                     return Ok(match found.take_up(site, events)? {
                         None => Look::Interrupted(Box::new(found)),
                         Some(reason) => {
@@ -131,9 +137,15 @@ fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Recor
 }
 
 impl Interrupted {
-    fn new(path: PathBuf, records: Vec<Record>, start: Start, site: &Site) -> Result<Self, Error> {
+    fn new(
+        path: PathBuf,
+        records: Vec<Record>,
+        start: Start,
+        site: &Site,
+        redactor: Redactor,
+    ) -> Result<Self, Error> {
         let head = site.repo.head()?;
-        Ok(Self { path, records, start, added: BTreeSet::new(), head, tip: None })
+        Ok(Self { path, records, start, added: BTreeSet::new(), head, tip: None, redactor })
     }
 
     fn terms(&self) -> &Terms {
@@ -170,8 +182,8 @@ impl Interrupted {
         self.added = self.added_since(site, &untracked)?;
         let terms = self.terms();
         let records = |path: &str| terms.is_record(path);
-        let foreign = self.foreign();
-        let spared = Spared { untracked: &foreign, others: &records };
+        let (foreign, mask) = (self.foreign(), |text: &str| self.mask(text));
+        let spared = Spared { untracked: &foreign, others: &records, mask: &mask };
         if repo.differences(Point::Head(&self.head), &spared)?.is_empty() {
             return self.clean(site, &untracked).map(|()| None);
         }
@@ -181,7 +193,7 @@ impl Interrupted {
             return Ok(Some(format!("files changed since: {}", files.join(", "))));
         }
         if !strange.is_empty() {
-            let kept = repo.checkpoint(&format!("{}-left", name(terms)), &foreign)?;
+            let kept = repo.checkpoint(&format!("{}-left", name(terms)), &spared)?;
             let text = format!("What the interrupted run had half done is kept as commit {kept}");
             events.emit(Event::Notice { level: Level::Info, text });
         }
@@ -200,6 +212,10 @@ impl Interrupted {
         Ok(new.cloned().collect())
     }
 
+    fn mask(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
+    }
+
     /// Untracked files that are a person's.
     fn foreign(&self) -> BTreeSet<String> {
         self.start.untracked.union(&self.added).cloned().collect()
@@ -209,7 +225,8 @@ impl Interrupted {
     fn clean(&self, site: &Site, untracked: &BTreeSet<String>) -> Result<(), Error> {
         let others = |path: &str| self.terms().is_record(path) && untracked.contains(path);
         site.store.unsettle(self.terms().day)?;
-        let spared = Spared { untracked: &self.foreign(), others: &others };
+        let mask = |text: &str| self.mask(text);
+        let spared = Spared { untracked: &self.foreign(), others: &others, mask: &mask };
         site.repo.restore(Point::Head(&self.head), &spared)?;
         Ok(site.store.settled(self.terms().day)?)
     }
@@ -230,7 +247,8 @@ impl Interrupted {
         let head = Point::Head(&self.start.branch.head);
         let terms = self.terms();
         let others = |path: &str| terms.is_record(path);
-        site.repo.restore(head, &Spared { untracked: &self.foreign(), others: &others })?;
+        let mask = |text: &str| self.mask(text);
+        site.repo.restore(head, &Spared { untracked: &self.foreign(), others: &others, mask: &mask })?;
         site.store.rewind(&self.start.files)?;
         site.store.settled(self.terms().day)?;
         *branch = self.start.branch.clone();
@@ -244,8 +262,8 @@ impl Interrupted {
             return Ok(Some(format!("it ran on {} (reviewed into {})", was.name, was.base)));
         }
         let ours = site.repo.head_of(self.point())?.unwrap_or_default();
-        let none = |_: &str| false;
-        let spared = Spared { untracked: &self.foreign(), others: &none };
+        let (none, mask) = (|_: &str| false, |text: &str| self.mask(text));
+        let spared = Spared { untracked: &self.foreign(), others: &none, mask: &mask };
         // A commit that was made and not recorded, or the same merge of the base branch made anew.
         let unrecorded =
             self.in_flight(site) && branch.head == self.head && site.repo.is_ancestor(&ours, &branch.head)?;
@@ -314,8 +332,8 @@ impl Interrupted {
     /// Brings the branch back to where it was settled, after it was rewound for nothing.
     pub(crate) fn leave(&self, site: &Site, events: &dyn Events, reason: &str) -> Result<(), Error> {
         if let Some(tip) = &self.tip {
-            let none = |_: &str| false;
-            let spared = Spared { untracked: &site.repo.untracked()?, others: &none };
+            let (none, mask) = (|_: &str| false, |text: &str| self.mask(text));
+            let spared = Spared { untracked: &site.repo.untracked()?, others: &none, mask: &mask };
             site.store.unsettle(self.terms().day)?;
             site.repo.restore(Point::Head(tip), &spared)?;
         }
@@ -372,8 +390,15 @@ pub(crate) fn new_journal(
 }
 
 /// The keeper of a run's journal.
-pub(crate) fn keeper(site: &Site, start: &Start, purse: &Arc<Purse>, written: &Written) -> Workspace {
-    Workspace::new((site.repo.clone(), site.store.clone()), Arc::clone(purse), written.clone(), start)
+pub(crate) fn keeper(
+    site: &Site,
+    start: &Start,
+    purse: &Arc<Purse>,
+    written: &Written,
+    redactor: &Redactor,
+) -> Workspace {
+    let parts = (site.repo.clone(), site.store.clone());
+    Workspace::new(parts, Arc::clone(purse), written.clone(), start, redactor.clone())
 }
 
 /// Writes a run that a signal ended down, from its journal: it may never be resumed.

@@ -99,7 +99,7 @@ pub(crate) async fn run_in(
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
     }
-    let (prepared, interrupted) = match resume::look(settings, &site, events)? {
+    let (prepared, interrupted) = match resume::look(settings, &site, &redactor, events)? {
         Look::Running => {
             let text = "another run of the day is at work here: nothing was run".into();
             events.emit(Event::Notice { level: Level::Warning, text });
@@ -144,7 +144,7 @@ pub(crate) async fn run_in(
     results.begin(&start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
-    let keeper = resume::keeper(&site, &start, &purse, &written);
+    let keeper = resume::keeper(&site, &start, &purse, &written, &redactor);
     let seal = resume::seal(settings);
     let journal = match interrupted {
         Some(found) => found.journal(&start, redactor, seal, keeper, events)?,

@@ -95,7 +95,7 @@ impl Repository for Absent {
         absent()
     }
 
-    fn checkpoint(&self, _name: &str, _except: &BTreeSet<String>) -> anyhow::Result<String> {
+    fn checkpoint(&self, _name: &str, _spared: &Spared<'_>) -> anyhow::Result<String> {
         absent()
     }
 

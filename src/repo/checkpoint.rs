@@ -1,5 +1,5 @@
 //! What stands in the work tree, kept as a commit that no branch knows, and brought back from one. The user's index
-//! is not read for it and no filter is run: files are kept byte for byte.
+//! is not read for it and no filter is run: files are kept byte for byte, but for secrets that HEAD does not have.
 //!
 //! A checkpoint's first parent is HEAD of that moment, so it carries commits that were not pushed yet; the second is
 //! the checkpoint before it, so one reference keeps all of them.
@@ -27,18 +27,20 @@ pub(crate) enum Point<'a> {
     Checkpoint(&'a str),
 }
 
-/// Files that stay as they are whatever a checkpoint says.
+/// What a checkpoint leaves alone.
 pub(crate) struct Spared<'a> {
     /// Untracked files of a person.
     pub untracked: &'a BTreeSet<String>,
     /// Files that somebody else brings into their state.
     pub others: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Masks the secrets of a line: what nobody may commit is not kept either.
+    pub mask: &'a (dyn Fn(&str) -> String + Sync),
 }
 
 /// See [`super::Repository::checkpoint`].
-pub(super) fn keep(repo: &Repository, name: &str, except: &BTreeSet<String>) -> anyhow::Result<String> {
+pub(super) fn keep(repo: &Repository, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {
     let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
-    let tree = tree_of_work(repo, &head.tree()?, except)?;
+    let tree = tree_of_work(repo, &head.tree()?, spared)?;
     let reference = reference(name);
     let before = repo.find_reference(&reference).and_then(|found| found.peel_to_commit()).ok();
     if let Some(before) = &before
@@ -77,7 +79,7 @@ pub(super) fn differences(
 ) -> anyhow::Result<BTreeSet<String>> {
     let (_, wanted) = open(repo, point)?;
     let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
-    let now = repo.find_tree(tree_of_work(repo, &head, spared.untracked)?)?;
+    let now = repo.find_tree(tree_of_work(repo, &head, spared)?)?;
     Ok(between(repo, &now, &wanted)?.into_iter().filter(|path| !(spared.others)(path)).collect())
 }
 
@@ -145,15 +147,15 @@ fn open<'r>(repo: &'r Repository, point: Point<'_>) -> anyhow::Result<(Commit<'r
     }
 }
 
-/// HEAD's tree with the changes of the work tree; changed files byte for byte.
-fn tree_of_work(repo: &Repository, head: &Tree<'_>, except: &BTreeSet<String>) -> anyhow::Result<Oid> {
+/// HEAD's tree with the changes of the work tree.
+fn tree_of_work(repo: &Repository, head: &Tree<'_>, spared: &Spared<'_>) -> anyhow::Result<Oid> {
     let root = repo.workdir().context("no work tree")?;
     let mut index = Index::new()?;
     index.read_tree(head)?;
     for change in status::changed(repo)? {
-        let user_s = !change.tracked && except.contains(&change.path);
+        let foreign = !change.tracked && spared.untracked.contains(&change.path);
         // A repository within the work tree is nobody's file here.
-        if user_s || change.path.ends_with('/') {
+        if foreign || (spared.others)(&change.path) || change.path.ends_with('/') {
             continue;
         }
         let path = root.join(&change.path);
@@ -165,7 +167,8 @@ fn tree_of_work(repo: &Repository, head: &Tree<'_>, except: &BTreeSet<String>) -
             (LINK, fs::read_link(&path)?.into_os_string().into_encoded_bytes())
         } else if meta.is_file() {
             let mode = if meta.permissions().mode() & 0o100 == 0 { FILE } else { PROGRAM };
-            (mode, fs::read(&path).with_context(|| format!("keeping {}", change.path))?)
+            let now = fs::read(&path).with_context(|| format!("keeping {}", change.path))?;
+            (mode, masked(repo, head, &change.path, now, spared.mask))
         } else {
             index.remove_path(Path::new(&change.path))?;
             continue;
@@ -174,6 +177,35 @@ fn tree_of_work(repo: &Repository, head: &Tree<'_>, except: &BTreeSet<String>) -
         index.add(&entry(&change.path, mode, id))?;
     }
     Ok(index.write_tree_to(repo)?)
+}
+
+/// `now` without the secrets that came since HEAD.
+fn masked(
+    repo: &Repository,
+    head: &Tree<'_>,
+    path: &str,
+    now: Vec<u8>,
+    mask: &(dyn Fn(&str) -> String + Sync),
+) -> Vec<u8> {
+    let text = match String::from_utf8(now) {
+        Ok(text) => text,
+        Err(binary) => return binary.into_bytes(),
+    };
+    let whole = mask(&text);
+    if whole == text {
+        return text.into_bytes();
+    }
+    let before = head.get_path(Path::new(path)).and_then(|entry| repo.find_blob(entry.id()));
+    let before = before.map(|blob| blob.content().to_vec()).unwrap_or_default();
+    let before = String::from_utf8_lossy(&before);
+    let known: BTreeSet<&str> = before.lines().collect();
+    let new = |line: &&str| mask(line) != **line && !known.contains(line.trim_end_matches(['\r', '\n']));
+    // A secret of several lines is found in the whole only.
+    let by_line = text.split_inclusive('\n').any(|line| mask(line) != line);
+    if by_line && !text.split_inclusive('\n').any(|line| new(&line)) {
+        return text.into_bytes();
+    }
+    whole.into_bytes()
 }
 
 fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {

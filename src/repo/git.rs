@@ -208,8 +208,8 @@ impl Repository for GitRepo {
         commit::remove_new(&repo, &self.inner.root, paths)
     }
 
-    fn checkpoint(&self, name: &str, except: &BTreeSet<String>) -> anyhow::Result<String> {
-        checkpoint::keep(&self.inner.open()?, name, except)
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {
+        checkpoint::keep(&self.inner.open()?, name, spared)
     }
 
     fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()> {

@@ -102,10 +102,9 @@ pub(crate) trait Repository: Send + Sync {
     /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
     fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
 
-    /// Keeps HEAD and the work tree as they are, without ignored files and without the untracked ones in `except`, in
-    /// a commit of the local object database that `refs/pace/run/<name>` keeps alive; its SHA. No branch, index or
+    /// Keeps HEAD and the work tree as they are, without ignored files and what is `spared`, in a commit of the local object database that `refs/pace/run/<name>` keeps alive; its SHA. No branch, index or
     /// file changes.
-    fn checkpoint(&self, name: &str, except: &BTreeSet<String>) -> anyhow::Result<String>;
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String>;
 
     /// Lets go of the checkpoints of `name`.
     fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()>;

@@ -199,7 +199,9 @@ async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply,
         Ok(json!({"agent": request.agent, "usd": usd}))
     };
     // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-    let act = async { anyhow::Ok(Said { agent: request.agent, reply: desk.model.complete(request).await }) };
+    let act = async {
+        Ok::<_, AgentError>(Said { agent: request.agent, reply: desk.model.complete(request).await })
+    };
     let reply = desk.journal.intend(MODEL, request, reserve, act).await?.reply?;
     desk.purse.book(request.agent, reply.usage, model.price);
     let bill = desk.purse.bill();

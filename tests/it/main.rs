@@ -8,6 +8,7 @@ mod binary;
 mod demo;
 mod empty_root;
 mod forge;
+mod kill;
 mod model_server;
 mod peer_model;
 mod project;

@@ -225,7 +225,19 @@ fn interrupted(site: &Site, signal: Signal, run: &Finished) -> Vec<String> {
         return vec![];
     }
     let outputs = std::fs::read_to_string(site.project.home.join("output")).unwrap_or_default();
-    if outputs.contains("ABORT") { vec![] } else { vec![format!("outputs: {outputs:?}")] }
+    let mut problems = Vec::new();
+    if !outputs.contains("ABORT") {
+        problems.push(format!("outputs: {outputs:?}"));
+    }
+    let summary = std::fs::read_to_string(site.project.home.join("summary")).unwrap_or_default();
+    if !summary.contains("no verdict") {
+        problems.push(format!("summary: {summary:?}"));
+    }
+    let attempts = site.project.read(".pace/day-1/attempts.yaml").unwrap_or_default();
+    if site.records() > 0 && !attempts.contains("interrupted") && !attempts.contains("outcome: SHIP") {
+        problems.push(format!("attempts: {attempts:?}"));
+    }
+    problems
 }
 
 /// Runs `cases` on as many threads as there are cores.
@@ -242,6 +254,7 @@ fn all(cases: &[(Signal, Vec<usize>)], until: Duration) -> (usize, Vec<String>) 
                     let problems = broken(&whole, *signal, moments);
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
+                        eprintln!("{signal:?} at {moments:?}: {}", problems[0]);
                         let title = format!("\n===== {signal:?} at {moments:?} of {}", whole.records);
                         failures.lock().unwrap().push(format!("{title}\n{}", problems.join("\n")));
                     }

@@ -259,7 +259,6 @@ fn all(cases: &[(Signal, Vec<usize>)], until: Duration) -> (usize, Vec<String>) 
                     let problems = broken(&whole, *signal, moments);
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
-                        eprintln!("{signal:?} at {moments:?}: {}", problems[0]);
                         let title = format!("\n===== {signal:?} at {moments:?} of {}", whole.records);
                         failures.lock().unwrap().push(format!("{title}\n{}", problems.join("\n")));
                     }

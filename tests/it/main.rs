@@ -9,6 +9,8 @@ mod demo;
 mod empty_root;
 mod forge;
 mod kill;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod model_server;
 mod peer_model;
 mod project;

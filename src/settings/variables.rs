@@ -173,7 +173,7 @@ variables! {
     pace_max_retries = "PACE_MAX_RETRIES", Count, Now, "`2`", "FORGE reruns inside one run";
     pace_max_iterations = "PACE_MAX_ITERATIONS", Count, Now, "`35`", "model calls in FORGE's loop";
     pace_tdd = "PACE_TDD", Flag, Now, "`true`", "tests first: the red phase is required";
-    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Later, "`true`", "every changed production file needs a changed test";
+    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Now, "`true`", "every changed production file needs a changed test";
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
     pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";

@@ -8,9 +8,9 @@ mod binary;
 mod demo;
 mod empty_root;
 mod forge;
-mod kill;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod kill;
 mod model_server;
 mod peer_model;
 mod project;

@@ -78,7 +78,7 @@ pub(crate) async fn observe(
     commit: &str,
     baseline: Option<&TestRun>,
 ) -> Result<Observation, AgentError> {
-    Ok(desk.journal.step("tests", commit, judge_commit(desk, card, baseline)).await?)
+    Ok(desk.journal.act("tests", commit, judge_commit(desk, card, baseline)).await?)
 }
 
 async fn judge_commit(

@@ -33,6 +33,7 @@ use crate::llm::Model;
 use crate::prompt::Templates;
 use crate::repo::Repository;
 use crate::sandbox::Sandbox;
+use crate::tool::Written;
 use purse::Purse;
 use setup::ProjectSetup;
 
@@ -51,7 +52,9 @@ pub(crate) struct Desk<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
-    pub purse: Purse,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools in this run.
+    pub written: Written,
     /// The four context documents at the start of the run: name and text, at most 16 KB each.
     pub context: Vec<ContextDoc>,
 }

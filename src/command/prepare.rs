@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
 use super::setup::set_up;
 use super::terms::{Chosen, terms};
@@ -148,11 +149,17 @@ pub(crate) async fn prepare(
     platform: &Platform,
     templates: &Templates,
     events: &dyn Events,
+    interrupted: &mut Option<Interrupted>,
 ) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
     let mut branch = site.repo.prepare_branch().await?;
     for action in &branch.actions {
         notice(Level::Info, action.clone());
+    }
+    if let Some(found) = interrupted
+        && !found.rewind(site, &mut branch, events)?
+    {
+        *interrupted = None;
     }
     let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
     sprint::enter(settings, site, (&plan, &mut branch), templates, &notice)?;
@@ -201,7 +208,8 @@ pub(crate) async fn prepare(
         // Preparing happens once in a run.
         let _ = site.setup.set(setup);
     }
-    start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+    let known = interrupted.as_ref().map(Interrupted::start);
+    start(site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
 /// The plan and its path from the root.
@@ -219,7 +227,14 @@ pub(crate) fn read_plan(
     Ok((name, parsed.plan))
 }
 
-async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
+/// `resumed`: what an interrupted run started from, which is started again.
+async fn start(
+    site: &Site,
+    terms: Terms,
+    plan: Plan,
+    branch: Branch,
+    resumed: Option<&Start>,
+) -> Result<Start, Error> {
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
     let base = match attempts.first().and_then(|a| a.base.clone()) {
         Some(base) => base,
@@ -241,7 +256,13 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
             files.insert(path.to_owned(), text);
         }
     }
-    let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    let baseline = if let Some(resumed) = resumed {
+        resumed.baseline.clone()
+    } else if terms.dry_run {
+        None
+    } else {
+        baseline(site, &terms, &base, &branch.head).await?
+    };
     site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),

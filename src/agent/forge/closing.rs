@@ -144,7 +144,7 @@ impl<'a> Closing<'a> {
             return Ok(Answer::Refused("no file changed yet: write the tests first".into()));
         }
         self.desk.step(AGENT, format!("Confirming the red phase: {} ...", tests.command()));
-        let run = self.desk.journal.step("red", &change, async { tests.observe().await }).await?;
+        let run = self.desk.journal.act("red", &change, async { tests.observe().await }).await?;
         if run.setup_failed() {
             return Ok(Answer::Refused(setup_refusal(&run.run)));
         }
@@ -226,7 +226,7 @@ impl<'a> Closing<'a> {
                 None => Ok(None),
             }
         };
-        let run: Option<CommandRun> = self.desk.journal.step("setup", "", refresh).await?;
+        let run: Option<CommandRun> = self.desk.journal.act("setup", "", refresh).await?;
         Ok(run.filter(|run| !run.exit.ok()).map(|run| setup_refusal(&run)))
     }
 

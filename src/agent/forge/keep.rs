@@ -27,7 +27,7 @@ impl Closing<'_> {
         let (refused, kept): (Vec<_>, Vec<_>) =
             paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
         let reset = async { self.desk.repo.reset_paths(&refused) };
-        self.desk.journal.step("reset", &refused, reset).await?;
+        self.desk.journal.act("reset", &refused, reset).await?;
         if kept.is_empty() {
             return Ok(());
         }
@@ -43,7 +43,7 @@ impl Closing<'_> {
         )?;
         let message = self.desk.journal.clean(&message);
         let commit = async { self.desk.repo.commit(&kept, &message) };
-        self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
+        self.desk.journal.act("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn commit(
     let message = desk.journal.clean(&message);
     let commit: String = desk
         .journal
-        .step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
+        .act("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
         .await?;
     let files: Vec<_> = changes_between(desk, inputs.base, &commit)
         .await?

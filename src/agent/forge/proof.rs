@@ -68,7 +68,7 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
         return Ok(checked(RedPhase::Lacking(SKIPPED.into()), None));
     }
     desk.step(AGENT, format!("Proving the red phase: {} ...", tests.command()));
-    let green = desk.journal.step("green", &change, async { tests.observe().await }).await?;
+    let green = desk.journal.act("green", &change, async { tests.observe().await }).await?;
     if !green.run.exit.ok() {
         // GATE holds for that; the run without the change would tell nothing.
         let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &green };
@@ -76,7 +76,7 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
     }
     desk.step(AGENT, format!("Proving the red phase without the production change: {} ...", tests.command()));
     let without = run_without(desk, tests, closing.inputs.base, &untracked);
-    let red = desk.journal.step("without-production", &change, without).await?;
+    let red = desk.journal.act("without-production", &change, without).await?;
     let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &red };
     let seen = closing.seen.clone().unwrap_or_default();
     Ok(checked(red_phase::prove(&runs, &change, &seen), Some(&green)))

@@ -14,6 +14,7 @@ mod git;
 mod handle;
 mod history;
 mod init;
+mod own_refs;
 mod push;
 mod refusal;
 mod remote;
@@ -27,6 +28,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
+pub(crate) use own_refs::{OwnRefs, Swapped};
 
 use std::collections::BTreeSet;
 

@@ -7,5 +7,6 @@ mod diff;
 mod fixture;
 mod hostile;
 mod http;
+mod own_refs;
 mod server;
 mod shallow;

@@ -4,8 +4,10 @@ mod budget;
 mod check;
 mod demo;
 mod gate_days;
+mod lock;
 mod planning;
 mod prepare;
+mod random;
 mod replay;
 mod results;
 mod run;
@@ -26,6 +28,7 @@ use crate::exit;
 use crate::report::terminal::{Style, Terminal};
 use crate::secret::Redactor;
 use crate::settings::{LogStyle, Settings};
+use lock::Holding;
 
 /// What a verb has to work with.
 pub(crate) struct Invocation {
@@ -33,6 +36,8 @@ pub(crate) struct Invocation {
     /// Where pace was started.
     pub dir: PathBuf,
     started: Instant,
+    /// What the run keeps from others; given back also where a signal ends it.
+    holding: Holding,
 }
 
 /// A verb's own exit code, or the error that has one.
@@ -44,7 +49,7 @@ pub(crate) fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsStrin
     let outcome = cli::parse(arguments).map_err(Error::config).and_then(|verb| {
         let dir = std::env::current_dir()
             .map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
-        dispatch(verb, Invocation { environment, dir, started })
+        dispatch(verb, Invocation { environment, dir, started, holding: Holding::default() })
     });
     outcome.unwrap_or_else(|error| {
         // Nothing better to do if stderr is gone: the exit code still tells.
@@ -59,10 +64,10 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Version => print(&format!("pace {}\n", env!("CARGO_PKG_VERSION"))),
         Verb::Schema { name } => schema(name.as_deref()),
         Verb::Status => status::status(&invocation),
-        Verb::Run => block_on(run::run(&invocation)),
-        Verb::Check => block_on(check::check(&invocation)),
-        Verb::Demo => block_on(demo::demo(&invocation)),
-        Verb::Replay { journal } => block_on(replay::replay(&invocation, &journal)),
+        Verb::Run => block_on(&invocation.holding, run::run(&invocation)),
+        Verb::Check => block_on(&invocation.holding, check::check(&invocation)),
+        Verb::Demo => block_on(&invocation.holding, demo::demo(&invocation)),
+        Verb::Replay { journal } => block_on(&invocation.holding, replay::replay(&invocation, &journal)),
     }
 }
 
@@ -84,18 +89,24 @@ fn schema(name: Option<&str>) -> Exit {
     }
 }
 
-/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children.
-fn block_on(verb: impl Future<Output = Exit>) -> Exit {
+/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children, and gives back what it
+/// holds.
+fn block_on(holding: &Holding, verb: impl Future<Output = Exit>) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
     let outcome = runtime.block_on(async {
-        tokio::select! {
+        let outcome = tokio::select! {
             outcome = verb => outcome,
             signal = signal() => Err(Error::Signal(signal)),
+        };
+        // A lock that stays behind expires.
+        if let Some(problem) = holding.release(lock::AT_SIGNAL).await {
+            tracing::debug!("the day's lock stays on the git server: {problem}");
         }
+        outcome
     });
     // A git transfer may still block its thread; a signalled run does not wait for it.
     runtime.shutdown_background();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lock::{Holding, Turn};
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
@@ -13,13 +14,14 @@ use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
+use crate::domain::lock::Owner;
 use crate::domain::plan::Plan;
 use crate::domain::terms::Terms;
 use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
+use crate::repo::{Branch, GitRepo, Options, OwnRefs, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
 use crate::settings::{DayChoice, PlatformKind, Push, Settings};
@@ -32,6 +34,8 @@ pub(crate) struct Site {
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
     pub store: Store,
+    /// pace's own references on the remote; `None` where nothing is pushed.
+    pub own_refs: Option<OwnRefs>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -44,6 +48,8 @@ pub(crate) enum Prepared {
     Go(Box<Start>),
     /// A person has the word first; why.
     Waits(String),
+    /// Another run has the day; which.
+    Busy(String),
     /// The day had shipped: its decision again.
     Shipped(Decision),
     /// `DAY=auto`: the day is on HOLD, and neither plan nor code changed since.
@@ -64,13 +70,14 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let repo = open_repo(settings, &root, http)?;
+        let own_refs = repo.own_refs();
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
         let ground = Ground::new(settings, root.clone(), plan);
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store })
+        Ok(Self { root, repo: Arc::new(repo), sandbox, store, own_refs })
     }
 }
 
@@ -126,61 +133,142 @@ pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
     problems
 }
 
-/// Settles everything that a run of the day starts from.
-pub(crate) async fn prepare(
-    settings: &Settings,
-    site: &Site,
-    platform: &Platform,
-    templates: &Templates,
-    events: &dyn Events,
-) -> Result<Prepared, Error> {
-    let notice = |level, text: String| events.emit(Event::Notice { level, text });
-    let mut branch = site.repo.prepare_branch().await?;
-    for action in &branch.actions {
-        notice(Level::Info, action.clone());
+/// What a run is prepared with.
+pub(crate) struct Preparing<'a> {
+    pub settings: &'a Settings,
+    pub site: &'a Site,
+    pub platform: &'a Platform,
+    pub templates: &'a Templates,
+    pub events: &'a dyn Events,
+    pub holding: &'a Holding,
+    /// What the locks say of this run.
+    pub owner: &'a Owner,
+}
+
+/// The day that a run is about.
+struct Choice {
+    branch: Branch,
+    plan: Plan,
+    plan_path: String,
+    day: u32,
+    left_today: Option<f64>,
+}
+
+/// What choosing came to.
+enum Chose {
+    Day(Box<Choice>),
+    /// The choice changes the books of the sprint, so the day that it leads to must be held first.
+    Hold {
+        sprint: String,
+        day: u32,
+    },
+    Nothing(Prepared),
+}
+
+impl Preparing<'_> {
+    /// Settles everything that a run of the day starts from. The day is held from here on, and chosen again where
+    /// another run pushed before it could be held: it may have shipped.
+    pub(crate) async fn prepare(&self) -> Result<Prepared, Error> {
+        loop {
+            let (sprint, day, choice) = match self.choose().await? {
+                Chose::Nothing(prepared) => return Ok(prepared),
+                Chose::Hold { sprint, day } => (sprint, day, None),
+                Chose::Day(choice) => {
+                    let sprint = sprint::identity(self.settings, &choice.plan, &choice.branch);
+                    (sprint, choice.day, Some(choice))
+                }
+            };
+            if let Some(refs) = self.site.own_refs.as_ref().filter(|_| self.must_hold())
+                && self.holding.day() != Some(day)
+                && let Turn::Theirs(other) = self.holding.take(refs, self.owner, (&sprint, day)).await?
+            {
+                return Ok(Prepared::Busy(format!("Day {day} is another run's: {other}")));
+            }
+            let Some(choice) = choice else { continue };
+            if !self.must_hold() || self.site.repo.prepare_branch().await?.head == choice.branch.head {
+                return self.settle(*choice).await;
+            }
+        }
     }
-    let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
-    sprint::enter(settings, site, (&plan, &mut branch), templates, &notice)?;
-    let day = match settings.day {
-        Some(DayChoice::Number(day)) => day,
-        Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
-            None => return Ok(Prepared::Finished),
-            Some(day) => match unchanged_hold(site, &plan_path, day)? {
-                Some(reason) if !settings.retry => return Ok(Prepared::Held { day, reason }),
-                _ => day,
+
+    /// A dry run does not run the day, and without a remote the work tree's own lock is enough.
+    fn must_hold(&self) -> bool {
+        !self.settings.dry_run && self.site.own_refs.is_some()
+    }
+
+    async fn choose(&self) -> Result<Chose, Error> {
+        let (settings, site) = (self.settings, self.site);
+        let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
+        let mut branch = site.repo.prepare_branch().await?;
+        for action in &branch.actions {
+            notice(Level::Info, action.clone());
+        }
+        let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
+        if self.must_hold()
+            && self.holding.day().is_none()
+            && sprint::is_another(settings, site, (&plan, &branch))?
+        {
+            return Ok(Chose::Hold {
+                sprint: sprint::identity(settings, &plan, &branch),
+                day: first_day(settings, &plan),
+            });
+        }
+        sprint::enter(settings, site, (&plan, &mut branch), self.templates, &notice)?;
+        let nothing = |prepared| Ok(Chose::Nothing(prepared));
+        let day = match settings.day {
+            Some(DayChoice::Number(day)) => day,
+            Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
+                None => return nothing(Prepared::Finished),
+                Some(day) => match unchanged_hold(site, &plan_path, day)? {
+                    Some(reason) if !settings.retry => return nothing(Prepared::Held { day, reason }),
+                    _ => day,
+                },
             },
-        },
-    };
-    day_in_plan(&plan, &plan_path, day)?;
-    if !settings.retry
-        && let Some(decision) = shipped(site, &plan, day)?
-    {
-        return Ok(Prepared::Shipped(decision));
+        };
+        day_in_plan(&plan, &plan_path, day)?;
+        if !settings.retry
+            && let Some(decision) = shipped(site, &plan, day)?
+        {
+            return nothing(Prepared::Shipped(decision));
+        }
+        earlier_days_shipped(site, &plan, day)?;
+        let gates = gate_days::closed_before(site, self.platform, (&plan, &branch), day, settings.approved);
+        if let Some(wait) = gates.await? {
+            return nothing(Prepared::Waits(wait));
+        }
+        let left_today = match settings.money.daily_budget_usd {
+            None => None,
+            Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
+                left if left > 0.0 => Some(left),
+                _ => return nothing(Prepared::BudgetUsed { budget }),
+            },
+        };
+        sprint::carry(site, &mut plan, day)?;
+        Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, left_today })))
     }
-    earlier_days_shipped(site, &plan, day)?;
-    if let Some(wait) =
-        gate_days::closed_before(site, platform, (&plan, &branch), day, settings.approved).await?
-    {
-        return Ok(Prepared::Waits(wait));
+
+    async fn settle(&self, choice: Choice) -> Result<Prepared, Error> {
+        let Choice { branch, plan, plan_path, day, left_today } = choice;
+        let chosen = Chosen {
+            plan: &plan,
+            plan_path: &plan_path,
+            branch: &branch,
+            day,
+            left_today,
+            platform: &self.platform.name,
+        };
+        let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
+        let terms = terms(self.settings, self.site, &chosen, &notice)?;
+        start(self.site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
     }
-    let left_today = match settings.money.daily_budget_usd {
-        None => None,
-        Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
-            left if left > 0.0 => Some(left),
-            _ => return Ok(Prepared::BudgetUsed { budget }),
-        },
-    };
-    sprint::carry(site, &mut plan, day)?;
-    let chosen = Chosen {
-        plan: &plan,
-        plan_path: &plan_path,
-        branch: &branch,
-        day,
-        left_today,
-        platform: &platform.name,
-    };
-    let terms = terms(settings, site, &chosen, &notice)?;
-    start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+}
+
+/// The day that the settings name, else the first that the plan does not call shipped.
+fn first_day(settings: &Settings, plan: &Plan) -> u32 {
+    match settings.day {
+        Some(DayChoice::Number(day)) => day,
+        _ => plan.days.values().find(|day| !day.shipped).map_or(1, |day| day.day),
+    }
 }
 
 /// The plan and its path from the root.

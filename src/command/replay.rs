@@ -38,6 +38,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         repo: Arc::new(Absent),
         sandbox: Arc::new(Open { env: vec![] }),
         root: root.clone(),
+        own_refs: None,
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::prepare::{Prepared, Site, http, prepare, spend_problems};
+use super::lock::{self, TreeLock};
+use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
 use super::results::Results;
 use super::trigger::{Admitted, admit};
 use super::{Exit, Invocation, planning};
@@ -72,8 +73,23 @@ async fn run_told(
     run_in(settings, invocation, events, redactor.clone(), results).await
 }
 
-/// Runs the day with settings that are at hand; `results` is filled in.
+/// Runs the day with settings that are at hand, and gives back whatever it held; `results` is filled in.
 pub(crate) async fn run_in(
+    settings: &Settings,
+    invocation: &Invocation,
+    events: &dyn Events,
+    redactor: Redactor,
+    results: &mut Results,
+) -> Exit {
+    let exit = run_held(settings, invocation, events, redactor, results).await;
+    if let Some(problem) = invocation.holding.release(lock::AT_END).await {
+        let text = format!("The day's lock stays on the git server until it expires: {problem}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+    exit
+}
+
+async fn run_held(
     settings: &Settings,
     invocation: &Invocation,
     events: &dyn Events,
@@ -89,10 +105,26 @@ pub(crate) async fn run_in(
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
+    let holding = &invocation.holding;
+    let owner = lock::owner(settings)?;
+    match TreeLock::take(&site.store, &owner)? {
+        Ok(tree) => holding.keep_tree(tree),
+        Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
+    }
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
     }
-    let start = match prepare(settings, &site, &platform, &templates, events).await? {
+    let preparing = Preparing {
+        settings,
+        site: &site,
+        platform: &platform,
+        templates: &templates,
+        events,
+        holding,
+        owner: &owner,
+    };
+    let start = match preparing.prepare().await? {
+        Prepared::Busy(text) => return Ok(busy(events, text)),
         Prepared::Go(start) => *start,
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
@@ -136,7 +168,11 @@ pub(crate) async fn run_in(
         templates: &templates,
         events,
     };
-    let ended = run_day(&parts, &start).await;
+    let ended = tokio::select! {
+        ended = run_day(&parts, &start) => ended,
+        // Whatever it would still write or pay is another run's now.
+        reason = holding.lost() => Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once"))),
+    };
     let code = match &ended {
         Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
         Err(error) => exit::of_error(error),
@@ -144,6 +180,12 @@ pub(crate) async fn run_in(
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
     finish(results, ended?, code)
+}
+
+fn busy(events: &dyn Events, text: String) -> u8 {
+    let text = format!("{text}. Nothing was run and nothing was spent");
+    events.emit(Event::Notice { level: Level::Warning, text });
+    exit::SKIPPED
 }
 
 /// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.

@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
-pub(crate) use own_refs::{OwnRefs, Swapped};
+pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
 
 use std::collections::BTreeSet;
 

@@ -5,22 +5,22 @@
 //! server's `receive-pack` takes the new one only while its reference, locked, still has the old. libgit2's own
 //! transport to a path does no such thing, so there the reference is locked and compared here.
 
+mod beside;
+mod names;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use git2::{
-    AutotagOption, Buf, Direction, ErrorCode, FetchOptions, Oid, PushOptions, PushUpdate, Repository, Signature,
-};
-use url::Url;
+use git2::{AutotagOption, Direction, FetchOptions, Oid, PushOptions, PushUpdate, Repository, Signature};
 
+use super::RepoError;
 use super::git::{GitRepo, Inner};
 use super::push::{Report, said};
 use super::refusal::{Refusal, plain};
-use super::remote::Remote;
-use super::{RepoError, handle};
+
+pub(crate) use names::names;
 
 /// Times that a server's passing trouble with a reference (somebody else holds its lock file) is sat out.
 const TRIES: u32 = 12;
@@ -109,7 +109,8 @@ impl OwnRefs {
             parents.iter().map(|id| super::history::commit(&repo, id)).collect::<anyhow::Result<_>>()?;
         let parents: Vec<_> = parents.iter().collect();
         let identity = &self.repo.inner.options.identity;
-        let who = Signature::now(&identity.name, &identity.email).context("the commit identity is not usable")?;
+        let who =
+            Signature::now(&identity.name, &identity.email).context("the commit identity is not usable")?;
         Ok(repo.commit(None, &who, &who, message, &tree, &parents)?.to_string())
     }
 
@@ -171,10 +172,9 @@ fn look(inner: &Inner, names: &[String]) -> Result<Seen, RepoError> {
     let own = || jiff::Timestamp::now().as_second();
     let mut seen = Seen { now: own(), ..Seen::default() };
     let repo = inner.open()?;
-    if let Some(path) = local(&inner.remote)? {
-        let there = open_local(&path)?;
+    if let Some(there) = beside::open(&inner.remote)? {
         for name in names {
-            seen.ids.extend(tip(&there, name)?.map(|id| (name.clone(), id.to_string())));
+            seen.ids.extend(beside::tip(&there, name)?.map(|id| (name.clone(), id.to_string())));
         }
         return Ok(seen);
     }
@@ -225,8 +225,8 @@ fn read(inner: &Inner, name: &str) -> Result<Option<Kept>, RepoError> {
 
 fn swap(inner: &Inner, change: &Change) -> Result<Told, RepoError> {
     let repo = inner.open()?;
-    match local(&inner.remote)? {
-        Some(path) => swap_beside(&repo, &open_local(&path)?, change),
+    match beside::open(&inner.remote)? {
+        Some(there) => Ok(beside::swap(&repo, &there, change)?),
         None => swap_over_http(&repo, inner, change),
     }
 }
@@ -274,77 +274,6 @@ fn swap_over_http(repo: &Repository, inner: &Inner, change: &Change) -> Result<T
         (_, Err(error)) => answered(inner, Err(error), refusal),
         (None, Ok(_)) => Ok(Told::Trouble("the server did not confirm it".into())),
     }
-}
-
-/// The same in a repository on this machine: its lock file, as git itself takes it, is held from the look to the
-/// change.
-fn swap_beside(repo: &Repository, there: &Repository, change: &Change) -> Result<Told, RepoError> {
-    if let Some(told) = change.without_push(tip(there, &change.name)?) {
-        return Ok(told);
-    }
-    if let Some(new) = change.new {
-        carry(repo, there, new).context("writing to the remote's objects")?;
-    }
-    let trouble = |error: git2::Error| Told::Trouble(error.message().to_owned());
-    let mut transaction = there.transaction().context("locking the remote's reference")?;
-    if let Err(error) = transaction.lock_ref(&change.name) {
-        return Ok(trouble(error));
-    }
-    if let Some(told) = change.without_push(tip(there, &change.name)?) {
-        return Ok(told);
-    }
-    let who = Signature::now("pace", "pace@localhost").context("a signature")?;
-    let set = match change.new {
-        Some(new) => transaction.set_target(&change.name, new, Some(&who), "pace"),
-        None => transaction.remove(&change.name),
-    };
-    Ok(match set.and_then(|()| transaction.commit()) {
-        Ok(()) => Told::Swapped(Swapped::Done),
-        Err(error) => trouble(error),
-    })
-}
-
-/// Copies `commit` with all that the other repository lacks of it.
-fn carry(from: &Repository, to: &Repository, commit: Oid) -> anyhow::Result<()> {
-    let mut walk = from.revwalk()?;
-    walk.push(commit)?;
-    for reference in to.references()?.flatten() {
-        // Only what is here too can be left out.
-        if let Some(id) = reference.target().filter(|id| from.find_commit(*id).is_ok()) {
-            walk.hide(id)?;
-        }
-    }
-    let mut pack = from.packbuilder()?;
-    pack.insert_walk(&mut walk)?;
-    let mut bytes = Buf::new();
-    pack.write_buf(&mut bytes)?;
-    let odb = to.odb()?;
-    let mut writer = odb.packwriter()?;
-    std::io::Write::write_all(&mut writer, &bytes)?;
-    writer.commit()?;
-    Ok(())
-}
-
-fn tip(repo: &Repository, name: &str) -> anyhow::Result<Option<Oid>> {
-    match repo.refname_to_id(name) {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("reading {name} of the remote")),
-    }
-}
-
-/// Folder of a remote on this machine.
-fn local(remote: &Remote) -> anyhow::Result<Option<PathBuf>> {
-    let Remote::Local(text) = remote else { return Ok(None) };
-    if !text.starts_with("file://") {
-        return Ok(Some(PathBuf::from(text)));
-    }
-    let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
-    path.map(Some).with_context(|| format!("the remote {text} names no folder"))
-}
-
-fn open_local(path: &Path) -> anyhow::Result<Repository> {
-    handle::open_remote(path).with_context(|| format!("the remote {} cannot be opened", path.display()))
 }
 
 fn url(inner: &Inner) -> &str {

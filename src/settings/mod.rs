@@ -358,6 +358,8 @@ pub(crate) struct CiContext {
     pub actors: Vec<String>,
     /// `$GITHUB_RUN_ID` or `$CI_PIPELINE_ID`.
     pub run_id: Option<String>,
+    /// Its page: made of the former, or `$CI_JOB_URL`.
+    pub run_url: Option<String>,
 }
 
 /// How log lines are grouped.

@@ -220,6 +220,7 @@ variables! {
     ci_project_path = "CI_PROJECT_PATH", Ci, Now, "—", "project of the pipeline";
     ci_project_id = "CI_PROJECT_ID", Ci, Now, "—", "number of the project";
     ci_pipeline_id = "CI_PIPELINE_ID", Ci, Now, "—", "number of the pipeline";
+    ci_job_url = "CI_JOB_URL", Ci, Now, "—", "page of the job";
     ci_pipeline_source = "CI_PIPELINE_SOURCE", Ci, Now, "—", "what started the pipeline";
     ci_server_url = "CI_SERVER_URL", Ci, Now, "—", "web address of GitLab";
     ci_api_v4_url = "CI_API_V4_URL", Ci, Now, "—", "API of GitLab";

@@ -1,6 +1,7 @@
 //! `.pace/.run/`: what runs keep for themselves on this machine. Git ignores it, so it never reaches a branch.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -30,6 +31,12 @@ impl Store {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
         free.context("no free journal name")
+    }
+
+    /// The file that is locked while a run works here, made where it is not there.
+    pub(crate) fn lock_file(&self) -> Result<File> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        files::open(&self.root, Path::new(RUN).join("lock").as_path())
     }
 
     /// The test run on `base`, if an earlier run of the day made it here.

@@ -87,7 +87,10 @@ async fn a_reference_is_made_read_changed_and_taken_away() {
         let seen = refs.look(&[NAME, "refs/heads/absent"]).await.unwrap();
         assert_eq!(seen.ids, [(NAME.to_owned(), second.clone())].into());
         assert_eq!(refs.swap(NAME, Some(&second), None).await.unwrap(), Swapped::Done);
-        assert_eq!((place.there(), refs.swap(NAME, Some(&second), None).await.unwrap()), (None, Swapped::Done));
+        assert_eq!(
+            (place.there(), refs.swap(NAME, Some(&second), None).await.unwrap()),
+            (None, Swapped::Done)
+        );
         assert_eq!(place.fixture.git("for-each-ref refs/pace"), "");
     }
 }
@@ -103,9 +106,9 @@ async fn one_of_many_wins() {
             let runners = (0..RUNNERS).map(|runner| {
                 let (refs, expected) = (refs.clone(), expected.clone());
                 let id = refs.seal(&format!("{round}/{runner}"), &BTreeMap::new(), &[]).unwrap();
-                tokio::spawn(async move {
-                    (refs.swap(NAME, expected.as_deref(), Some(&id)).await.unwrap(), id)
-                })
+                tokio::spawn(
+                    async move { (refs.swap(NAME, expected.as_deref(), Some(&id)).await.unwrap(), id) },
+                )
             });
             let runners: Vec<_> = runners.collect();
             let mut winners = Vec::new();

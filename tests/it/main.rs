@@ -5,9 +5,11 @@
 
 mod architecture;
 mod binary;
+mod day_lock;
 mod demo;
 mod empty_root;
 mod forge;
+mod git_server;
 mod model_server;
 mod peer_model;
 mod project;
@@ -17,4 +19,5 @@ mod runners;
 mod sandbox;
 mod scenario;
 mod sprint_page;
+mod team;
 mod third_party;

@@ -212,7 +212,7 @@ impl Closing<'_> {
             return Ok(Answer::Refused("no file changed yet: write the tests first".into()));
         }
         self.desk.step(AGENT, format!("Confirming the red phase: {} ...", tests.command()));
-        let run = self.desk.journal.step("red", &diff, async { tests.observe().await }).await?;
+        let run = self.desk.journal.act("red", &diff, async { tests.observe().await }).await?;
         if run.run.exit.ok() {
             return Ok(Answer::Refused(format!(
                 "the tests pass ({}): a red phase needs tests that fail for what is not built yet",
@@ -291,7 +291,7 @@ impl Closing<'_> {
         let (refused, kept): (Vec<_>, Vec<_>) =
             paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
         let reset = async { self.desk.repo.reset_paths(&refused) };
-        self.desk.journal.step("reset", &refused, reset).await?;
+        self.desk.journal.act("reset", &refused, reset).await?;
         if kept.is_empty() {
             return Ok(());
         }
@@ -307,7 +307,7 @@ impl Closing<'_> {
         )?;
         let message = self.desk.journal.clean(&message);
         let commit = async { self.desk.repo.commit(&kept, &message) };
-        self.desk.journal.step("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
+        self.desk.journal.act("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
 
     /// Files that FORGE wrote and that exist, but are in neither HEAD nor the change: git ignores them.
@@ -367,7 +367,7 @@ async fn commit(
     let message = desk.journal.clean(&message);
     let commit: String = desk
         .journal
-        .step("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
+        .act("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
         .await?;
     let files: Vec<_> = changes_between(desk, inputs.base, &commit)
         .await?

@@ -58,7 +58,7 @@ pub(crate) async fn observe(
     card: &StoryCard,
     commit: &str,
 ) -> Result<Observation, AgentError> {
-    Ok(desk.journal.step("tests", commit, judge_commit(desk, card)).await?)
+    Ok(desk.journal.act("tests", commit, judge_commit(desk, card)).await?)
 }
 
 async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {

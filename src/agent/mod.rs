@@ -28,6 +28,7 @@ use crate::llm::Model;
 use crate::prompt::Templates;
 use crate::repo::Repository;
 use crate::sandbox::Sandbox;
+use crate::tool::Written;
 use purse::Purse;
 
 /// What every agent works with.
@@ -41,7 +42,9 @@ pub(crate) struct Desk<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
-    pub purse: Purse,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools in this run.
+    pub written: Written,
     /// The four context documents at the start of the run: name and text, at most 16 KB each.
     pub context: Vec<ContextDoc>,
 }

@@ -4,12 +4,15 @@ mod budget;
 mod check;
 mod demo;
 mod gate_days;
+mod keeper;
 mod lock;
 mod planning;
 mod prepare;
 mod random;
+mod remote_journal;
 mod replay;
 mod results;
+mod resume;
 mod run;
 mod selection;
 mod sprint;
@@ -64,10 +67,10 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Version => print(&format!("pace {}\n", env!("CARGO_PKG_VERSION"))),
         Verb::Schema { name } => schema(name.as_deref()),
         Verb::Status => status::status(&invocation),
-        Verb::Run => block_on(&invocation.holding, run::run(&invocation)),
-        Verb::Check => block_on(&invocation.holding, check::check(&invocation)),
-        Verb::Demo => block_on(&invocation.holding, demo::demo(&invocation)),
-        Verb::Replay { journal } => block_on(&invocation.holding, replay::replay(&invocation, &journal)),
+        Verb::Run => block_on(run::run(&invocation)),
+        Verb::Check => block_on(until_signalled(check::check(&invocation))),
+        Verb::Demo => block_on(until_signalled(demo::demo(&invocation))),
+        Verb::Replay { journal } => block_on(until_signalled(replay::replay(&invocation, &journal))),
     }
 }
 
@@ -89,28 +92,25 @@ fn schema(name: Option<&str>) -> Exit {
     }
 }
 
-/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children, and gives back what it
-/// holds.
-fn block_on(holding: &Holding, verb: impl Future<Output = Exit>) -> Exit {
+/// Runs a verb on a runtime of its own.
+fn block_on(verb: impl Future<Output = Exit>) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
-    let outcome = runtime.block_on(async {
-        let outcome = tokio::select! {
-            outcome = verb => outcome,
-            signal = signal() => Err(Error::Signal(signal)),
-        };
-        // A lock that stays behind expires.
-        if let Some(problem) = holding.release(lock::AT_SIGNAL).await {
-            tracing::debug!("the day's lock stays on the git server: {problem}");
-        }
-        outcome
-    });
+    let outcome = runtime.block_on(verb);
     // A git transfer may still block its thread; a signalled run does not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Works until it ends or a signal comes; a signal drops the work, which ends its children.
+async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
+    tokio::select! {
+        outcome = work => outcome,
+        signal = signal() => Err(Error::Signal(signal)),
+    }
 }
 
 async fn signal() -> u8 {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::lock::{Holding, Turn};
+use super::remote_journal::{self, Brought};
+use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
@@ -24,7 +26,7 @@ use crate::prompt::Templates;
 use crate::repo::{Branch, GitRepo, Options, OwnRefs, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
-use crate::settings::{DayChoice, PlatformKind, Push, Settings};
+use crate::settings::{DayChoice, JournalMode, PlatformKind, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
 
@@ -48,6 +50,8 @@ pub(crate) enum Prepared {
     Go(Box<Start>),
     /// A person has the word first; why.
     Waits(String),
+    /// The journal of an interrupted run was brought here from the git server: to be looked at before anything else.
+    Resumable,
     /// Another run has the day; which.
     Busy(String),
     /// The day had shipped: its decision again.
@@ -168,9 +172,16 @@ enum Chose {
 impl Preparing<'_> {
     /// Settles everything that a run of the day starts from. The day is held from here on, and chosen again where
     /// another run pushed before it could be held: it may have shipped.
-    pub(crate) async fn prepare(&self) -> Result<Prepared, Error> {
+    pub(crate) async fn prepare(&self, interrupted: &mut Option<Interrupted>) -> Result<Prepared, Error> {
+        // Choosing goes back to its work tree, and no branch may be settled after that.
+        if let Some(terms) = interrupted.as_ref().map(Interrupted::terms)
+            && let Some(other) = self.hold(&terms.sprint, terms.day).await?
+        {
+            return Ok(other);
+        }
         loop {
-            let (sprint, day, choice) = match self.choose().await? {
+            let held = self.holding.day();
+            let (sprint, day, choice) = match self.choose(interrupted).await? {
                 Chose::Nothing(prepared) => return Ok(prepared),
                 Chose::Hold { sprint, day } => (sprint, day, None),
                 Chose::Day(choice) => {
@@ -178,17 +189,46 @@ impl Preparing<'_> {
                     (sprint, choice.day, Some(choice))
                 }
             };
-            if let Some(refs) = self.site.own_refs.as_ref().filter(|_| self.must_hold())
-                && self.holding.day() != Some(day)
-                && let Turn::Theirs(other) = self.holding.take(refs, self.owner, (&sprint, day)).await?
-            {
-                return Ok(Prepared::Busy(format!("Day {day} is another run's: {other}")));
+            if let Some(other) = self.hold(&sprint, day).await? {
+                return Ok(other);
             }
             let Some(choice) = choice else { continue };
-            if !self.must_hold() || self.site.repo.prepare_branch().await?.head == choice.branch.head {
-                return self.settle(*choice).await;
+            if !self.must_hold() || held == Some(day) {
+                return self.settle(*choice, interrupted.as_ref()).await;
+            }
+            match self.bring(&sprint, day).await {
+                Brought::Interrupted => return Ok(Prepared::Resumable),
+                Brought::Booked => continue,
+                Brought::Nothing => {}
+            }
+            if self.site.repo.prepare_branch().await?.head == choice.branch.head {
+                return self.settle(*choice, None).await;
             }
         }
+    }
+
+    /// Holds the day; what there is to say where another run has it.
+    async fn hold(&self, sprint: &str, day: u32) -> Result<Option<Prepared>, Error> {
+        let Some(refs) = self.site.own_refs.as_ref().filter(|_| self.must_hold()) else { return Ok(None) };
+        if self.holding.day() == Some(day) {
+            return Ok(None);
+        }
+        Ok(match self.holding.take(refs, self.owner, (sprint, day)).await? {
+            Turn::Ours => None,
+            Turn::Theirs(other) => Some(Prepared::Busy(format!("Day {day} is another run's: {other}"))),
+        })
+    }
+
+    /// Brings what an earlier run of the day left on the git server.
+    async fn bring(&self, sprint: &str, day: u32) -> Brought {
+        let refs = self.site.own_refs.as_ref().filter(|_| self.settings.journal == JournalMode::Auto);
+        let Some(refs) = refs else { return Brought::Nothing };
+        let seal = super::resume::seal(self.settings);
+        remote_journal::bring(self.site, refs, (sprint, day), &seal).await.unwrap_or_else(|problem| {
+            let text = format!("Not resuming: {problem:#}");
+            self.events.emit(Event::Notice { level: Level::Warning, text });
+            Brought::Nothing
+        })
     }
 
     /// A dry run does not run the day, and without a remote the work tree's own lock is enough.
@@ -196,12 +236,17 @@ impl Preparing<'_> {
         !self.settings.dry_run && self.site.own_refs.is_some()
     }
 
-    async fn choose(&self) -> Result<Chose, Error> {
+    async fn choose(&self, interrupted: &mut Option<Interrupted>) -> Result<Chose, Error> {
         let (settings, site) = (self.settings, self.site);
         let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
         let mut branch = site.repo.prepare_branch().await?;
         for action in &branch.actions {
             notice(Level::Info, action.clone());
+        }
+        if let Some(found) = interrupted
+            && !found.rewind(site, &mut branch, self.events)?
+        {
+            *interrupted = None;
         }
         let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
         if self.must_hold()
@@ -247,7 +292,7 @@ impl Preparing<'_> {
         Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, left_today })))
     }
 
-    async fn settle(&self, choice: Choice) -> Result<Prepared, Error> {
+    async fn settle(&self, choice: Choice, interrupted: Option<&Interrupted>) -> Result<Prepared, Error> {
         let Choice { branch, plan, plan_path, day, left_today } = choice;
         let chosen = Chosen {
             plan: &plan,
@@ -259,7 +304,8 @@ impl Preparing<'_> {
         };
         let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
         let terms = terms(self.settings, self.site, &chosen, &notice)?;
-        start(self.site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+        let known = interrupted.map(Interrupted::start);
+        start(self.site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
     }
 }
 
@@ -286,7 +332,14 @@ pub(crate) fn read_plan(
     Ok((name, parsed.plan))
 }
 
-async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
+/// `resumed`: what an interrupted run started from, which is started again.
+async fn start(
+    site: &Site,
+    terms: Terms,
+    plan: Plan,
+    branch: Branch,
+    resumed: Option<&Start>,
+) -> Result<Start, Error> {
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
     let base = match attempts.first().and_then(|a| a.base.clone()) {
         Some(base) => base,
@@ -308,7 +361,13 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
             files.insert(path.to_owned(), text);
         }
     }
-    let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    let baseline = if let Some(resumed) = resumed {
+        resumed.baseline.clone()
+    } else if terms.dry_run {
+        None
+    } else {
+        baseline(site, &terms, &base, &branch.head).await?
+    };
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

@@ -56,6 +56,15 @@ impl Results {
         self.branch = Some(start.branch.name.clone());
     }
 
+    /// Writes a run that a signal ended down.
+    pub(crate) fn book_signalled(&self, events: &dyn Events) {
+        let (Some(root), Some(day), Some(_)) = (&self.root, self.day, self.attempt) else { return };
+        if let Err(problem) = super::resume::book_signalled(&Store::new(root.clone()), day) {
+            let text = format!("attempts.yaml could not be written: {problem:#}");
+            events.emit(Event::Notice { level: Level::Error, text });
+        }
+    }
+
     /// Writes all that the CI around the run takes.
     pub(crate) fn write(&self, settings: &Settings, redactor: &Redactor, events: &dyn Events, exit: &Exit) {
         let redact = |text: &str| redactor.redact(text).into_owned();

@@ -1,14 +1,17 @@
 //! `pace run`: the day that the environment names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::lock::{self, TreeLock};
+use super::lock::{self, Holding, TreeLock};
 use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
+use super::remote_journal::RemoteJournal;
 use super::results::Results;
+use super::resume::{self, Interrupted, Look};
 use super::trigger::{Admitted, admit};
-use super::{Exit, Invocation, planning};
+use super::{Exit, Invocation, keeper, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -25,8 +28,9 @@ use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, Network, Provider, Settings};
+use crate::settings::{DayChoice, JournalMode, Network, Provider, Settings};
 use crate::store::artifacts::Store;
+use crate::tool::Written;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
 const CONTEXT_LIMIT: usize = 16 * 1024;
@@ -37,7 +41,15 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
-    let exit = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results).await;
+    let work = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results);
+    let exit = super::until_signalled(work).await;
+    if let Err(Error::Signal(_)) = &exit {
+        results.book_signalled(&terminal);
+        // A lock that stays behind expires.
+        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL).await {
+            tracing::debug!("the day's lock stays on the git server: {problem}");
+        }
+    }
     results.write(&settings, &redactor, &terminal, &exit);
     exit
 }
@@ -123,9 +135,13 @@ async fn run_held(
         holding,
         owner: &owner,
     };
-    let start = match preparing.prepare().await? {
-        Prepared::Busy(text) => return Ok(busy(events, text)),
+    let (prepared, interrupted) = prepared(&preparing, &redactor).await?;
+    let start = match prepared {
         Prepared::Go(start) => *start,
+        Prepared::Busy(text) => return Ok(busy(events, text)),
+        Prepared::Resumable => {
+            return Err(anyhow::anyhow!("the journal from the git server was not looked at").into());
+        }
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
             return Ok(exit::SKIPPED);
@@ -157,8 +173,14 @@ async fn run_held(
     preflight(&site, &platform, events).await?;
     results.begin(&start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
-    let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
-    let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
+    let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
+    let remote = remote_journal(settings, &site, &start, holding);
+    let keeper = resume::keeper(&site, &start, &purse, &written, &redactor, remote.clone());
+    let seal = resume::seal(settings);
+    let journal = match interrupted {
+        Some(found) => found.journal(&start, redactor, seal, keeper, events)?,
+        None => resume::new_journal(&site, &start, redactor, seal, keeper)?,
+    };
     journal.note("start", "", &start).map_err(Error::Abort)?;
     let parts = Parts {
         site: &site,
@@ -167,11 +189,14 @@ async fn run_held(
         journal: &journal,
         templates: &templates,
         events,
+        purse,
+        written,
     };
     let ended = tokio::select! {
         ended = run_day(&parts, &start) => ended,
         // Whatever it would still write or pay is another run's now.
         reason = holding.lost() => Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once"))),
+        never = keep_up(remote.as_deref(), events) => never,
     };
     let code = match &ended {
         Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
@@ -179,7 +204,83 @@ async fn run_held(
     };
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
+    site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
+    if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
+        prune(&remote, events).await;
+    }
     finish(results, ended?, code)
+}
+
+/// The journal on the git server, where the settings want one and the day is held there.
+fn remote_journal(
+    settings: &Settings,
+    site: &Site,
+    start: &Start,
+    holding: &Holding,
+) -> Option<Arc<RemoteJournal>> {
+    let wanted = settings.journal == JournalMode::Auto && holding.day() == Some(start.terms.day);
+    let refs = site.own_refs.clone().filter(|_| wanted)?;
+    let day = (start.terms.sprint.as_str(), start.terms.day);
+    let remote = Arc::new(RemoteJournal::new(refs, day, &start.branch.head));
+    holding.keep_journal(Arc::clone(&remote));
+    Some(remote)
+}
+
+/// Keeps the journal on the git server up to date; never ends.
+async fn keep_up(remote: Option<&RemoteJournal>, events: &dyn Events) -> Result<Ended, Error> {
+    if let Some(remote) = remote {
+        remote.keep_up(|text| events.emit(Event::Notice { level: Level::Warning, text })).await;
+    }
+    std::future::pending().await
+}
+
+/// The day has shipped: its journal is of no more use to another runner.
+async fn prune(remote: &RemoteJournal, events: &dyn Events) {
+    let pruned = tokio::time::timeout(lock::AT_END, remote.prune()).await;
+    if !matches!(pruned, Ok(Ok(()))) {
+        let text = "The journal of the day could not be taken away from the git server".into();
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+/// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.
+async fn prepared(
+    preparing: &Preparing<'_>,
+    redactor: &Redactor,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let Preparing { settings, site, events, .. } = *preparing;
+    loop {
+        let (prepared, interrupted) = match resume::look(settings, site, redactor, events)? {
+            Look::Running => {
+                return Ok((Prepared::Busy("Another run of the day is at work here".into()), None));
+            }
+            Look::Interrupted(found) => prepare_again(preparing, *found).await?,
+            Look::Nothing => (preparing.prepare(&mut None).await?, None),
+        };
+        if !matches!(prepared, Prepared::Resumable) {
+            return Ok((prepared, interrupted));
+        }
+    }
+}
+
+/// Prepares on the tree as the interrupted run found it; where that run does not hold any more, as if it had not been.
+async fn prepare_again(
+    preparing: &Preparing<'_>,
+    found: Interrupted,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let mut found = Some(found);
+    let prepared = preparing.prepare(&mut found).await?;
+    let (fresh, interrupted) = match (prepared, found) {
+        (Prepared::Go(fresh), Some(interrupted)) => (fresh, interrupted),
+        (prepared, _) => return Ok((prepared, None)),
+    };
+    match interrupted.accept(*fresh) {
+        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Err(reason) => {
+            interrupted.leave(preparing.site, preparing.events, &reason)?;
+            Ok((preparing.prepare(&mut None).await?, None))
+        }
+    }
 }
 
 fn busy(events: &dyn Events, text: String) -> u8 {
@@ -224,6 +325,9 @@ pub(crate) struct Parts<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools.
+    pub written: Written,
 }
 
 /// Puts the day together and runs it.
@@ -240,7 +344,8 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         journal: parts.journal,
         templates: parts.templates,
         events: parts.events,
-        purse: Purse::new(start.terms.max_run_usd),
+        purse: Arc::clone(&parts.purse),
+        written: parts.written.clone(),
         context: context(&parts.site.store)?,
     };
     let day = Day { start, desk, store: &parts.site.store, platform: parts.platform };

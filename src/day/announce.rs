@@ -5,6 +5,7 @@ use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Day, Verdict};
 use crate::domain::decision::Decision;
@@ -80,7 +81,7 @@ impl Day<'_> {
                 compare_url: self.platform.compare_url(&review.line),
             })
         };
-        let opened = self.desk.journal.step("review", &review.body, act).await?;
+        let opened = self.desk.journal.intend("review", &review.body, || Ok(json!({})), act).await?;
         match opened.published {
             Ok(published) => verdict.review_url = self.told(published),
             Err(error) => {
@@ -130,6 +131,6 @@ impl Day<'_> {
         write: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<Result<T, Unpublished>> {
         let act = async { anyhow::Ok(write.await.map_err(|error| format!("{error:#}"))) };
-        self.desk.journal.step(kind, input, act).await
+        self.desk.journal.intend(kind, input, || Ok(json!({})), act).await
     }
 }

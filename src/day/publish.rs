@@ -135,7 +135,7 @@ impl Day<'_> {
             self.warn(format!("not committed: {}", leak.evidence));
         }
         let commit = async { self.desk.repo.commit(&paths, message) };
-        self.desk.journal.step("commit", &paths, commit).await.map(drop)
+        self.desk.journal.act("commit", &paths, commit).await.map(drop)
     }
 
     /// Pushes the branch. What others pushed meanwhile is merged in; the merge is not pushed yet, as nobody has
@@ -153,7 +153,7 @@ impl Day<'_> {
                 Err(error) => Err(PushError::Repo(error)),
             }
         };
-        let sent: Sent = self.desk.journal.step("push", branch, act).await.map_err(|error| match error {
+        let sent: Sent = self.desk.journal.act("push", branch, act).await.map_err(|error| match error {
             PushError::Repo(error) => Error::from(error),
             PushError::Journal(error) => Error::Abort(error),
         })?;
@@ -187,6 +187,15 @@ pub(super) enum Sent {
 enum PushError {
     Repo(RepoError),
     Journal(anyhow::Error),
+}
+
+impl std::fmt::Display for PushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Repo(error) => error.fmt(f),
+            Self::Journal(error) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 impl From<anyhow::Error> for PushError {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 
+use super::checkpoint::{Point, Spared};
 use super::{Branch, Pushed, RepoError, Repository};
 use crate::domain::diff::Diff;
 
@@ -91,6 +92,26 @@ impl Repository for Absent {
     }
 
     fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn checkpoint(&self, _name: &str, _spared: &Spared<'_>) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn forget_checkpoints(&self, _name: &str) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn head_of(&self, _point: Point<'_>) -> anyhow::Result<Option<String>> {
+        absent()
+    }
+
+    fn differences(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn restore(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<()> {
         absent()
     }
 

@@ -11,8 +11,9 @@ use futures_util::future::BoxFuture;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
-    diff, handle, history, push, settle, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up,
+    checkpoint::{self, Point, Spared},
+    commit, diff, handle, history, push, settle, status,
 };
 use crate::domain::diff::Diff;
 
@@ -205,6 +206,26 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         commit::reset(&repo, paths)?;
         commit::remove_new(&repo, &self.inner.root, paths)
+    }
+
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {
+        checkpoint::keep(&self.inner.open()?, name, spared)
+    }
+
+    fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()> {
+        checkpoint::forget(&self.inner.open()?, name)
+    }
+
+    fn head_of(&self, point: Point<'_>) -> anyhow::Result<Option<String>> {
+        checkpoint::head_of(&self.inner.open()?, point)
+    }
+
+    fn differences(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        checkpoint::differences(&self.inner.open()?, point, spared)
+    }
+
+    fn restore(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<()> {
+        checkpoint::restore(&self.inner.open()?, &self.inner.root, point, spared)
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -7,6 +7,7 @@ mod attributes;
 mod branch;
 mod catch_up;
 mod checkout;
+pub(crate) mod checkpoint;
 mod commit;
 mod diff;
 mod fetch;
@@ -36,6 +37,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::diff::Diff;
+use checkpoint::{Point, Spared};
 
 /// What the day needs of a repository.
 pub(crate) trait Repository: Send + Sync {
@@ -101,6 +103,22 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
     fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Keeps HEAD and the work tree as they are, without ignored files and what is `spared`, in a commit of the local object database that `refs/pace/run/<name>` keeps alive; its SHA. No branch, index or
+    /// file changes.
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String>;
+
+    /// Lets go of the checkpoints of `name`.
+    fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()>;
+
+    /// SHA of HEAD at `point`; `None` where this repository does not have it.
+    fn head_of(&self, point: Point<'_>) -> anyhow::Result<Option<String>>;
+
+    /// Files that are not as `point` has them.
+    fn differences(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Brings the checked-out branch, the index and the work tree to `point`, but for what is spared.
+    fn restore(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<()>;
 
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;

@@ -114,6 +114,11 @@ impl OwnRefs {
         Ok(repo.commit(None, &who, &who, message, &tree, &parents)?.to_string())
     }
 
+    /// Keeps a checkpoint that was read here as the newest of `name`.
+    pub(crate) fn adopt_checkpoint(&self, name: &str, id: &str) -> anyhow::Result<()> {
+        super::checkpoint::adopt(&self.repo.inner.open()?, name, id)
+    }
+
     /// Makes the reference `new` (`None` = takes it away) if it is `expected` (`None` = not there) at that moment.
     ///
     /// # Errors

@@ -52,10 +52,6 @@ pub(crate) struct Settings {
     /// `PACE_NETWORK`.
     pub network: Network,
     /// `PACE_JOURNAL`: `auto` or `local`.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub journal: JournalMode,
     /// `PACE_STAGE`.
     #[cfg_attr(

@@ -186,7 +186,7 @@ variables! {
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
     pace_network = "PACE_NETWORK", Choice, Later, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
-    pace_journal = "PACE_JOURNAL", Choice, Later, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
+    pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
     pace_stage = "PACE_STAGE", Choice, Later, "`all`", "which half of the day this job runs: `all`, `work`, `publish`";
     pace_prices = "PACE_PRICES", Path, Now, "embedded", "file with model prices";
     pace_ca_file = "PACE_CA_FILE", Path, Now, "—", "file with an extra certificate authority (PEM)";

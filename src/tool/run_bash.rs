@@ -75,6 +75,10 @@ impl Tool for RunBash {
         Some(step("Running:", field(input, "command")?))
     }
 
+    fn changes_files(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
         Box::pin(async move {
             let input: Input = parse(input)?;

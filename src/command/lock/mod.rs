@@ -8,8 +8,9 @@ mod tree;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::remote_journal::RemoteJournal;
 use crate::domain::lock::Owner;
 use crate::repo::{OwnRefs, RepoError};
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub(crate) struct Holding(Arc<Mutex<Held>>);
 
 #[derive(Debug, Default)]
 struct Held {
+    /// What a run that ends must still tell the server.
+    journal: Option<Arc<RemoteJournal>>,
     tree: Option<TreeLock>,
     server: Option<(u32, Arc<ServerLock>)>,
 }
@@ -85,6 +88,11 @@ impl Holding {
         })
     }
 
+    /// The journal that is pushed once more at the end of the run.
+    pub(crate) fn keep_journal(&self, journal: Arc<RemoteJournal>) {
+        self.lock().journal = Some(journal);
+    }
+
     /// Ends with the reason once the day is no longer this run's; never where nothing is held on a server.
     pub(crate) async fn lost(&self) -> String {
         let lock = self.lock().server.as_ref().map(|(_, lock)| Arc::clone(lock));
@@ -96,7 +104,14 @@ impl Holding {
 
     /// Gives everything back within `limit`; what the server could not be told, if so.
     pub(crate) async fn release(&self, limit: Duration) -> Option<String> {
-        let problem = self.give_back(limit).await;
+        let began = Instant::now();
+        let journal = self.lock().journal.take();
+        if let Some(journal) = journal
+            && !matches!(tokio::time::timeout(limit / 2, journal.push()).await, Ok(Ok(())))
+        {
+            tracing::debug!("the end of the journal did not reach the git server");
+        }
+        let problem = self.give_back(limit.saturating_sub(began.elapsed())).await;
         self.lock().tree = None;
         problem
     }

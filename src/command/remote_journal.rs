@@ -84,7 +84,8 @@ pub(crate) async fn bring(
     };
     let bytes: Vec<u8> = kept.files.values().flatten().copied().collect();
     // Its last name is given once it was looked at.
-    let path = site.store.journal_path(day.1, u32::MAX)?;
+    let path = site.store.fetched_path(day.1)?;
+    let _ = std::fs::remove_file(&path);
     let written = std::fs::write(&path, &bytes).map_err(anyhow::Error::from);
     let brought = written.and_then(|()| admit(site, refs, (&path, &kept), day, seal));
     let _ = std::fs::remove_file(&path);

@@ -26,11 +26,21 @@ struct Baseline {
 impl Store {
     /// A free path for the journal of run `attempt` of `day`, absolute; the folder is made and git ignores it.
     pub(crate) fn journal_path(&self, day: u32, attempt: u32) -> Result<PathBuf> {
+        let folder = self.run_folder(day)?;
+        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
+        free.context("no free journal name")
+    }
+
+    /// Where a journal from elsewhere lies until it was looked at.
+    pub(crate) fn fetched_path(&self, day: u32) -> Result<PathBuf> {
+        Ok(self.run_folder(day)?.join("fetched.jsonl"))
+    }
+
+    fn run_folder(&self, day: u32) -> Result<PathBuf> {
         self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
         let folder = self.root.join(RUN).join(format!("day-{day}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
-        free.context("no free journal name")
+        Ok(folder)
     }
 
     /// The file that is locked while a run works here, made where it is not there.

@@ -101,11 +101,11 @@ fn one_of(runners: &[Runner], team: &Team, seed: u64) -> Duration {
     });
     let took = began.elapsed();
     assert_eq!((losers, server.exchanges().len()), (runners.len() - 1, 1), "seed {seed}");
-    assert_eq!(team.own_refs().len(), 1, "{:?}", team.own_refs());
+    assert_eq!(team.locks().len(), 1, "{:?}", team.locks());
     let (_, winner) = running.pop().unwrap();
     let finished = winner.end(Signal::TERM);
     assert_eq!(finished.code, 143, "{}", finished.transcript());
-    assert_eq!(team.own_refs(), Vec::<String>::new(), "seed {seed}");
+    assert_eq!(team.locks(), Vec::<String>::new(), "seed {seed}");
     took
 }
 
@@ -133,26 +133,29 @@ fn the_day_is_given_back_at_every_end() {
         let (first, second) = (team.runner("first"), team.runner("second"));
         for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
             let (run, _server) = occupied(&first);
-            assert_eq!(team.own_refs().len(), 1);
+            assert_eq!(team.locks().len(), 1);
             let finished = run.end(signal);
             assert_eq!(finished.code, code, "{}", finished.transcript());
-            assert_eq!(team.own_refs(), Vec::<String>::new());
+            assert_eq!(team.locks(), Vec::<String>::new());
         }
         let all = ["prime", "forge-broken", "gate", "sentinel", "scribe"];
         let server = ModelServer::start(&shared_script(&all));
         let held = second.pace(&server).env([("PACE_MAX_RETRIES", "0")]).run();
-        assert_eq!((held.code, team.own_refs().len()), (1, 0), "{}", held.transcript());
-        let abort = first.pace(&server).env([("PACE_LLM_BASE_URL", "http://127.0.0.1:1")]).run();
-        assert_eq!((abort.code, team.own_refs().len()), (4, 0), "{}", abort.transcript());
+        assert_eq!((held.code, team.locks().len()), (1, 0), "{}", held.transcript());
+        let unusable = "{agent: PRIME, calls: [{name: submit_report, input: {theme: 1}}]}";
+        let script = format!("replies: [{unusable}, {unusable}, {unusable}]");
+        let server = ModelServer::start(&Script::parse(&script).unwrap());
+        let abort = first.pace(&server).run();
+        assert_eq!((abort.code, team.locks().len()), (4, 0), "{}", abort.transcript());
         let wrong = team.runner("third").pace(&server).env([("ANTHROPIC_API_KEY", "sk-wrong")]).run();
-        assert_eq!((wrong.code, team.own_refs().len()), (2, 0), "{}", wrong.transcript());
+        assert_eq!((wrong.code, team.locks().len()), (2, 0), "{}", wrong.transcript());
 
         let team = Team::new(over);
         let (first, second) = (team.runner("first"), team.runner("second"));
         let all = ["prime", "forge", "gate", "sentinel", "scribe"];
         let server = ModelServer::start(&shared_script(&all));
         let shipped = first.pace(&server).run();
-        assert_eq!((shipped.code, team.own_refs().len()), (0, 0), "{}", shipped.transcript());
+        assert_eq!((shipped.code, team.locks().len()), (0, 0), "{}", shipped.transcript());
         let asked = server.exchanges().len();
         let late = second.pace(&server).run();
         assert_eq!((late.code, server.exchanges().len()), (0, asked), "{}", late.transcript());
@@ -168,33 +171,19 @@ fn the_lock_of_a_killed_run_is_taken_over() {
         let (first, second) = (team.runner("first"), team.runner("second"));
         let (run, _server) = occupied(&first);
         run.end(Signal::KILL);
-        let kept = team.own_refs();
-        assert_eq!(kept.len(), 1);
+        assert_eq!(team.locks().len(), 1);
         let server = hanging();
         left_at_once(&second, &Running::start(&second, &server).finish());
         let (run, _server) = occupied(&first);
         run.end(Signal::KILL);
 
-        grow_old(&team, &kept[0], 301);
+        team.grow_old(301);
         let (run, _server) = occupied(&second);
         left_at_once(&first, &Running::start(&first, &server).finish());
         assert_eq!(server.exchanges().len(), 0);
         assert_eq!(run.end(Signal::TERM).code, 143);
-        assert_eq!(team.own_refs(), Vec::<String>::new());
+        assert_eq!(team.locks(), Vec::<String>::new());
     }
-}
-
-/// Makes a lock as old as if its owner had been silent for `seconds`.
-fn grow_old(team: &Team, name: &str, seconds: i64) {
-    let message = git(&team.remote(), &format!("log -1 --format=%B {name}"));
-    let (title, body) = message.split_once("\n\n").unwrap();
-    let mut owner: serde_json::Value = serde_json::from_str(body).unwrap();
-    owner["at"] = (owner["at"].as_i64().unwrap() - seconds).into();
-    let file = team.remote().join("message");
-    std::fs::write(&file, format!("{title}\n\n{owner}")).unwrap();
-    let tree = git(&team.remote(), &format!("log -1 --format=%T {name}"));
-    let commit = git(&team.remote(), &format!("commit-tree {tree} -F {}", file.display()));
-    git(&team.remote(), &format!("update-ref {name} {commit}"));
 }
 
 /// A forge that takes branches only, and one that takes no reference away.
@@ -206,7 +195,7 @@ fn a_forge_that_refuses_other_references_gets_a_branch() {
     let (first, second) = (team.runner("first"), team.runner("second"));
     for _ in 0..2 {
         let (run, _server) = occupied(&first);
-        let names = team.own_refs();
+        let names = team.locks();
         assert!(names.len() == 1 && names[0].starts_with("refs/heads/pace-lock/"), "{names:?}");
         left_at_once(&second, &Running::start(&second, &hanging()).finish());
         assert_eq!(run.end(Signal::TERM).code, 143);
@@ -248,4 +237,24 @@ fn a_work_tree_is_one_runs() {
     run.end(Signal::KILL);
     let (run, _server) = occupied(&runner);
     assert_eq!(run.end(Signal::TERM).code, 143);
+}
+
+/// What other runners spent today counts, wherever they pushed it from.
+#[test]
+fn the_daily_budget_knows_what_other_runners_spent() {
+    let team = Team::new(Over::Http);
+    let (first, second) = (team.runner("first"), team.runner("second"));
+    let all = ["prime", "forge-broken", "gate", "sentinel", "scribe"];
+    let budget = [("PACE_MAX_RETRIES", "0"), ("PACE_DAILY_BUDGET", "0.02")];
+    let server = ModelServer::start(&shared_script(&all));
+    let held = first.pace(&server).env(budget).run();
+    assert_eq!(held.code, 1, "{}", held.transcript());
+    let spent: f64 = first.told("cost-usd").unwrap().parse().unwrap();
+    assert!(spent > 0.02, "{spent}");
+    // The other clone has never seen that attempt.
+    assert_eq!(second.git("for-each-ref refs/remotes/origin/pace/sprint"), "");
+    let server = ModelServer::start(&shared_script(&all));
+    let late = second.pace(&server).env(budget).run();
+    assert_eq!((late.code, server.exchanges().len()), (11, 0), "{}", late.transcript());
+    assert!(late.stdout.contains("PACE_DAILY_BUDGET: today's $0.02 are used up"), "{}", late.transcript());
 }

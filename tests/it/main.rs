@@ -13,6 +13,7 @@ mod git_server;
 mod model_server;
 mod peer_model;
 mod project;
+mod remote_journal;
 mod replay;
 mod runners;
 #[cfg(target_os = "linux")]

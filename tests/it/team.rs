@@ -62,10 +62,32 @@ impl Team {
         names.lines().map(str::to_owned).collect()
     }
 
+    /// Those of them that lock a day.
+    pub(crate) fn locks(&self) -> Vec<String> {
+        self.own_refs().into_iter().filter(|name| name.contains("lock/")).collect()
+    }
+
+    /// Makes the lock as old as if its owner had been silent for `seconds`.
+    pub(crate) fn grow_old(&self, seconds: i64) {
+        let remote = self.remote();
+        let name = self.locks().pop().unwrap();
+        let message = git(&remote, &format!("log -1 --format=%B {name}"));
+        let (title, body) = message.split_once("\n\n").unwrap();
+        let mut owner: serde_json::Value = serde_json::from_str(body).unwrap();
+        owner["at"] = (owner["at"].as_i64().unwrap() - seconds).into();
+        let file = remote.join("message");
+        std::fs::write(&file, format!("{title}\n\n{owner}")).unwrap();
+        let tree = git(&remote, &format!("log -1 --format=%T {name}"));
+        let commit = git(&remote, &format!("commit-tree {tree} -F {}", file.display()));
+        git(&remote, &format!("update-ref {name} {commit}"));
+    }
+
     /// A fresh runner: a clone of `main`.
     pub(crate) fn runner(&self, name: &str) -> Runner {
-        let (dir, home) = (self.dir.path().join(name), self.dir.path().join(format!("{name}-home")));
-        std::fs::create_dir(&home).unwrap();
+        // The folder names the product, which is the same on every runner.
+        let (dir, home) =
+            (self.dir.path().join(name).join("greeter"), self.dir.path().join(name).join("home"));
+        std::fs::create_dir_all(&home).unwrap();
         git(
             self.dir.path(),
             &format!("clone -q --no-local -b main {} {}", self.remote().display(), dir.display()),

@@ -245,16 +245,15 @@ fn the_daily_budget_knows_what_other_runners_spent() {
     let team = Team::new(Over::Http);
     let (first, second) = (team.runner("first"), team.runner("second"));
     let all = ["prime", "forge-broken", "gate", "sentinel", "scribe"];
-    let budget = [("PACE_MAX_RETRIES", "0"), ("PACE_DAILY_BUDGET", "0.02")];
     let server = ModelServer::start(&shared_script(&all));
-    let held = first.pace(&server).env(budget).run();
+    let held = first.pace(&server).env([("PACE_MAX_RETRIES", "0")]).run();
     assert_eq!(held.code, 1, "{}", held.transcript());
     let spent: f64 = first.told("cost-usd").unwrap().parse().unwrap();
     assert!(spent > 0.02, "{spent}");
     // The other clone has never seen that attempt.
     assert_eq!(second.git("for-each-ref refs/remotes/origin/pace/sprint"), "");
     let server = ModelServer::start(&shared_script(&all));
-    let late = second.pace(&server).env(budget).run();
+    let late = second.pace(&server).env([("PACE_DAILY_BUDGET", "0.02")]).run();
     assert_eq!((late.code, server.exchanges().len()), (11, 0), "{}", late.transcript());
     assert!(late.stdout.contains("PACE_DAILY_BUDGET: today's $0.02 are used up"), "{}", late.transcript());
 }

@@ -406,5 +406,24 @@ pub(crate) fn timestamp() -> String {
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 
+/// Keeps nothing, for tests of what writes to a journal.
+#[cfg(test)]
+pub(crate) struct NoKeeper;
+
+#[cfg(test)]
+impl Keeper for NoKeeper {
+    fn checkpoint(&self) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn resume(&self, _checkpoint: Option<&str>, _dropped: &[Record]) -> anyhow::Result<Value> {
+        Ok(Value::Null)
+    }
+
+    fn resumed(&self, _value: &Value) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! What `pace` costs, measured from outside against a scripted model on loopback: start, memory, time per tool
-//! turn, CPU of a day, bytes sent, size. Every figure is a median; the expectation stands beside it.
+//! turn and per child, CPU of a day, bytes and tokens sent, size. Every figure is a median; the expectation stands beside it.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 
 #[path = "../../tests/it/binary.rs"]
 mod binary;
+mod caching;
 mod measure;
 #[path = "../../tests/it/model_server/mod.rs"]
 mod model_server;
@@ -37,6 +38,8 @@ fn main() {
     starts();
     loops();
     days();
+    caching::costs();
+    children();
     let size = std::fs::metadata(PACE).unwrap().len();
     row("binary size", &bytes(size), "≤ 15 MB", 1);
 }
@@ -59,15 +62,9 @@ fn starts() {
 /// A FORGE that reads a file thirty times before it hands off.
 fn loops() {
     let mut script = parts(&["prime"]);
-    let read = Reply {
-        agent: "FORGE".into(),
-        text: String::new(),
-        calls: vec![Call { name: "read_file".into(), input: json!({"path": "greet.sh"}) }],
-        stop: None,
-        usage: None,
-        fault: None,
-    };
-    script.replies.extend(std::iter::repeat_n(read, TURNS));
+    script
+        .replies
+        .extend((0..TURNS).map(|i| call("read_file", json!({"path": "greet.sh", "limit": 100 + i}))));
     let rest = ["forge", "gate", "sentinel", "scribe"];
     script.replies.extend(parts(&rest).replies);
     let mut turns = Vec::new();
@@ -103,6 +100,39 @@ fn days() {
     row("peak memory of a day", &bytes(median(peak)), "≤ 30 MB", 11);
     let took = costs.iter().map(|c| c.took).collect();
     row("wall time of a day, tests included", &time(median(took)), "", 11);
+}
+
+/// A child in the sandbox: from the request that a reply answers to the next request, less the same turn without a
+/// child.
+fn children() {
+    let mut script = parts(&["prime"]);
+    for i in 0..TURNS {
+        script.replies.push(call("read_file", json!({"path": "greet.sh", "limit": 100 + i})));
+        script.replies.push(call("run_bash", json!({"command": format!(": {i}")})));
+    }
+    script.replies.extend(parts(&["forge", "gate", "sentinel", "scribe"]).replies);
+    let (project, server) = (project(), ModelServer::start(&script));
+    let env = [("PACE_MAX_ITERATIONS", (2 * TURNS + 20).to_string()), ("PACE_SANDBOX", "enforce".into())];
+    run(&pace(&project, &server).env(env), 0);
+    let exchanges = server.exchanges();
+    let forge: Vec<_> = exchanges.iter().filter(|e| e.agent == "FORGE").take(2 * TURNS + 1).collect();
+    let took: Vec<_> = forge.windows(2).map(|pair| pair[1].arrived - pair[0].left.unwrap()).collect();
+    let bare = median(took.iter().copied().step_by(2).collect());
+    let mut started: Vec<_> = took.iter().skip(1).step_by(2).map(|turn| turn.saturating_sub(bare)).collect();
+    started.sort_unstable();
+    row("sandboxed command, median", &time(median(started.clone())), "≤ 10 ms", TURNS);
+    row("sandboxed command, 95 of 100", &time(started[TURNS * 95 / 100]), "", TURNS);
+}
+
+fn call(name: &str, input: serde_json::Value) -> Reply {
+    Reply {
+        agent: "FORGE".into(),
+        text: String::new(),
+        calls: vec![Call { name: name.into(), input }],
+        stop: None,
+        usage: None,
+        fault: None,
+    }
 }
 
 fn scenarios() -> PathBuf {
@@ -150,4 +180,8 @@ fn time(value: Duration) -> String {
 #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
 fn bytes(value: u64) -> String {
     format!("{:.2} MB", value as f64 / 1e6)
+}
+
+fn count(value: f64) -> String {
+    format!("{value:.0}")
 }

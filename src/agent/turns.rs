@@ -1,9 +1,14 @@
 //! The one tool-calling loop. It knows no role: prompt, tools and the way to finish come from the agent.
 
+mod conversation;
+mod repeats;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::conversation::{Compaction, Conversation};
+use self::repeats::{Circle, Repeats};
 use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::event::Event;
@@ -94,7 +99,7 @@ pub(crate) async fn run<F: Finish>(
 ) -> Result<End<F::Output>, AgentError> {
     let finals = finish.specs();
     let tools = finals.iter().cloned().fold(task.tools, ToolBox::with_flow);
-    let mut request = Request {
+    let request = Request {
         agent: task.agent,
         model: task.model.name.clone(),
         system: task.system,
@@ -102,46 +107,63 @@ pub(crate) async fn run<F: Finish>(
         tools: tools.specs().into_iter().map(told).collect(),
         max_tokens: task.max_tokens,
     };
+    let mut talk =
+        Talk { desk, model: task.model, conversation: Conversation::begin(desk.journal, request)? };
     let mut turn = Turn { desk, agent: task.agent, tools: &tools, finish, repairs: 0 };
-    let mut reminded = false;
+    let (mut reminded, mut repeats) = (false, Repeats::default());
     for calls in 1..=task.max_calls {
-        let reply = ask(desk, task.model, &request).await?;
-        request.messages.push(Message::Assistant(reply.raw.clone()));
+        let stopped = |reason| Ok(End::Stopped { reason, calls });
+        let reply = match talk.ask().await {
+            Err(AgentError::Model(ModelError::ContextOverflow(words))) => {
+                return stopped(format!("the conversation no longer fits the model's context: {words}"));
+            }
+            reply => reply?,
+        };
+        talk.conversation.push(Message::Assistant(reply.raw.clone()))?;
         if reply.stop == Stop::Refusal {
-            return Ok(End::Stopped {
-                reason: format!("the model refused: {}", first_line(&reply.text)),
-                calls,
-            });
+            return stopped(format!("the model refused: {}", first_line(&reply.text)));
         }
         let (tool_calls, written) = final_calls(&reply, &finals);
         if tool_calls.is_empty() {
             if reminded {
-                return Ok(End::Stopped {
-                    reason: "the model ended its turn without a final tool".into(),
-                    calls,
-                });
+                return stopped("the model ended its turn without a final tool".into());
             }
             reminded = true;
-            request.messages.push(Message::User(reminder(&reply, &finals)));
+            talk.conversation.push(Message::User(reminder(&reply, &finals)))?;
             continue;
+        }
+        let circle = repeats.saw(&tool_calls);
+        if let Circle::Ended(reason) = circle {
+            return stopped(reason);
         }
         let mut results = match turn.answer_all(&tool_calls).await? {
             Answered::Done(output) => return Ok(End::Done { output, calls }),
             Answered::Results(results) => results,
         };
-        if task.max_calls > 5
-            && calls + 3 == task.max_calls
-            && let Some(last) = results.last_mut()
-        {
-            last.content.push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
+        if let Some(last) = results.last_mut() {
+            last.content.push_str(&aside(&circle, task.max_calls, calls));
         }
-        request.messages.push(if written {
+        talk.conversation.push(if written {
             Message::User(results.into_iter().map(|r| r.content).collect::<Vec<_>>().join("\n"))
         } else {
             Message::ToolResults(results)
-        });
+        })?;
+        // As many calls are to come as there were, or as are left.
+        talk.compact(calls.min(task.max_calls - calls))?;
     }
     Ok(End::Stopped { reason: format!("{} model calls were used up", task.max_calls), calls: task.max_calls })
+}
+
+/// What pace adds to a turn's results in its own name.
+fn aside(circle: &Circle, max_calls: u32, calls: u32) -> String {
+    let mut text = String::new();
+    if let Circle::Told(words) = circle {
+        text = format!("\n\n(pace: {words})");
+    }
+    if max_calls > 5 && calls + 3 == max_calls {
+        text.push_str("\n\n(pace: three model calls are left. Finish now with the final tool.)");
+    }
+    text
 }
 
 /// What answers the tool calls of a turn.
@@ -192,21 +214,61 @@ impl<F: Finish> Turn<'_, F> {
     }
 }
 
-async fn ask(desk: &Desk<'_>, model: &Rated, request: &Request) -> Result<Reply, AgentError> {
-    let bytes = serde_json::to_vec(request).map_err(anyhow::Error::from)?.len();
-    let reserve = || {
-        let usd = desk.purse.reserve(model.price, bytes, request.max_tokens)?;
-        Ok(json!({"agent": request.agent, "usd": usd}))
-    };
-    // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-    let act = async {
-        Ok::<_, AgentError>(Said { agent: request.agent, reply: desk.model.complete(request).await })
-    };
-    let reply = desk.journal.intend(MODEL, request, reserve, act).await?.reply?;
-    desk.purse.book(request.agent, reply.usage, model.price);
-    let bill = desk.purse.bill();
-    desk.events.emit(Event::Called { agent: request.agent, usage: bill.usage(), cost: bill.cost(|_| true) });
-    Ok(reply)
+/// The conversation with the model, paid from the desk's purse.
+struct Talk<'a> {
+    desk: &'a Desk<'a>,
+    model: &'a Rated,
+    conversation: Conversation<'a>,
+}
+
+impl Talk<'_> {
+    /// The next reply. A conversation that no longer fits is shrunk and sent once more.
+    async fn ask(&mut self) -> Result<Reply, AgentError> {
+        match self.call().await {
+            Err(AgentError::Model(ModelError::ContextOverflow(words))) => {
+                let Some(done) = self.conversation.shrink()? else {
+                    return Err(ModelError::ContextOverflow(words).into());
+                };
+                self.tell(&done)?;
+                self.call().await
+            }
+            reply => reply,
+        }
+    }
+
+    async fn call(&self) -> Result<Reply, AgentError> {
+        let (desk, request) = (self.desk, self.conversation.request());
+        let reserve = || {
+            let usd = desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
+            Ok(json!({"agent": request.agent, "usd": usd}))
+        };
+        // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
+        let act = async {
+            Ok::<_, AgentError>(Said { agent: request.agent, reply: desk.model.complete(request).await })
+        };
+        let reply = desk.journal.intend(MODEL, &self.conversation.key(), reserve, act).await?.reply?;
+        desk.purse.book(request.agent, reply.usage, self.model.price);
+        let bill = desk.purse.bill();
+        let (agent, usage) = (request.agent, bill.usage());
+        desk.events.emit(Event::Called { agent, usage, cost: bill.cost(|_| true) });
+        Ok(reply)
+    }
+
+    /// Replaces old results where that pays within the calls that may come.
+    fn compact(&mut self, calls_to_come: u32) -> Result<(), AgentError> {
+        match self.conversation.compact(self.model.price, calls_to_come)? {
+            Some(done) => self.tell(&done),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&self, done: &Compaction) -> Result<(), AgentError> {
+        let agent = self.conversation.request().agent;
+        self.desk.journal.note("compaction", agent.name(), done)?;
+        let text = format!("Leaving out {} older tool results ({} bytes) ...", done.results, done.bytes);
+        self.desk.step(agent, text);
+        Ok(())
+    }
 }
 
 /// The reply's tool calls; a fenced YAML block counts as a call of the one final tool (second value: true).

@@ -2,7 +2,6 @@
 //! are of no use any more. Knows the records of model calls; what a day does is not its business.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -68,7 +67,14 @@ impl Keeper for Workspace {
         let point = checkpoint.map_or(Point::Head(&self.head), Point::Checkpoint);
         self.store.unsettle(self.terms.day)?;
         self.sparing(|spared| self.repo.restore(point, spared))?;
-        tracing::info!(dropped = dropped.len(), checkpoint, "the recording ends here, the run goes on");
+        if let Some(first) = dropped.iter().find(|record| record.kind != INTENT) {
+            tracing::info!(
+                "the recording does not fit any more from record {} («{}») on: {} records are dropped, their cost counts",
+                first.seq,
+                first.kind,
+                dropped.len()
+            );
+        }
         Ok(json!({"lost": lost(dropped, &self.terms), "dropped": dropped.len(), "tree": checkpoint}))
     }
 
@@ -97,13 +103,7 @@ impl Keeper for Bookkeeper {
     }
 
     fn resumed(&self, value: &Value) -> anyhow::Result<()> {
-        book(&self.purse(), value)
-    }
-}
-
-impl Bookkeeper {
-    fn purse(&self) -> Arc<Purse> {
-        Arc::clone(&self.0)
+        book(&self.0, value)
     }
 }
 

@@ -83,7 +83,14 @@ impl Results {
         if ci.log_style == LogStyle::GitLab {
             tell(dotenv::FILE, self.write_dotenv(&outputs));
         }
-        let Some(view) = &self.view else { return };
+        let Some(view) = &self.view else {
+            if let (Some(path), Err(error @ (Error::Abort(_) | Error::Signal(_)))) = (&ci.step_summary, exit)
+            {
+                let text = crate::report::ended(self.day, &error.to_string(), outputs.cost_usd);
+                tell("the job summary", crate::report::append(path, &redact(&text)));
+            }
+            return;
+        };
         if ci.log_style == LogStyle::GitHub {
             let lines = annotations::lines(view, &clean).join("\n") + "\n";
             tell("annotations", print(lines.trim_start()));

@@ -10,6 +10,7 @@ mod demo;
 mod empty_root;
 mod forge;
 mod git_server;
+mod kill;
 mod model_server;
 mod peer_model;
 mod project;

@@ -2,6 +2,7 @@
 
 mod aside;
 mod branch;
+mod checkpoint;
 mod commit;
 mod diff;
 mod fixture;

@@ -1,16 +1,16 @@
 //! The binary against forges with state: whole days that open and update one review, one hold issue, one status.
 //! GitHub's side passes through a validating proxy, its pushes go to a real smart-HTTP git server with authentication.
 
-mod fixture;
+pub(crate) mod fixture;
 #[expect(dead_code, clippy::expect_used, reason = "the crate's own tests use the rest")]
 #[path = "../../../src/repo/tests/server.rs"]
 mod git_bridge;
-mod github;
+pub(crate) mod github;
 mod gitlab;
 mod prism;
 mod sample;
 #[expect(dead_code, reason = "the crate's own tests use the rest")]
-mod server;
+pub(crate) mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 //! are of no use any more. Knows the records of model calls; what a day does is not its business.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -10,6 +10,8 @@ mod demo;
 mod empty_root;
 mod forge;
 mod git_server;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod kill;
 mod model_server;
 mod peer_model;

@@ -170,32 +170,37 @@ async fn run_held(
             return Ok(exit::SHIP);
         }
     };
-    preflight(&site, &platform, events).await?;
-    results.begin(&start);
+    work(&preparing, (http, redactor), (&start, interrupted), results).await
+}
+
+/// The day itself, from the last look at the permissions on.
+async fn work(
+    preparing: &Preparing<'_>,
+    (http, redactor): (reqwest::Client, Redactor),
+    (start, interrupted): (&Start, Option<Interrupted>),
+    results: &mut Results,
+) -> Exit {
+    let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
+    preflight(site, platform, events).await?;
+    results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
-    let remote = remote_journal(settings, &site, &start, holding);
-    let keeper = resume::keeper(&site, &start, &purse, &written, &redactor, remote.clone());
+    let remote = remote_journal(settings, site, start, holding);
+    let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = resume::seal(settings);
     let journal = match interrupted {
-        Some(found) => found.journal(&start, redactor, seal, keeper, events)?,
-        None => resume::new_journal(&site, &start, redactor, seal, keeper)?,
+        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
-    journal.note("start", "", &start).map_err(Error::Abort)?;
-    let parts = Parts {
-        site: &site,
-        model: model.as_ref(),
-        platform: &platform,
-        journal: &journal,
-        templates: &templates,
-        events,
-        purse,
-        written,
-    };
+    journal.note("start", "", start).map_err(Error::Abort)?;
+    let parts =
+        Parts { site, model: model.as_ref(), platform, journal: &journal, templates, events, purse, written };
     let ended = tokio::select! {
-        ended = run_day(&parts, &start) => ended,
-        // Whatever it would still write or pay is another run's now.
-        reason = holding.lost() => Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once"))),
+        ended = run_day(&parts, start) => ended,
+        // Whatever it would still write or pay is another run's now. Its journal has no end: it may be resumed.
+        reason = holding.lost() => {
+            return Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once")));
+        }
         never = keep_up(remote.as_deref(), events) => never,
     };
     let code = match &ended {

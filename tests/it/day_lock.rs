@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::{Finished, Streams, own_variable};
-use crate::git_server::git;
+use crate::forge::fixture::git;
 use crate::model_server::ModelServer;
 use crate::model_server::script::Script;
 use crate::scenario::shared_script;

@@ -9,7 +9,6 @@ mod day_lock;
 mod demo;
 mod empty_root;
 mod forge;
-mod git_server;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod kill;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::Finished;
-use crate::git_server::git;
+use crate::forge::fixture::git;
 use crate::model_server::ModelServer;
 use crate::model_server::script::{Fault, Script};
 use crate::scenario::shared_script;

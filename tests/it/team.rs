@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::binary::Pace;
-use crate::git_server::{GitServer, git};
+use crate::forge::fixture::git;
+use crate::forge::git_server::GitServer;
 use crate::model_server::ModelServer;
 use crate::model_server::wire::Protocol;
 use crate::project::Project;

@@ -166,7 +166,7 @@ async fn unpushed_history_travels_with_the_commit_that_holds_it() {
         git(&place.fixture.remote(), "fsck --strict --full");
         let colleague = Place { fixture: place.fixture.colleague(), server: None };
         let kept = colleague.refs().read(NAME).await.unwrap().unwrap();
-        assert_eq!(kept.parents, [work.clone()]);
+        assert_eq!(kept.parents, std::slice::from_ref(&work));
         assert_eq!(colleague.fixture.git(&format!("show {work}:src/new.txt")), "made here");
     }
 }

@@ -13,6 +13,7 @@ use super::prepare::Site;
 use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
 use crate::agent::turns::MODEL;
+use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::event::{Event, Events, Level};
@@ -251,7 +252,7 @@ impl Interrupted {
         let others = |path: &str| terms.is_record(path);
         let mask = |text: &str| self.mask(text);
         site.repo.restore(head, &Spared { untracked: &self.foreign(), others: &others, mask: &mask })?;
-        site.store.rewind(&self.start.files)?;
+        site.store.rewind(&self.start.files, &[PROGRESS])?;
         site.store.settled(self.terms().day)?;
         *branch = self.start.branch.clone();
         Ok(true)
@@ -322,6 +323,7 @@ impl Interrupted {
             return Err(format!("changed since: {}", changed.join(", ")));
         }
         let mut untracked = fresh.untracked;
+        untracked.retain(|path| !old.terms.is_record(path));
         untracked.extend(old.untracked.iter().cloned());
         Ok(Start { untracked, terms: fresh.terms, ..old.clone() })
     }

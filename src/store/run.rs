@@ -91,10 +91,15 @@ impl Store {
         }
     }
 
-    /// Makes the texts of `.pace/` those of `files`, an earlier [`Store::snapshot`] with others beside it.
-    pub(crate) fn rewind(&self, files: &BTreeMap<String, String>) -> Result<()> {
-        for path in self.snapshot()?.keys().filter(|path| !files.contains_key(*path)) {
-            std::fs::remove_file(self.root.join(path)).with_context(|| format!("taking {path} back"))?;
+    /// Makes the texts of `.pace/`, and those of `beside`, the ones of `files`, an earlier [`Store::snapshot`] with
+    /// the others beside it.
+    pub(crate) fn rewind(&self, files: &BTreeMap<String, String>, beside: &[&str]) -> Result<()> {
+        let there = self.snapshot()?.into_keys().chain(beside.iter().map(|path| (*path).to_owned()));
+        for path in there.filter(|path| !files.contains_key(path)) {
+            match std::fs::remove_file(self.root.join(&path)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                result => result.with_context(|| format!("taking {path} back"))?,
+            }
         }
         for (path, text) in files {
             if self.read_text(path)?.as_ref() != Some(text) {

@@ -132,6 +132,7 @@ fn normal(text: &str) -> String {
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z| UTC)?", "<time>"),
         (r"\b[0-9a-f]{7,40}\b", "<sha>"),
         (r"\$?\b\d+\.\d+x?\b ?(k|M|s|ms)?", "<amount>"),
+        (r"\b\d+ model calls", "<amount> model calls"),
         (r"127\.0\.0\.1:\d+", "<server>"),
     ];
     rules.iter().fold(text.to_owned(), |text, (pattern, word)| {

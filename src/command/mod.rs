@@ -108,8 +108,10 @@ fn block_on(verb: impl Future<Output = Exit>) -> Exit {
 /// Works until it ends or a signal comes; a signal drops the work, which ends its children.
 async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
     tokio::select! {
-        outcome = work => outcome,
+        // First, so that no signal comes before there is somebody to take it.
+        biased;
         signal = signal() => Err(Error::Signal(signal)),
+        outcome = work => outcome,
     }
 }
 

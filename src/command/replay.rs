@@ -46,6 +46,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         root: root.clone(),
         dependencies: Dependencies::default(),
         setup: OnceLock::new(),
+        own_refs: None,
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);

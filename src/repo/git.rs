@@ -40,7 +40,7 @@ pub(crate) struct Options {
 /// A checkout, through libgit2.
 #[derive(Debug, Clone)]
 pub(crate) struct GitRepo {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What every file of this room works with.
@@ -83,7 +83,7 @@ impl GitRepo {
     }
 
     /// Runs `work` on a thread that may block.
-    async fn blocking<T, F>(&self, work: F) -> Result<T, RepoError>
+    pub(super) async fn blocking<T, F>(&self, work: F) -> Result<T, RepoError>
     where
         T: Send + 'static,
         F: FnOnce(&Inner) -> Result<T, RepoError> + Send + 'static,

@@ -17,6 +17,7 @@ mod handle;
 mod history;
 mod ignored;
 mod init;
+mod own_refs;
 mod push;
 mod refusal;
 mod remote;
@@ -31,6 +32,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
+pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
 pub(crate) use refusal::JOB_USER;
 
 use std::collections::{BTreeMap, BTreeSet};

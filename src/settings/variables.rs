@@ -186,7 +186,7 @@ variables! {
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
     pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
-    pace_journal = "PACE_JOURNAL", Choice, Later, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
+    pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
     pace_stage = "PACE_STAGE", Choice, Later, "`all`", "which half of the day this job runs: `all`, `work`, `publish`";
     pace_prices = "PACE_PRICES", Path, Now, "embedded", "file with model prices";
     pace_ca_file = "PACE_CA_FILE", Path, Now, "—", "file with an extra certificate authority (PEM)";
@@ -220,6 +220,7 @@ variables! {
     ci_project_path = "CI_PROJECT_PATH", Ci, Now, "—", "project of the pipeline";
     ci_project_id = "CI_PROJECT_ID", Ci, Now, "—", "number of the project";
     ci_pipeline_id = "CI_PIPELINE_ID", Ci, Now, "—", "number of the pipeline";
+    ci_job_url = "CI_JOB_URL", Ci, Now, "—", "page of the job";
     ci_pipeline_source = "CI_PIPELINE_SOURCE", Ci, Now, "—", "what started the pipeline";
     ci_server_url = "CI_SERVER_URL", Ci, Now, "—", "web address of GitLab";
     ci_api_v4_url = "CI_API_V4_URL", Ci, Now, "—", "API of GitLab";

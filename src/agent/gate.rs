@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::kit::reading;
 use super::report::{Judge, Judgement, SubmitReport, fill};
+use super::rules::RuleChecks;
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, tampering, yaml};
@@ -61,8 +62,8 @@ pub(crate) struct Inputs<'a> {
     pub handoff: &'a Handoff,
     pub observation: &'a Observation,
     pub ci: &'a CiState,
-    /// The day diff touches production code.
-    pub production_changed: bool,
+    /// What the rules on the day's tests came to.
+    pub rules: &'a RuleChecks,
     /// The test run on the day base.
     pub baseline: Option<&'a TestRun>,
     /// What the change did to the tests that were there and to what runs them.
@@ -77,7 +78,7 @@ pub(crate) async fn observe(
     commit: &str,
     baseline: Option<&TestRun>,
 ) -> Result<Observation, AgentError> {
-    Ok(desk.journal.step("tests", commit, judge_commit(desk, card, baseline)).await?)
+    Ok(desk.journal.act("tests", commit, judge_commit(desk, card, baseline)).await?)
 }
 
 async fn judge_commit(
@@ -92,6 +93,13 @@ async fn judge_commit(
             AGENT,
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
         );
+    }
+    let restored = desk.repo.restore_ignored()?;
+    if !restored.is_empty() {
+        let shown = restored.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = restored.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        desk.step(AGENT, format!("Set ignored files aside that commands wrote: {shown}{more}"));
     }
     let cleared = tampering::clear(desk)?;
     if !cleared.removed.is_empty() {
@@ -215,6 +223,7 @@ struct Prompt<'a> {
     tests: Option<ShownRun<'a>>,
     commands: Vec<Value>,
     ci: String,
+    rules: &'a [String],
     tampering: &'a [Finding],
     criteria: Vec<&'a str>,
 }
@@ -252,6 +261,7 @@ impl<'a> Prompt<'a> {
                 .map(|run| json!({"command": run.command, "result": run.exit.to_string()}))
                 .collect(),
             ci: describe(inputs.ci),
+            rules: &inputs.rules.evidence,
             tampering: inputs.tampering,
             criteria: inputs.card.criteria().collect(),
         })
@@ -296,7 +306,7 @@ impl Judge for Bench<'_> {
             let adjudicated = self.adjudicate(&report, &files);
             // A run that holds by itself is not worth a second question about evidence.
             let unresolved =
-                !adjudicated.unresolved.is_empty() && !self.asked_again && self.run_holds().is_none();
+                !adjudicated.unresolved.is_empty() && !self.asked_again && !self.holds_by_itself();
             if unresolved || !adjudicated.malformed.is_empty() {
                 self.asked_again |= unresolved;
                 return Ok(Err(adjudicated.problems()));
@@ -345,7 +355,8 @@ impl Bench<'_> {
         for name in &self.inputs.observation.flaky {
             self.desk.step(AGENT, format!("Flaky: {name} failed and passed on the same commit"));
         }
-        let computed = decision::gate(&results, run_holds.is_some());
+        let broken = &self.inputs.rules.broken;
+        let computed = decision::gate(&results, self.holds_by_itself());
         let gate_decision = decision::worse(
             computed,
             claimed.map(|c: Decision| if c == Decision::Advisory { Decision::Ship } else { c }),
@@ -360,13 +371,17 @@ impl Bench<'_> {
             );
         }
         let hold_reason = if gate_decision == Decision::Hold {
-            gate::hold_reason(&results, run_holds.as_deref(), &report.hold_reason)
+            // A broken rule says itself what is to be done.
+            let rules = if run_holds.is_some() { String::new() } else { broken.join(" ") };
+            let advice = format!("{rules} {}", report.hold_reason);
+            gate::hold_reason(&results, run_holds.as_deref(), &advice)
         } else {
             String::new()
         };
         GateReport {
-            blockers: run_holds.into_iter().chain(blockers).collect(),
+            blockers: run_holds.into_iter().chain(broken.iter().cloned()).chain(blockers).collect(),
             deferred,
+            coverage_rule: self.inputs.rules.coverage.clone(),
             criteria_results: results,
             gate_decision,
             hold_reason,
@@ -377,6 +392,11 @@ impl Bench<'_> {
 }
 
 impl Bench<'_> {
+    /// Whether the day is held whatever GATE says of the criteria.
+    fn holds_by_itself(&self) -> bool {
+        self.run_holds().is_some() || !self.inputs.rules.broken.is_empty()
+    }
+
     /// Why what was observed alone forbids shipping.
     fn run_holds(&self) -> Option<String> {
         let tampered = tamper::holding(self.inputs.tampering);
@@ -388,8 +408,10 @@ impl Bench<'_> {
     fn run_verdict(&self) -> Option<String> {
         let observation = self.inputs.observation;
         let some_passed = self.inputs.baseline.is_some_and(|run| run.count(TestStatus::Passed) > 0);
-        let run =
-            gate::run_verdict(observation.tests.as_ref(), self.inputs.production_changed || some_passed);
+        let run = gate::run_verdict(
+            observation.tests.as_ref(),
+            self.inputs.rules.production_changed || some_passed,
+        );
         let least = self.desk.terms.coverage_min.filter(|_| observation.tests.is_some());
         let coverage = || coverage::shortfall(observation.coverage.as_ref(), least?);
         run.or_else(coverage).or_else(|| match self.inputs.ci {
@@ -434,6 +456,7 @@ pub(crate) fn unjudged(day: u32, card: &StoryCard, reason: &str) -> GateReport {
         deferred: vec![],
         gate_decision: Decision::Hold,
         hold_reason: reason.to_owned(),
+        coverage_rule: String::new(),
         flaky: vec![],
     }
 }

@@ -3,10 +3,22 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::Agent;
 use crate::domain::money::{Bill, Price, Usage};
 
 use super::AgentError;
+
+/// A call that was paid, or may have been, and whose reply is not used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    pub agent: Agent,
+    /// Zero where the reply never came.
+    pub usage: Usage,
+    /// US dollars; what was reserved where the reply never came; `None` where the price is unknown.
+    pub usd: Option<f64>,
+}
 
 /// Counts what a run spends.
 #[derive(Debug)]
@@ -22,7 +34,8 @@ impl Purse {
         Self { bill: Mutex::default(), cap }
     }
 
-    /// Whether a call that sends `request_bytes` and may answer with `max_output` tokens still fits.
+    /// US dollars that a call may cost which sends `request_bytes` and may answer with `max_output` tokens; `None` where the
+    /// price is unknown.
     ///
     /// The worst case counts a token for every two bytes, all of them at the dearest input rate: real requests
     /// stay below. A model without a known price cannot be reserved for; that it is unknown was said at start.
@@ -31,8 +44,8 @@ impl Purse {
         price: Option<Price>,
         request_bytes: usize,
         max_output: u32,
-    ) -> Result<(), AgentError> {
-        let Some(price) = price else { return Ok(()) };
+    ) -> Result<Option<f64>, AgentError> {
+        let Some(price) = price else { return Ok(None) };
         let dearest = Price { input: price.input.max(price.cache_write), ..price };
         let worst = dearest.of(Usage {
             input: request_bytes as u64 / 2,
@@ -47,7 +60,13 @@ impl Purse {
                 self.cap
             )));
         }
-        Ok(())
+        Ok(Some(worst))
+    }
+
+    /// Books what an interrupted run paid, or may have paid, for something that is of no use any more.
+    pub(crate) fn lose(&self, lost: &Lost) {
+        let mut bill = self.bill.lock().unwrap_or_else(PoisonError::into_inner);
+        bill.book(lost.agent, lost.usage, lost.usd);
     }
 
     /// Books a finished call.

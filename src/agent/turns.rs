@@ -5,7 +5,7 @@ mod repeats;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::conversation::{Compaction, Conversation};
 use self::repeats::{Circle, Repeats};
@@ -14,8 +14,8 @@ use crate::domain::Agent;
 use crate::domain::event::Event;
 use crate::domain::terms::Rated;
 use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
-use crate::tool::ToolError;
 use crate::tool::toolbox::{Spec, ToolBox};
+use crate::tool::{Tool, ToolError};
 
 /// How often an agent whose final output does not validate is re-asked.
 const REPAIRS: u32 = 2;
@@ -238,11 +238,15 @@ impl Talk<'_> {
 
     async fn call(&self) -> Result<Reply, AgentError> {
         let (desk, request) = (self.desk, self.conversation.request());
-        desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
+        let reserve = || {
+            let usd = desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
+            Ok(json!({"agent": request.agent, "usd": usd}))
+        };
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-        let act =
-            async { anyhow::Ok(Said { agent: request.agent, reply: desk.model.complete(request).await }) };
-        let reply = desk.journal.step(MODEL, &self.conversation.key(), act).await?.reply?;
+        let act = async {
+            Ok::<_, AgentError>(Said { agent: request.agent, reply: desk.model.complete(request).await })
+        };
+        let reply = desk.journal.intend(MODEL, &self.conversation.key(), reserve, act).await?.reply?;
         desk.purse.book(request.agent, reply.usage, self.model.price);
         let bill = desk.purse.bill();
         let (agent, usage) = (request.agent, bill.usage());
@@ -315,7 +319,15 @@ async fn use_tool(
             Err(ToolError::Stop(error)) => Err(AgentError::Other(error)),
         }
     };
-    let mut outcome: Outcome = desk.journal.step("tool", &(agent, &call.name, &call.input), act).await?;
+    let input = (agent, &call.name, &call.input);
+    let mut outcome: Outcome = if tools.get(&call.name).is_some_and(Tool::changes_files) {
+        desk.journal.act("tool", &input, act).await?
+    } else {
+        desk.journal.step("tool", &input, act).await?
+    };
+    if let (false, Some(tool)) = (outcome.is_error, tools.get(&call.name)) {
+        tool.recall(&call.input);
+    }
     outcome.content = desk.journal.clean(&outcome.content);
     Ok(outcome)
 }

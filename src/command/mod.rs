@@ -4,12 +4,15 @@ mod budget;
 mod check;
 mod demo;
 mod gate_days;
+mod keeper;
 mod planning;
 mod prepare;
 mod replay;
 mod results;
+mod resume;
 mod run;
 mod selection;
+mod setup;
 mod sprint;
 mod status;
 mod terms;
@@ -60,9 +63,9 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Schema { name } => schema(name.as_deref()),
         Verb::Status => status::status(&invocation),
         Verb::Run => block_on(run::run(&invocation)),
-        Verb::Check => block_on(check::check(&invocation)),
-        Verb::Demo => block_on(demo::demo(&invocation)),
-        Verb::Replay { journal } => block_on(replay::replay(&invocation, &journal)),
+        Verb::Check => block_on(until_signalled(check::check(&invocation))),
+        Verb::Demo => block_on(until_signalled(demo::demo(&invocation))),
+        Verb::Replay { journal } => block_on(until_signalled(replay::replay(&invocation, &journal))),
     }
 }
 
@@ -84,22 +87,25 @@ fn schema(name: Option<&str>) -> Exit {
     }
 }
 
-/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children.
+/// Runs a verb on a runtime of its own.
 fn block_on(verb: impl Future<Output = Exit>) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = verb => outcome,
-            signal = signal() => Err(Error::Signal(signal)),
-        }
-    });
+    let outcome = runtime.block_on(verb);
     // A git transfer may still block its thread; a signalled run does not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Works until it ends or a signal comes; a signal drops the work, which ends its children.
+async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
+    tokio::select! {
+        outcome = work => outcome,
+        signal = signal() => Err(Error::Signal(signal)),
+    }
 }
 
 async fn signal() -> u8 {

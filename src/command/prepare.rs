@@ -3,15 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::setup::set_up;
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
+use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
 use crate::domain::terms::Terms;
@@ -19,7 +23,7 @@ use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
+use crate::repo::{Branch, GitRepo, JOB_USER, Options, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
 use crate::settings::{DayChoice, PlatformKind, Push, Settings};
@@ -32,6 +36,10 @@ pub(crate) struct Site {
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
     pub store: Store,
+    /// What the setup made, once it ran.
+    pub dependencies: Dependencies,
+    /// The setup, once it ran; empty where there is nothing to install.
+    pub setup: OnceLock<Arc<ProjectSetup>>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -64,23 +72,29 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let dependencies = Dependencies::default();
+        let repo = Arc::new(open_repo(settings, &root, http, &dependencies)?);
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan);
+        let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store })
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new() })
     }
 }
 
-fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+fn open_repo(
+    settings: &Settings,
+    root: &Path,
+    http: &reqwest::Client,
+    dependencies: &Dependencies,
+) -> Result<GitRepo, Error> {
     let mut options = Options {
         rules: settings.git.branch.clone(),
         identity: settings.git.identity.clone(),
         push: push_rules(settings),
         remote: None,
-        kept: vec![],
+        kept: dependencies.clone(),
         http: http.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -99,7 +113,9 @@ fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result
 /// Whether and with what pushes go out.
 fn push_rules(settings: &Settings) -> PushRules {
     let platform = &settings.platform;
-    let user = match platform.kind {
+    let forge = if platform.kind == PlatformKind::Local { platform.tracker } else { platform.kind };
+    let user = match forge {
+        PlatformKind::GitLab if platform.token_is_job_token => JOB_USER,
         PlatformKind::GitLab => "oauth2",
         PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
     };
@@ -133,11 +149,17 @@ pub(crate) async fn prepare(
     platform: &Platform,
     templates: &Templates,
     events: &dyn Events,
+    interrupted: &mut Option<Interrupted>,
 ) -> Result<Prepared, Error> {
     let notice = |level, text: String| events.emit(Event::Notice { level, text });
     let mut branch = site.repo.prepare_branch().await?;
     for action in &branch.actions {
         notice(Level::Info, action.clone());
+    }
+    if let Some(found) = interrupted
+        && !found.rewind(site, &mut branch, events)?
+    {
+        *interrupted = None;
     }
     let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
     sprint::enter(settings, site, (&plan, &mut branch), templates, &notice)?;
@@ -180,7 +202,14 @@ pub(crate) async fn prepare(
         platform: &platform.name,
     };
     let terms = terms(settings, site, &chosen, &notice)?;
-    start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+    if !terms.dry_run
+        && let Some(setup) = set_up(settings, site, &notice).await?
+    {
+        // Preparing happens once in a run.
+        let _ = site.setup.set(setup);
+    }
+    let known = interrupted.as_ref().map(Interrupted::start);
+    start(site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
 }
 
 /// The plan and its path from the root.
@@ -198,7 +227,14 @@ pub(crate) fn read_plan(
     Ok((name, parsed.plan))
 }
 
-async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
+/// `resumed`: what an interrupted run started from, which is started again.
+async fn start(
+    site: &Site,
+    terms: Terms,
+    plan: Plan,
+    branch: Branch,
+    resumed: Option<&Start>,
+) -> Result<Start, Error> {
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
     let base = match attempts.first().and_then(|a| a.base.clone()) {
         Some(base) => base,
@@ -220,7 +256,14 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
             files.insert(path.to_owned(), text);
         }
     }
-    let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    let baseline = if let Some(resumed) = resumed {
+        resumed.baseline.clone()
+    } else if terms.dry_run {
+        None
+    } else {
+        baseline(site, &terms, &base, &branch.head).await?
+    };
+    site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

@@ -1,13 +1,15 @@
 //! `pace run`: the day that the environment names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
 use super::results::Results;
+use super::resume::{self, Interrupted, Look};
 use super::trigger::{Admitted, admit};
-use super::{Exit, Invocation, planning};
+use super::{Exit, Invocation, keeper, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
 use crate::day::start::Start;
@@ -26,6 +28,7 @@ use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, Provider, Settings};
 use crate::store::artifacts::Store;
+use crate::tool::Written;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
 const CONTEXT_LIMIT: usize = 16 * 1024;
@@ -36,7 +39,11 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
-    let exit = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results).await;
+    let work = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results);
+    let exit = super::until_signalled(work).await;
+    if let Err(Error::Signal(_)) = &exit {
+        results.book_signalled(&terminal);
+    }
     results.write(&settings, &redactor, &terminal, &exit);
     exit
 }
@@ -87,7 +94,18 @@ pub(crate) async fn run_in(
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
     }
-    let start = match prepare(settings, &site, &platform, &templates, events).await? {
+    let (prepared, interrupted) = match resume::look(settings, &site, &redactor, events)? {
+        Look::Running => {
+            let text = "another run of the day is at work here: nothing was run".into();
+            events.emit(Event::Notice { level: Level::Warning, text });
+            return Ok(exit::SKIPPED);
+        }
+        Look::Interrupted(found) => {
+            prepare_again(settings, &site, &platform, &templates, events, *found).await?
+        }
+        Look::Nothing => (prepare(settings, &site, &platform, &templates, events, &mut None).await?, None),
+    };
+    let start = match prepared {
         Prepared::Go(start) => *start,
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
@@ -120,8 +138,13 @@ pub(crate) async fn run_in(
     preflight(&site, &platform, events).await?;
     results.begin(&start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
-    let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
-    let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
+    let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
+    let keeper = resume::keeper(&site, &start, &purse, &written, &redactor);
+    let seal = resume::seal(settings);
+    let journal = match interrupted {
+        Some(found) => found.journal(&start, redactor, seal, keeper, events)?,
+        None => resume::new_journal(&site, &start, redactor, seal, keeper)?,
+    };
     journal.note("start", "", &start).map_err(Error::Abort)?;
     let parts = Parts {
         site: &site,
@@ -130,6 +153,8 @@ pub(crate) async fn run_in(
         journal: &journal,
         templates: &templates,
         events,
+        purse,
+        written,
     };
     let ended = run_day(&parts, &start).await;
     let code = match &ended {
@@ -138,7 +163,32 @@ pub(crate) async fn run_in(
     };
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
+    site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
     finish(results, ended?, code)
+}
+
+/// Prepares on the tree as the interrupted run found it; where that run does not hold any more, as if it had not been.
+async fn prepare_again(
+    settings: &Settings,
+    site: &Site,
+    platform: &Platform,
+    templates: &Templates,
+    events: &dyn Events,
+    found: Interrupted,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let mut found = Some(found);
+    let prepared = prepare(settings, site, platform, templates, events, &mut found).await?;
+    let (fresh, interrupted) = match (prepared, found) {
+        (Prepared::Go(fresh), Some(interrupted)) => (fresh, interrupted),
+        (prepared, _) => return Ok((prepared, None)),
+    };
+    match interrupted.accept(*fresh) {
+        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Err(reason) => {
+            interrupted.leave(site, events, &reason)?;
+            Ok((prepare(settings, site, platform, templates, events, &mut None).await?, None))
+        }
+    }
 }
 
 /// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
@@ -177,6 +227,9 @@ pub(crate) struct Parts<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools.
+    pub written: Written,
 }
 
 /// Puts the day together and runs it.
@@ -190,10 +243,13 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         model: parts.model,
         repo: parts.site.repo.clone(),
         sandbox: parts.site.sandbox.clone(),
+        setup: parts.site.setup.get().cloned(),
+        dependencies: parts.site.dependencies.clone(),
         journal: parts.journal,
         templates: parts.templates,
         events: parts.events,
-        purse: Purse::new(start.terms.max_run_usd),
+        purse: Arc::clone(&parts.purse),
+        written: parts.written.clone(),
         context: context(&parts.site.store)?,
     };
     let day = Day { start, desk, store: &parts.site.store, platform: parts.platform };

@@ -5,9 +5,9 @@ use anyhow::anyhow;
 
 use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, sentinel, tampering};
+use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;
-use crate::domain::artifact::{Finding, FindingResult, StoryCard};
+use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
@@ -15,6 +15,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::{Cause, Hold};
 use crate::domain::observation::CiState;
 use crate::evidence::findings;
+use crate::evidence::red_phase::RedPhase;
 
 /// What a round starts from.
 pub(crate) struct Inputs<'a> {
@@ -88,7 +89,7 @@ async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) ->
     let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
         .await
         .by(Agent::Gate)?;
-    if let Some(hold) = day.gate(inputs, &diff, &tampering, reports).await.by(Agent::Gate)? {
+    if let Some(hold) = day.gate(inputs, &tampering, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }
     let concerns = tampering::concerns(&tampering);
@@ -111,18 +112,20 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        let books = self.store.snapshot()?;
-        let round_of_forge = forge::run(&self.desk, &inputs).await;
-        // What FORGE's commands wrote into pace's own records counts for nothing.
-        let forged = self.store.put_back(&books)?;
+        let seal = self.store.seal()?;
+        let ended = forge::run(&self.desk, &inputs).await;
+        let forged = self.store.restore(&seal)?;
         if !forged.is_empty() {
-            self.desk.step(Agent::Forge, format!("Put pace's own records back: {}", forged.join(", ")));
+            let what =
+                format!("Commands wrote pace's own records, which were put back: {}", forged.join(", "));
+            self.desk.step(Agent::Forge, what);
         }
-        match round_of_forge? {
-            forge::Round::HandedOff(handoff) => {
+        match ended? {
+            forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
                 reports.handoff = Some(*handoff);
+                reports.red = Some(red);
                 Ok(None)
             }
             forge::Round::Unmended(findings) => {
@@ -177,22 +180,22 @@ impl Day<'_> {
     async fn gate(
         &self,
         round: &Inputs<'_>,
-        diff: &Diff,
         tampering: &[Finding],
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
-        let observation =
-            gate::observe(&self.desk, round.card, &handoff.commit, self.start.baseline.as_ref()).await?;
+        let baseline = self.start.baseline.as_ref();
+        let observation = gate::observe(&self.desk, round.card, &handoff.commit, baseline).await?;
+        let rules = self.rules(handoff, reports.red.as_ref(), &observation).await?;
         let ci = self.ci(&handoff.commit, reports.pushed).await?;
         let inputs = gate::Inputs {
             card: round.card,
             handoff,
             observation: &observation,
             ci: &ci,
-            production_changed: forge::has_production(diff),
-            baseline: self.start.baseline.as_ref(),
+            rules: &rules,
+            baseline,
             tampering,
         };
         let report = gate::run(&self.desk, &inputs).await?;
@@ -203,6 +206,17 @@ impl Day<'_> {
         reports.observation = Some(observation);
         reports.gate = Some(report);
         Ok(hold)
+    }
+
+    /// The rules on the day's tests, held against the judged commit.
+    async fn rules(
+        &self,
+        handoff: &Handoff,
+        red: Option<&RedPhase>,
+        observation: &gate::Observation,
+    ) -> Result<rules::RuleChecks, AgentError> {
+        let (baseline, run) = (self.start.baseline.as_ref(), observation.tests.as_ref());
+        rules::check(&self.desk, &self.start.base, &handoff.commit, red, baseline, run).await
     }
 
     async fn sentinel(

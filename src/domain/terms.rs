@@ -28,6 +28,9 @@ pub(crate) struct Terms {
     /// Least line coverage of GATE's run, in percent.
     #[serde(default)]
     pub coverage_min: Option<f64>,
+    /// Installs the dependencies; `None`: nothing to install.
+    #[serde(default)]
+    pub setup_command: Option<String>,
     /// Model of FORGE and SCRIBE.
     pub model: Rated,
     /// Model of the other agents.
@@ -42,6 +45,9 @@ pub(crate) struct Terms {
     pub run_timeout_ms: Option<u64>,
     /// The red phase is required.
     pub tdd: bool,
+    /// Every changed production file needs a changed test.
+    #[serde(default = "yes")]
+    pub coverage_rule: bool,
     /// Cap of one run, US dollars.
     pub max_run_usd: f64,
     /// How children are confined, in words.
@@ -55,6 +61,10 @@ pub(crate) struct Terms {
     /// Backlogged findings get an issue too.
     #[serde(default)]
     pub push_advisories: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Terms {

@@ -89,7 +89,9 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
     let command = &run.run.command;
     let failing = names(run.names(TestStatus::Failed));
     match run.run.exit {
-        Exit::TimedOut => Some(format!("timed out: `{command}` did not end in time{}", after(&failing))),
+        Exit::TimedOut => {
+            Some(format!("timed out: `{command}` did not end within PACE_TEST_TIMEOUT{}", after(&failing)))
+        }
         // A pipe or a wrapper hid the exit code.
         Exit::Code(0) if run.count(TestStatus::Failed) > 0 => {
             Some(format!("exit code 0 of `{command}`, although tests failed{}", after(&failing)))
@@ -100,7 +102,12 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
             (nothing && production_changed)
                 .then(|| format!("exit code 0, but no test was seen to pass in `{command}`"))
         }
-        exit => Some(format!("{exit} of `{command}`{}", after(&failing))),
+        exit => {
+            let by_pace =
+                run.run.excess().map(|reason| format!(", which pace ended: {reason}")).unwrap_or_default();
+            let setup = if run.setup_failed() { "the setup " } else { "" };
+            Some(format!("{exit} of {setup}`{command}`{by_pace}{}", after(&failing)))
+        }
     }
 }
 

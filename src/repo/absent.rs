@@ -1,12 +1,13 @@
 //! A repository that is not there: a replay takes every answer from the record, so whatever asks the repository
 //! itself has left the recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 
-use super::{Branch, Pushed, RepoError, Repository};
+use super::checkpoint::{Point, Spared};
+use super::{Branch, Pushed, RepoError, Repository, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -42,6 +43,27 @@ impl Repository for Absent {
         absent()
     }
 
+    fn day_work_diff(&self, _base: &str, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_start(
+        &self,
+        _base: &str,
+        _commit: &str,
+        _paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        absent()
+    }
+
+    fn exchange(&self, _instead: &BTreeMap<String, Option<Stored>>, _kept: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
     fn commit(&self, _paths: &[String], _message: &str) -> anyhow::Result<String> {
         absent()
     }
@@ -74,6 +96,18 @@ impl Repository for Absent {
         absent()
     }
 
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn reset_paths(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
     }
@@ -86,6 +120,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
     fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         Box::pin(async { Ok(absent()?) })
     }
@@ -95,6 +133,26 @@ impl Repository for Absent {
     }
 
     fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn checkpoint(&self, _name: &str, _spared: &Spared<'_>) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn forget_checkpoints(&self, _name: &str) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn head_of(&self, _point: Point<'_>) -> anyhow::Result<Option<String>> {
+        absent()
+    }
+
+    fn differences(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn restore(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<()> {
         absent()
     }
 

@@ -1,19 +1,22 @@
 //! `GitRepo`: the [`Repository`] of a checkout. It owns the settings and hands each call to the file that does it;
 //! it knows no git itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
+use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
-    diff, handle, history, push, settle, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, catch_up,
+    checkpoint::{self, Point, Spared},
+    commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
+use crate::domain::dependencies::Dependencies;
 use crate::domain::diff::Diff;
 
 /// What a [`GitRepo`] is told at start.
@@ -25,9 +28,8 @@ pub(crate) struct Options {
     pub push: PushRules,
     /// URL that is fetched from and pushed to; `None` = `remote.origin.url` as it stands in `.git/config`.
     pub remote: Option<String>,
-    /// Untracked paths (files, or folders with all below) that stay in place when the others are set aside,
-    /// e.g. dependency folders of the setup that no ignore file names; `/`-separated.
-    pub kept: Vec<String>,
+    /// What the setup made: untracked, perhaps by no ignore file's word, and no change of anybody's.
+    pub kept: Dependencies,
     /// The shared client. Build it with `redirect::Policy::none()`: an answer that came through a redirect is
     /// refused.
     pub http: reqwest::Client,
@@ -50,6 +52,8 @@ pub(super) struct Inner {
     pub remote: Remote,
     /// Whether that is the remote that `.git/config` calls `origin`.
     pub is_origin: bool,
+    /// What git ignored when the run began.
+    pub noted: Mutex<Option<Noted>>,
 }
 
 impl GitRepo {
@@ -58,7 +62,7 @@ impl GitRepo {
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
     pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
-        handle::open(root)?;
+        handle::whole(&handle::open(root)?);
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
                 "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",
@@ -70,7 +74,7 @@ impl GitRepo {
         let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
         let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
         let root = root.to_path_buf();
-        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin }) })
+        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin, noted: Mutex::default() }) })
     }
 
     /// Where fetches and pushes go, without any credential; `None` without a remote.
@@ -118,7 +122,9 @@ impl Repository for GitRepo {
     }
 
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
-        status::untracked(&self.inner.open()?)
+        let mut untracked = status::untracked(&self.inner.open()?)?;
+        untracked.retain(|path| !self.inner.options.kept.hold(path));
+        Ok(untracked)
     }
 
     fn ignored(&self) -> anyhow::Result<Vec<String>> {
@@ -126,7 +132,7 @@ impl Repository for GitRepo {
     }
 
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
-        diff::of_work_tree(&self.inner.open()?, except)
+        diff::of_work_tree(&self.inner.open()?, except, &self.inner.options.kept)
     }
 
     fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff> {
@@ -134,6 +140,31 @@ impl Repository for GitRepo {
         let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
         let end = history::commit(&repo, commit)?.tree()?;
         diff::of_trees(&repo, &start, &end)
+    }
+
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, &self.head()?)?;
+        diff::work_tree_since(&repo, &start, except, &self.inner.options.kept)
+    }
+
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
+        paths.iter().map(|path| Ok((path.clone(), history::stored(&repo, &start, path)?))).collect()
+    }
+
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()> {
+        exchange::exchange(&self.inner.root, instead, kept)
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
+        exchange::put_back(&self.inner.root)
     }
 
     fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String> {
@@ -170,6 +201,22 @@ impl Repository for GitRepo {
         aside::restore(&self.inner.root)
     }
 
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        untracked::entries(&self.inner.open()?)
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        let noted = Noted::take(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)?;
+        *self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
+        Ok(())
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
+        noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+    }
+
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {
         commit::reset(&self.inner.open()?, paths)
     }
@@ -196,6 +243,13 @@ impl Repository for GitRepo {
         Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
     }
 
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let reviewed = head.parent(1).unwrap_or(head);
+        Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
+    }
+
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         let branch = branch.to_owned();
         Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch)))
@@ -209,6 +263,26 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         commit::reset(&repo, paths)?;
         commit::remove_new(&repo, &self.inner.root, paths)
+    }
+
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {
+        checkpoint::keep(&self.inner.open()?, name, spared)
+    }
+
+    fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()> {
+        checkpoint::forget(&self.inner.open()?, name)
+    }
+
+    fn head_of(&self, point: Point<'_>) -> anyhow::Result<Option<String>> {
+        checkpoint::head_of(&self.inner.open()?, point)
+    }
+
+    fn differences(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        checkpoint::differences(&self.inner.open()?, point, spared)
+    }
+
+    fn restore(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<()> {
+        checkpoint::restore(&self.inner.open()?, &self.inner.root, point, spared)
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -143,8 +143,8 @@ variables! {
     pace_source_dirs = "PACE_SOURCE_DIRS", Path, Now, "`.`", "where FORGE may write: folders of the repository, separated by commas; CI definitions only when named here";
     pace_docs_dir = "PACE_DOCS_DIR", Path, Now, "—", "docs that SCRIBE may update: a folder of the repository";
     pace_test_command = "PACE_TEST_COMMAND", Command, Now, "detected", "what GATE runs; `none` = no tests";
-    pace_setup_command = "PACE_SETUP_COMMAND", Command, Later, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
-    pace_setup_env = "PACE_SETUP_ENV", Names, Later, "—", "names of variables that the day's first setup sees, separated by commas";
+    pace_setup_command = "PACE_SETUP_COMMAND", Command, Now, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
+    pace_setup_env = "PACE_SETUP_ENV", Names, Now, "—", "names of variables that the day's first setup sees, separated by commas";
     pace_child_env = "PACE_CHILD_ENV", Names, Now, "—", "names of variables that every child process sees, separated by commas";
     pace_build_command = "PACE_BUILD_COMMAND", Command, Now, "—", "runs before the tests";
     pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Now, "—", "least line coverage in percent, read from the LCOV, Cobertura or JaCoCo files that GATE's run wrote; less, or no such file, is a HOLD";
@@ -173,7 +173,7 @@ variables! {
     pace_max_retries = "PACE_MAX_RETRIES", Count, Now, "`2`", "FORGE reruns inside one run";
     pace_max_iterations = "PACE_MAX_ITERATIONS", Count, Now, "`35`", "model calls in FORGE's loop";
     pace_tdd = "PACE_TDD", Flag, Now, "`true`", "tests first: the red phase is required";
-    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Later, "`true`", "every changed production file needs a changed test";
+    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Now, "`true`", "every changed production file needs a changed test";
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
     pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";

@@ -124,16 +124,6 @@ pub(super) fn rename(root: &Path, from: &Path, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes the file or link at `path` (relative to `root`), if there is one.
-pub(super) fn remove(root: &Path, path: &Path) -> Result<()> {
-    let (parents, name) = split(path)?;
-    let Some(dir) = open_dir(root, &parents, false)? else { return Ok(()) };
-    match rustix::fs::unlinkat(&dir, &name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(refused(path, error)),
-    }
-}
-
 /// Names in the folder at `path` (relative to `root`), sorted; empty where there is no such folder.
 pub(super) fn names(root: &Path, path: &Path) -> Result<Vec<String>> {
     let parts = parts(path)?;

@@ -3,7 +3,7 @@
 pub(crate) mod artifacts;
 mod files;
 pub(crate) mod plan;
-mod put_back;
 mod round;
 mod run;
+mod seal;
 mod write;

@@ -10,6 +10,7 @@ mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod kill;
 mod model_server;
 mod peer_model;
 mod project;
@@ -18,5 +19,7 @@ mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+#[cfg(target_os = "linux")]
+mod setup;
 mod sprint_page;
 mod third_party;

@@ -2,8 +2,10 @@
 
 mod aside;
 mod branch;
+mod checkpoint;
 mod commit;
 mod diff;
+mod exchange;
 mod fixture;
 mod hostile;
 mod http;

@@ -176,7 +176,7 @@ async fn run_tests(
     baseline: Option<&TestRun>,
     observation: &mut Observation,
 ) -> anyhow::Result<()> {
-    let last = tests.last();
+    let last = tests.last_green();
     let before = desk.terms.coverage_min.map(|_| Before::note_coverage(&desk.root));
     let mut run = tests.observe().await?;
     desk.step(AGENT, format!("Tests: {}", run.summary()));

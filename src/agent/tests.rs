@@ -11,6 +11,7 @@ use super::Desk;
 use super::setup::ProjectSetup;
 use crate::domain::observation::{SETUP, TestRun};
 use crate::domain::terms::Terms;
+use crate::evidence::flaky;
 use crate::evidence::run_tests::{TestRequest, complete_output, run};
 use crate::sandbox::Sandbox;
 use crate::tool::run_tests::Tests;
@@ -66,8 +67,10 @@ impl ProjectTests {
         let run = run(self.sandbox.as_ref(), &self.request).await?;
         self.passed.store(run.run.exit.ok(), Ordering::Relaxed);
         // Only a hint which failing run deserves a second one: one that cannot be kept is no loss.
-        if let Ok(text) = serde_json::to_string(&run) {
-            drop(std::fs::write(self.last_path(), text));
+        if run.run.exit.ok()
+            && let Ok(text) = serde_json::to_string(&run)
+        {
+            drop(std::fs::write(self.green_path(), text));
         }
         Ok(run)
     }
@@ -77,13 +80,25 @@ impl ProjectTests {
         run(self.sandbox.as_ref(), &self.request).await
     }
 
-    /// The run before, of whichever agent, as far as this machine remembers it.
-    pub(crate) fn last(&self) -> Option<TestRun> {
-        serde_json::from_str(&std::fs::read_to_string(self.last_path()).ok()?).ok()
+    /// One run, and a second one where every test that failed may be flaky: the second counts where it is green.
+    pub(crate) async fn observe_settled(&self, baseline: Option<&TestRun>) -> anyhow::Result<TestRun> {
+        let last = self.last_green();
+        let first = self.observe().await?;
+        if flaky::suspects(&first, baseline, last.as_ref()).is_empty() {
+            return Ok(first);
+        }
+        let second = self.observe().await?;
+        let green = second.run.exit.ok() && second.count(crate::domain::observation::TestStatus::Failed) == 0;
+        Ok(if green { second } else { first })
     }
 
-    fn last_path(&self) -> PathBuf {
-        self.request.spool.with_extension("last.json")
+    /// The last green run, of whichever agent, as far as this machine remembers it.
+    pub(crate) fn last_green(&self) -> Option<TestRun> {
+        serde_json::from_str(&std::fs::read_to_string(self.green_path()).ok()?).ok()
+    }
+
+    fn green_path(&self) -> PathBuf {
+        self.request.spool.with_extension("green.json")
     }
 
     /// Whether the last run passed; false before the first.

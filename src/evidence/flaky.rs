@@ -1,5 +1,5 @@
-//! Which failing run deserves a second one: every test that failed was seen to pass before, on this tree or on the
-//! day base. A test that fails for a reason fails again.
+//! Which failing run deserves a second one: every test that failed was seen to pass before, in the last green run or on
+//! the day base. A test that fails for a reason fails again.
 //!
 //! Pure; the second run is the caller's.
 
@@ -7,18 +7,17 @@ use std::collections::BTreeSet;
 
 use crate::domain::observation::{Exit, TestRun, TestStatus};
 
-/// Names of the failed tests, where all of them may be flaky: none is new, and none failed in the last run before
-/// (`last`), which saw the tree as it was handed off. `baseline` is the run on the day base.
-pub(crate) fn suspects(run: &TestRun, baseline: Option<&TestRun>, last: Option<&TestRun>) -> Vec<String> {
+/// Names of the failed tests, where all of them may be flaky. `baseline` is the run on the day base, `green` the last
+/// run of the day that was green, which as a rule saw the tree as it was handed off.
+pub(crate) fn suspects(run: &TestRun, baseline: Option<&TestRun>, green: Option<&TestRun>) -> Vec<String> {
     let failed: BTreeSet<&str> = run.names(TestStatus::Failed).collect();
     let of = |run: Option<&TestRun>, status| -> BTreeSet<String> {
         run.map(|run| run.names(status).map(str::to_owned).collect()).unwrap_or_default()
     };
-    let mut passed = of(last, TestStatus::Passed);
+    let mut passed = of(green, TestStatus::Passed);
     passed.extend(of(baseline, TestStatus::Passed));
-    let failing = of(last, TestStatus::Failed);
     let ended = matches!(run.run.exit, Exit::Code(_));
-    let all = failed.iter().all(|name| passed.contains(*name) && !failing.contains(*name));
+    let all = failed.iter().all(|name| passed.contains(*name));
     if ended && all { failed.into_iter().map(str::to_owned).collect() } else { vec![] }
 }
 
@@ -46,8 +45,6 @@ mod tests {
             (&red, None, Some(&green), true),
             (&red, Some(&old), None, false),
             (&red, None, None, false),
-            // It failed on the tree that was handed off.
-            (&red, Some(&green), Some(&red), false),
             (&run(Exit::TimedOut, &["a"], &["b"]), Some(&green), None, false),
             (&run(Exit::Code(1), &["a"], &[]), Some(&green), None, false),
             (&run(Exit::Code(1), &[], &["b", "c"]), Some(&green), None, false),

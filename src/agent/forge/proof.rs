@@ -68,7 +68,10 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
         return Ok(checked(RedPhase::Lacking(SKIPPED.into()), None));
     }
     desk.step(AGENT, format!("Proving the red phase: {} ...", tests.command()));
-    let green = desk.journal.act("green", &change, async { tests.observe().await }).await?;
+    let green = desk
+        .journal
+        .act("green", &change, async { tests.observe_settled(closing.inputs.baseline).await })
+        .await?;
     if !green.run.exit.ok() {
         // GATE holds for that; the run without the change would tell nothing.
         let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &green };

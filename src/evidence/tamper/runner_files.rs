@@ -43,11 +43,11 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     signs.extend(values::signs(look, file));
     let code =
         is_test_code(&file.path) || is_setup(&file.path) || is_script_of(look.test_command, &file.path);
-    let script = is_script_of(look.test_command, &file.path);
+    let shell = super::items::is_shell(&file.path);
     let production = kind_of(&file.path) == FileKind::Production;
     let prints = |line: &str| {
-        // A script that runs the tests itself says their results, by their names.
-        let computed = script && line.contains(['$', '{', '%']);
+        // A script that tests says results too, but works them out: by a variable, or under a condition.
+        let computed = line.contains(['$', '{', '%', '&', '|']) || line.starts_with([' ', '\t']) && shell;
         (code && !computed && PRINTED.is_match(line)) || (production && FORGED.is_match(line))
     };
     let lines = added(file.before.as_deref(), after);
@@ -84,7 +84,7 @@ fn sign(file: &Changed, check: &'static str, line: Option<u32>, what: String, ho
 
 static EXIT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(?:sys\.exit|os\._exit|process\.exit|os\.Exit|System\.exit|exit|quit|Environment\.Exit|process::exit|_exit|pytest\.exit|Deno\.exit)\(\s*(?:0|returncode\s*=\s*0)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\braise\s+SystemExit(?:\(\s*0?\s*\))?\s*$|\bprocess\.(?:on|once)\(\s*['\x22]exit['\x22]",
+        r"\b(?:sys\.exit|os\._exit|process\.exit|os\.Exit|System\.exit|exit|quit|Environment\.Exit|process::e[x]it|_exit|pytest\.exit|Deno\.exit)\(\s*(?:0|returncode\s*=\s*0)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\braise\s+SystemExit(?:\(\s*0?\s*\))?\s*$|\bprocess\.(?:on|once)\(\s*['\x22]exit['\x22]",
     )
 });
 static PATCHED: LazyLock<Regex> = LazyLock::new(|| {
@@ -103,13 +103,13 @@ static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?x)(?:\b(?:echo|printf|print|println!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintln!)\b).{0,12}['"`].{0,60}?
+        r#"(?x)(?:\b(?:echo|printf|print|printl[n]!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintl[n]!)\b).{0,12}['"`].{0,60}?
            (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | ✓ | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
     )
 });
 static FORGED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r#"(?x)(?:\b(?:echo|printf|print|println!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintln!)\b).{0,12}['"`].{0,60}?
+        r#"(?x)(?:\b(?:echo|printf|print|printl[n]!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintl[n]!)\b).{0,12}['"`].{0,60}?
            (?: \b(?:not\s+)?ok\s+\d+\s+-\s | ::\w+\s+PASSED | ---\s+PASS:\s | \btest\s+result:\s+ok )"#,
     )
 });

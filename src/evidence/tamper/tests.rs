@@ -292,6 +292,13 @@ fn settings_and_scripts() {
             Some((F, Advisory)),
         ),
         ("src/app.sh", "-", "echo \"ok 1 - greets by name\"\n", Some((R, Fail))),
+        ("tests/test_new.sh", "-", "echo \"ok 1 - greets\"\n", Some((R, Fail))),
+        (
+            "tests/test_new.sh",
+            "-",
+            "check() {\n    echo \"ok $1 - $2\"\n}\n[ 1 = 2 ] && echo \"ok 1 - a\"\n",
+            None,
+        ),
         ("src/app.py", "-", "print(f\"{n} passed\")\n", None),
         (
             "tests/test_new.py",

@@ -213,10 +213,8 @@ impl Forge for GitHub {
         let path: Vec<_> = request.segments.iter().map(String::as_str).collect();
         let ["repos", "o", "r", rest @ ..] = path.as_slice() else { return missing() };
         match (request.method.as_str(), rest) {
-            ("GET", ["branches", "main"]) if !self.branch.is_null() => Reply::new(200, self.branch.clone()),
-            ("GET", ["rules", "branches", "main"]) if !self.rules.is_null() => {
-                Reply::new(200, self.rules.clone())
-            }
+            ("GET", ["branches", "main"]) => readable(&self.branch),
+            ("GET", ["rules", "branches", "main"]) => readable(&self.rules),
             ("GET", []) => {
                 let ours = json!({
                     "default_branch": "main", "has_issues": !self.no_issues, "archived": false,
@@ -322,6 +320,11 @@ fn of_number<'a>(items: &'a mut [Value], number: &str) -> Option<&'a mut Value> 
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// What the token may read, which null stands against.
+fn readable(value: &Value) -> Reply {
+    if value.is_null() { missing() } else { Reply::new(200, value.clone()) }
 }
 
 fn missing() -> Reply {

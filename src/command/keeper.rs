@@ -2,10 +2,12 @@
 //! are of no use any more. Knows the records of model calls; what a day does is not its business.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
 use crate::agent::turns::{MODEL, Said};
 use crate::day::start::Start;
@@ -31,6 +33,7 @@ pub(crate) struct Workspace {
     untracked: BTreeSet<String>,
     terms: Terms,
     redactor: Redactor,
+    remote: Option<Arc<RemoteJournal>>,
 }
 
 impl Workspace {
@@ -40,10 +43,10 @@ impl Workspace {
         purse: Arc<Purse>,
         written: Written,
         start: &Start,
-        redactor: Redactor,
+        (redactor, remote): (Redactor, Option<Arc<RemoteJournal>>),
     ) -> Self {
         let (head, untracked) = (start.branch.head.clone(), start.untracked.clone());
-        Self { repo, store, purse, written, head, untracked, terms: start.terms.clone(), redactor }
+        Self { repo, store, purse, written, head, untracked, terms: start.terms.clone(), redactor, remote }
     }
 
     /// Works with what checkpoints leave alone: untracked files that are not the run's, and artifacts, which are
@@ -79,6 +82,12 @@ impl Keeper for Workspace {
     fn resumed(&self, value: &Value) -> anyhow::Result<()> {
         book(&self.purse, value)?;
         self.store.settled(self.terms.day)
+    }
+
+    fn grown(&self, path: &Path, _checkpoint: Option<&str>) {
+        if let Some(remote) = &self.remote {
+            remote.grown(path);
+        }
     }
 }
 

@@ -5,13 +5,17 @@ mod check;
 mod demo;
 mod gate_days;
 mod keeper;
+mod lock;
 mod planning;
 mod prepare;
+mod random;
+mod remote_journal;
 mod replay;
 mod results;
 mod resume;
 mod run;
 mod selection;
+mod setup;
 mod sprint;
 mod status;
 mod terms;
@@ -28,6 +32,7 @@ use crate::exit;
 use crate::report::terminal::{Style, Terminal};
 use crate::secret::Redactor;
 use crate::settings::{LogStyle, Settings};
+use lock::Holding;
 
 /// What a verb has to work with.
 pub(crate) struct Invocation {
@@ -35,6 +40,8 @@ pub(crate) struct Invocation {
     /// Where pace was started.
     pub dir: PathBuf,
     started: Instant,
+    /// What the run keeps from others; given back also where a signal ends it.
+    holding: Holding,
 }
 
 /// How long a run that was signalled waits for git work that was begun.
@@ -49,7 +56,7 @@ pub(crate) fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsStrin
     let outcome = cli::parse(arguments).map_err(Error::config).and_then(|verb| {
         let dir = std::env::current_dir()
             .map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
-        dispatch(verb, Invocation { environment, dir, started })
+        dispatch(verb, Invocation { environment, dir, started, holding: Holding::default() })
     });
     outcome.unwrap_or_else(|error| {
         // Nothing better to do if stderr is gone: the exit code still tells.
@@ -106,8 +113,10 @@ fn block_on(verb: impl Future<Output = Exit>) -> Exit {
 /// Works until it ends or a signal comes; a signal drops the work, which ends its children.
 async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
     tokio::select! {
-        outcome = work => outcome,
+        // First, so that no signal comes before there is somebody to take it.
+        biased;
         signal = signal() => Err(Error::Signal(signal)),
+        outcome = work => outcome,
     }
 }
 

@@ -113,7 +113,7 @@ impl Results {
                 day: self.day,
                 hold_reason: self.hold_reason.clone().filter(|_| exit.is_ok()),
                 branch: self.branch.clone(),
-                cost_usd: self.recorded_cost(),
+                cost_usd: if matches!(exit, Ok(exit::SKIPPED)) { Some(0.0) } else { self.recorded_cost() },
                 ..Outputs::default()
             },
         }
@@ -157,12 +157,8 @@ fn write_outputs(path: &Path, outputs: &Outputs) -> anyhow::Result<()> {
     crate::report::append(path, &outputs::github(outputs, delimiter)?)
 }
 
-/// 128 bits that nobody can guess.
 fn delimiter() -> anyhow::Result<String> {
-    let mut bytes = [0_u8; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(bytes.iter().fold("pace-".to_owned(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(format!("pace-{}", super::random::hex()?))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::keeper::{Workspace, lost, name};
 use super::prepare::Site;
+use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
 use crate::agent::turns::MODEL;
 use crate::day::sprint::PROGRESS;
@@ -149,7 +150,8 @@ impl Interrupted {
         Ok(Self { path, records, start, added: BTreeSet::new(), head, tip: None, redactor })
     }
 
-    fn terms(&self) -> &Terms {
+    /// What the run was told.
+    pub(crate) fn terms(&self) -> &Terms {
         &self.start.terms
     }
 
@@ -348,7 +350,7 @@ impl Interrupted {
         let attempt = self.start.attempt;
         let text = format!("Not resuming attempt {attempt} of day {}: {reason}", self.terms().day);
         events.emit(Event::Notice { level: Level::Warning, text });
-        book_interrupted(&site.store, &self.start, &self.records)?;
+        book(&site.store, &self.start, &self.records)?;
         site.store.settled(self.terms().day)?;
         Ok(())
     }
@@ -399,9 +401,10 @@ pub(crate) fn keeper(
     purse: &Arc<Purse>,
     written: &Written,
     redactor: &Redactor,
+    remote: Option<Arc<RemoteJournal>>,
 ) -> Workspace {
     let parts = (site.repo.clone(), site.store.clone());
-    Workspace::new(parts, Arc::clone(purse), written.clone(), start, redactor.clone())
+    Workspace::new(parts, Arc::clone(purse), written.clone(), start, (redactor.clone(), remote))
 }
 
 /// Writes a run that a signal ended down, from its journal: it may never be resumed.
@@ -412,10 +415,11 @@ pub(crate) fn book_signalled(store: &Store, day: u32) -> anyhow::Result<()> {
         return Ok(());
     }
     let start: Start = serde_json::from_value(records[0].value.clone())?;
-    if start.terms.dry_run { Ok(()) } else { book_interrupted(store, &start, &records) }
+    if start.terms.dry_run { Ok(()) } else { book(store, &start, &records) }
 }
 
-fn book_interrupted(store: &Store, start: &Start, records: &[Record]) -> anyhow::Result<()> {
+/// Books a run that came to no verdict, unless it is on the books.
+pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::Result<()> {
     let day = start.terms.day;
     if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
         return Ok(());

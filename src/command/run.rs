@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::prepare::{Prepared, Site, http, prepare, spend_problems};
+use super::lock::{self, Holding, TreeLock};
+use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
+use super::remote_journal::RemoteJournal;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
 use super::trigger::{Admitted, admit};
@@ -26,7 +28,7 @@ use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, Provider, Settings};
+use crate::settings::{DayChoice, JournalMode, Provider, Settings};
 use crate::store::artifacts::Store;
 use crate::tool::Written;
 
@@ -43,6 +45,10 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let exit = super::until_signalled(work).await;
     if let Err(Error::Signal(_)) = &exit {
         results.book_signalled(&terminal);
+        // A lock that stays behind expires.
+        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL).await {
+            tracing::debug!("the day's lock stays on the git server: {problem}");
+        }
     }
     results.write(&settings, &redactor, &terminal, &exit);
     exit
@@ -74,8 +80,23 @@ async fn run_told(
     run_in(settings, invocation, events, redactor.clone(), results).await
 }
 
-/// Runs the day with settings that are at hand; `results` is filled in.
+/// Runs the day with settings that are at hand, and gives back whatever it held; `results` is filled in.
 pub(crate) async fn run_in(
+    settings: &Settings,
+    invocation: &Invocation,
+    events: &dyn Events,
+    redactor: Redactor,
+    results: &mut Results,
+) -> Exit {
+    let exit = run_held(settings, invocation, events, redactor, results).await;
+    if let Some(problem) = invocation.holding.release(lock::AT_END).await {
+        let text = format!("The day's lock stays on the git server until it expires: {problem}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+    exit
+}
+
+async fn run_held(
     settings: &Settings,
     invocation: &Invocation,
     events: &dyn Events,
@@ -91,22 +112,31 @@ pub(crate) async fn run_in(
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
+    let holding = &invocation.holding;
+    let owner = lock::owner(settings)?;
+    match TreeLock::take(&site.store, &owner)? {
+        Ok(tree) => holding.keep_tree(tree),
+        Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
+    }
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
     }
-    let (prepared, interrupted) = match resume::look(settings, &site, &redactor, events)? {
-        Look::Running => {
-            let text = "another run of the day is at work here: nothing was run".into();
-            events.emit(Event::Notice { level: Level::Warning, text });
-            return Ok(exit::SKIPPED);
-        }
-        Look::Interrupted(found) => {
-            prepare_again(settings, &site, &platform, &templates, events, *found).await?
-        }
-        Look::Nothing => (prepare(settings, &site, &platform, &templates, events, &mut None).await?, None),
+    let preparing = Preparing {
+        settings,
+        site: &site,
+        platform: &platform,
+        templates: &templates,
+        events,
+        holding,
+        owner: &owner,
     };
+    let (prepared, interrupted) = prepared(&preparing, &redactor).await?;
     let start = match prepared {
         Prepared::Go(start) => *start,
+        Prepared::Busy(text) => return Ok(busy(events, text)),
+        Prepared::Resumable => {
+            return Err(anyhow::anyhow!("the journal from the git server was not looked at").into());
+        }
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
             return Ok(exit::SKIPPED);
@@ -135,28 +165,39 @@ pub(crate) async fn run_in(
             return Ok(exit::SHIP);
         }
     };
-    preflight(&site, &platform, events).await?;
-    results.begin(&start);
+    work(&preparing, (http, redactor), (&start, interrupted), results).await
+}
+
+/// The day itself, from the last look at the permissions on.
+async fn work(
+    preparing: &Preparing<'_>,
+    (http, redactor): (reqwest::Client, Redactor),
+    (start, interrupted): (&Start, Option<Interrupted>),
+    results: &mut Results,
+) -> Exit {
+    let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
+    preflight(site, platform, events).await?;
+    results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
-    let keeper = resume::keeper(&site, &start, &purse, &written, &redactor);
+    let remote = remote_journal(settings, site, start, holding);
+    let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = resume::seal(settings);
     let journal = match interrupted {
-        Some(found) => found.journal(&start, redactor, seal, keeper, events)?,
-        None => resume::new_journal(&site, &start, redactor, seal, keeper)?,
+        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
-    journal.note("start", "", &start).map_err(Error::Abort)?;
-    let parts = Parts {
-        site: &site,
-        model: model.as_ref(),
-        platform: &platform,
-        journal: &journal,
-        templates: &templates,
-        events,
-        purse,
-        written,
+    journal.note("start", "", start).map_err(Error::Abort)?;
+    let parts =
+        Parts { site, model: model.as_ref(), platform, journal: &journal, templates, events, purse, written };
+    let ended = tokio::select! {
+        ended = run_day(&parts, start) => ended,
+        // Whatever it would still write or pay is another run's now. Its journal has no end: it may be resumed.
+        reason = holding.lost() => {
+            return Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once")));
+        }
+        never = keep_up(remote.as_deref(), events) => never,
     };
-    let ended = run_day(&parts, &start).await;
     let code = match &ended {
         Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
         Err(error) => exit::of_error(error),
@@ -164,20 +205,71 @@ pub(crate) async fn run_in(
     let error = ended.as_ref().err().map(ToString::to_string);
     journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
     site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
+    if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
+        prune(&remote, events).await;
+    }
     finish(results, ended?, code)
+}
+
+/// The journal on the git server, where the settings want one and the day is held there.
+fn remote_journal(
+    settings: &Settings,
+    site: &Site,
+    start: &Start,
+    holding: &Holding,
+) -> Option<Arc<RemoteJournal>> {
+    let wanted = settings.journal == JournalMode::Auto && holding.day() == Some(start.terms.day);
+    let refs = site.own_refs.clone().filter(|_| wanted)?;
+    let day = (start.terms.sprint.as_str(), start.terms.day);
+    let remote = Arc::new(RemoteJournal::new(refs, day, &start.branch.head));
+    holding.keep_journal(Arc::clone(&remote));
+    Some(remote)
+}
+
+/// Keeps the journal on the git server up to date; never ends.
+async fn keep_up(remote: Option<&RemoteJournal>, events: &dyn Events) -> Result<Ended, Error> {
+    if let Some(remote) = remote {
+        remote.keep_up(|text| events.emit(Event::Notice { level: Level::Warning, text })).await;
+    }
+    std::future::pending().await
+}
+
+/// The day has shipped: its journal is of no more use to another runner.
+async fn prune(remote: &RemoteJournal, events: &dyn Events) {
+    let pruned = tokio::time::timeout(lock::AT_END, remote.prune()).await;
+    if !matches!(pruned, Ok(Ok(()))) {
+        let text = "The journal of the day could not be taken away from the git server".into();
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+/// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.
+async fn prepared(
+    preparing: &Preparing<'_>,
+    redactor: &Redactor,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let Preparing { settings, site, events, .. } = *preparing;
+    loop {
+        let (prepared, interrupted) = match resume::look(settings, site, redactor, events)? {
+            Look::Running => {
+                return Ok((Prepared::Busy("Another run of the day is at work here".into()), None));
+            }
+            Look::Interrupted(found) => prepare_again(preparing, *found).await?,
+            Look::Nothing => (preparing.prepare(&mut None).await?, None),
+        };
+        if !matches!(prepared, Prepared::Resumable) {
+            return Ok((prepared, interrupted));
+        }
+    }
 }
 
 /// Prepares on the tree as the interrupted run found it; where that run does not hold any more, as if it had not been.
 async fn prepare_again(
-    settings: &Settings,
-    site: &Site,
-    platform: &Platform,
-    templates: &Templates,
-    events: &dyn Events,
+    preparing: &Preparing<'_>,
     found: Interrupted,
 ) -> Result<(Prepared, Option<Interrupted>), Error> {
     let mut found = Some(found);
-    let prepared = prepare(settings, site, platform, templates, events, &mut found).await?;
+    let prepared = preparing.prepare(&mut found).await?;
     let (fresh, interrupted) = match (prepared, found) {
         (Prepared::Go(fresh), Some(interrupted)) => (fresh, interrupted),
         (prepared, _) => return Ok((prepared, None)),
@@ -185,10 +277,16 @@ async fn prepare_again(
     match interrupted.accept(*fresh) {
         Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
         Err(reason) => {
-            interrupted.leave(site, events, &reason)?;
-            Ok((prepare(settings, site, platform, templates, events, &mut None).await?, None))
+            interrupted.leave(preparing.site, preparing.events, &reason)?;
+            Ok((preparing.prepare(&mut None).await?, None))
         }
     }
+}
+
+fn busy(events: &dyn Events, text: String) -> u8 {
+    let text = format!("{text}. Nothing was run and nothing was spent");
+    events.emit(Event::Notice { level: Level::Warning, text });
+    exit::SKIPPED
 }
 
 /// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
@@ -243,6 +341,8 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         model: parts.model,
         repo: parts.site.repo.clone(),
         sandbox: parts.site.sandbox.clone(),
+        setup: parts.site.setup.get().cloned(),
+        dependencies: parts.site.dependencies.clone(),
         journal: parts.journal,
         templates: parts.templates,
         events: parts.events,

@@ -57,6 +57,12 @@ pub(super) fn keep(repo: &Repository, name: &str, spared: &Spared<'_>) -> anyhow
     Ok(id.to_string())
 }
 
+/// Keeps a checkpoint that came from elsewhere, with all before it, as the newest of `name`.
+pub(super) fn adopt(repo: &Repository, name: &str, id: &str) -> anyhow::Result<()> {
+    repo.reference(&reference(name), Oid::from_str(id)?, true, "brought here")?;
+    Ok(())
+}
+
 /// Lets go of every checkpoint of `name`.
 pub(super) fn forget(repo: &Repository, name: &str) -> anyhow::Result<()> {
     match repo.find_reference(&reference(name)) {

@@ -68,6 +68,12 @@ pub(super) fn whole(repo: &Repository) {
     }
 }
 
+/// The repository of a remote on this machine, bare or not. Nothing of its configuration is run: libgit2 runs none.
+pub(super) fn open_remote(path: &Path) -> anyhow::Result<Repository> {
+    switches()?;
+    Ok(Repository::open(path)?)
+}
+
 /// A value of the repository's own configuration as it stands in the file (no rewriting of URLs).
 pub(super) fn local_value(root: &Path, key: &str) -> Option<String> {
     switches().ok()?;

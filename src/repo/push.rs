@@ -82,11 +82,30 @@ impl From<String> for Failure {
 
 /// What the remote said.
 #[derive(Default)]
-struct Report {
+pub(super) struct Report {
     /// Per the status report: `None` = nothing about our branch, `Some(None)` = taken, else why not.
-    status: Rc<RefCell<Option<Option<String>>>>,
+    pub status: Rc<RefCell<Option<Option<String>>>>,
     /// Its messages to people, e.g. a hook's.
-    said: Rc<RefCell<Vec<u8>>>,
+    pub said: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Report {
+    /// Callbacks that fill this in for the reference `name`.
+    pub(super) fn callbacks(&self, name: String) -> RemoteCallbacks<'static> {
+        let mut callbacks = RemoteCallbacks::new();
+        let (status, said) = (Rc::clone(&self.status), Rc::clone(&self.said));
+        callbacks.push_update_reference(move |reference, problem| {
+            if reference == name {
+                status.replace(Some(problem.map(str::to_owned)));
+            }
+            Ok(())
+        });
+        callbacks.sideband_progress(move |bytes| {
+            said.borrow_mut().extend_from_slice(bytes);
+            true
+        });
+        callbacks
+    }
 }
 
 fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -> Result<(), git2::Error> {
@@ -98,20 +117,8 @@ fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -
         report.status.replace(Some(None));
         return Ok(());
     }
-    let mut callbacks = RemoteCallbacks::new();
-    let (status, said) = (Rc::clone(&report.status), Rc::clone(&report.said));
-    callbacks.push_update_reference(move |reference, problem| {
-        if reference == name {
-            status.replace(Some(problem.map(str::to_owned)));
-        }
-        Ok(())
-    });
-    callbacks.sideband_progress(move |bytes| {
-        said.borrow_mut().extend_from_slice(bytes);
-        true
-    });
     let mut options = PushOptions::new();
-    options.remote_callbacks(callbacks);
+    options.remote_callbacks(report.callbacks(name));
     let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
     connection.remote().push(&[refspec], Some(&mut options))
 }
@@ -149,7 +156,7 @@ fn verdict(
     }
 }
 
-fn said(bytes: &[u8], token: Option<&str>) -> String {
+pub(super) fn said(bytes: &[u8], token: Option<&str>) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text.split(['\n', '\r']).map(|line| plain(line, token)).collect();
     let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();

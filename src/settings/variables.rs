@@ -143,11 +143,11 @@ variables! {
     pace_source_dirs = "PACE_SOURCE_DIRS", Path, Now, "`.`", "where FORGE may write: folders of the repository, separated by commas; CI definitions only when named here";
     pace_docs_dir = "PACE_DOCS_DIR", Path, Now, "—", "docs that SCRIBE may update: a folder of the repository";
     pace_test_command = "PACE_TEST_COMMAND", Command, Now, "detected", "what GATE runs; `none` = no tests";
-    pace_setup_command = "PACE_SETUP_COMMAND", Command, Later, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
-    pace_setup_env = "PACE_SETUP_ENV", Names, Later, "—", "names of variables that the day's first setup sees, separated by commas";
+    pace_setup_command = "PACE_SETUP_COMMAND", Command, Now, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
+    pace_setup_env = "PACE_SETUP_ENV", Names, Now, "—", "names of variables that the day's first setup sees, separated by commas";
     pace_child_env = "PACE_CHILD_ENV", Names, Now, "—", "names of variables that every child process sees, separated by commas";
     pace_build_command = "PACE_BUILD_COMMAND", Command, Now, "—", "runs before the tests";
-    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Later, "—", "least line coverage in percent";
+    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Now, "—", "least line coverage in percent, read from the LCOV, Cobertura or JaCoCo files that GATE's run wrote; less, or no such file, is a HOLD";
     pace_llm_provider = "PACE_LLM_PROVIDER", Choice, Now, "`anthropic`", "wire protocol: `anthropic`; `openai` (any compatible endpoint); `replay`; `litellm` (`provider/model` names)";
     pace_model = "PACE_MODEL", Text, Now, "`claude-sonnet-4-6`", "model of FORGE and SCRIBE";
     pace_analysis_model = "PACE_ANALYSIS_MODEL", Text, Now, "same as `PACE_MODEL`", "model of the other agents";
@@ -186,7 +186,7 @@ variables! {
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
     pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
-    pace_journal = "PACE_JOURNAL", Choice, Later, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
+    pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
     pace_stage = "PACE_STAGE", Choice, Later, "`all`", "which half of the day this job runs: `all`, `work`, `publish`";
     pace_prices = "PACE_PRICES", Path, Now, "embedded", "file with model prices";
     pace_ca_file = "PACE_CA_FILE", Path, Now, "—", "file with an extra certificate authority (PEM)";
@@ -220,6 +220,7 @@ variables! {
     ci_project_path = "CI_PROJECT_PATH", Ci, Now, "—", "project of the pipeline";
     ci_project_id = "CI_PROJECT_ID", Ci, Now, "—", "number of the project";
     ci_pipeline_id = "CI_PIPELINE_ID", Ci, Now, "—", "number of the pipeline";
+    ci_job_url = "CI_JOB_URL", Ci, Now, "—", "page of the job";
     ci_pipeline_source = "CI_PIPELINE_SOURCE", Ci, Now, "—", "what started the pipeline";
     ci_server_url = "CI_SERVER_URL", Ci, Now, "—", "web address of GitLab";
     ci_api_v4_url = "CI_API_V4_URL", Ci, Now, "—", "API of GitLab";

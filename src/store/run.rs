@@ -1,6 +1,7 @@
 //! `.pace/.run/`: what runs keep for themselves on this machine. Git ignores it, so it never reaches a branch.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -25,11 +26,27 @@ struct Baseline {
 impl Store {
     /// A free path for the journal of run `attempt` of `day`, absolute; the folder is made and git ignores it.
     pub(crate) fn journal_path(&self, day: u32, attempt: u32) -> Result<PathBuf> {
+        let folder = self.run_folder(day)?;
+        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
+        free.context("no free journal name")
+    }
+
+    /// Where a journal from elsewhere lies until it was looked at.
+    pub(crate) fn fetched_path(&self, day: u32) -> Result<PathBuf> {
+        Ok(self.run_folder(day)?.join("fetched.jsonl"))
+    }
+
+    fn run_folder(&self, day: u32) -> Result<PathBuf> {
         self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
         let folder = self.root.join(RUN).join(format!("day-{day}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
-        free.context("no free journal name")
+        Ok(folder)
+    }
+
+    /// The file that is locked while a run works here, made where it is not there.
+    pub(crate) fn lock_file(&self) -> Result<File> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        files::open(&self.root, Path::new(RUN).join("lock").as_path())
     }
 
     /// The journals of `day`, the newest first.

@@ -9,5 +9,6 @@ mod exchange;
 mod fixture;
 mod hostile;
 mod http;
+mod own_refs;
 mod server;
 mod shallow;

@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 #[expect(dead_code, clippy::expect_used, reason = "the crate's own tests use the rest")]
 #[path = "../../../src/repo/tests/server.rs"]
 mod git_bridge;
+pub(crate) mod git_server;
 pub(crate) mod github;
 pub(crate) mod gitlab;
 mod prism;

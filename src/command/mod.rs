@@ -24,7 +24,7 @@ mod trigger;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli::{self, Verb};
 use crate::error::Error;
@@ -43,6 +43,9 @@ pub(crate) struct Invocation {
     /// What the run keeps from others; given back also where a signal ends it.
     holding: Holding,
 }
+
+/// How long a run that was signalled waits for git work that was begun.
+const PARTING: Duration = Duration::from_millis(1000);
 
 /// A verb's own exit code, or the error that has one.
 type Exit = Result<u8, Error>;
@@ -101,8 +104,9 @@ fn block_on(verb: impl Future<Output = Exit>) -> Exit {
         .build()
         .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
     let outcome = runtime.block_on(verb);
-    // A git transfer may still block its thread; a signalled run does not wait for it.
-    runtime.shutdown_background();
+    // A git transfer may still block its thread. One into a folder would leave that folder locked; none is waited for
+    // longer than a CI waits after its signal.
+    runtime.shutdown_timeout(PARTING);
     outcome
 }
 

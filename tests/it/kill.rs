@@ -173,6 +173,10 @@ fn broken(whole: &Whole, signal: Signal, moments: &[usize]) -> Vec<String> {
             break;
         }
         hit += 1;
+        if signal == Signal::KILL {
+            // Where the remote is a folder the pushing process is its server too, and SIGKILL leaves its lock behind.
+            drop(std::fs::remove_file(site.bare.join("refs/heads/pace/sprint.lock")));
+        }
         let problem = interrupted(&site, signal, &run);
         if !problem.is_empty() {
             return problem.into_iter().chain([log]).collect();

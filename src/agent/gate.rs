@@ -101,18 +101,11 @@ async fn judge_commit(
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         desk.step(AGENT, format!("Set ignored files aside that commands wrote: {shown}{more}"));
     }
-    let cleared = tampering::clear(desk)?;
-    if !cleared.removed.is_empty() {
+    let outputs = tampering::clear_outputs(desk)?;
+    if !outputs.is_empty() {
         desk.step(
             AGENT,
-            format!("Removed {} build outputs of this run: the tests make them anew", cleared.removed.len()),
-        );
-    }
-    if !cleared.moved.is_empty() {
-        let moved = cleared.moved.join(", ");
-        desk.step(
-            AGENT,
-            format!("Not part of the commit, moved to .pace/.run/day-{}/strays: {moved}", desk.terms.day),
+            format!("Removed {} build outputs of this run: the tests make them anew", outputs.len()),
         );
     }
     let observation = run_all(desk, card, baseline).await;

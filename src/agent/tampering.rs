@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::{AgentError, Desk};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
-use crate::evidence::strays::{self, Cleared, Moment};
+use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
 use crate::evidence::{pipeline, scan};
 
@@ -30,20 +30,15 @@ pub(crate) async fn begin(desk: &Desk<'_>) -> Result<Runners, AgentError> {
     Ok(desk.journal.step("runners", "", note).await?)
 }
 
-/// Takes away what the run's agents left beside the commit where git does not look.
-pub(crate) fn clear(desk: &Desk<'_>) -> anyhow::Result<Cleared> {
+/// Removes the build outputs that were made since [`begin`], so that those of the commit are judged.
+pub(crate) fn clear_outputs(desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
     // A run that goes on elsewhere has a work tree of its own, and no mark.
-    let Ok(since) = Moment::of(&marker(desk)) else { return Ok(Cleared::default()) };
-    let to = folder(desk).join("strays");
-    strays::clear(&desk.root, &desk.repo.ignored()?, since, &to).context("clearing what git ignores")
-}
-
-fn folder(desk: &Desk<'_>) -> PathBuf {
-    desk.root.join(format!(".pace/.run/day-{}", desk.terms.day))
+    let Ok(since) = Moment::of(&marker(desk)) else { return Ok(vec![]) };
+    strays::clear_outputs(&desk.root, &desk.repo.ignored()?, since).context("clearing build outputs")
 }
 
 fn marker(desk: &Desk<'_>) -> PathBuf {
-    folder(desk).join("began")
+    desk.root.join(format!(".pace/.run/day-{}/began", desk.terms.day))
 }
 
 /// What `commit` did to the tests and their runner since `base`; `diff` is the day's change between them. `runners` is

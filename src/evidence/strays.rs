@@ -1,5 +1,5 @@
 //! What a model's commands left in the work tree where git does not look: stubs of runners in dependency folders,
-//! build outputs that no source made, files that only this machine has.
+//! build outputs that no source made.
 //!
 //! Works below the given root only and follows no link. When a file was written is told by its change time, which no
 //! program can set.
@@ -128,44 +128,22 @@ impl Moment {
     }
 }
 
-/// What [`clear`] did, by path from the root.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Cleared {
-    /// Build outputs that are gone: the test run makes them anew.
-    pub removed: Vec<String>,
-    /// Everything else; it lies below the folder that was given.
-    pub moved: Vec<String>,
-}
-
-/// Takes `ignored` files that were written since `since` out of the work tree: what a build makes is removed, the rest is
-/// moved to `to`. Dependency folders stay, but for the byte code in them.
-pub(crate) fn clear(root: &Path, ignored: &[String], since: Moment, to: &Path) -> io::Result<Cleared> {
-    let mut cleared = Cleared::default();
+/// Removes what a build makes of the `ignored` files that were written since `since`: the test run makes it anew from the
+/// sources. Dependency folders stay, but for the byte code in them. Returns the paths, from the root.
+pub(crate) fn clear_outputs(root: &Path, ignored: &[String], since: Moment) -> io::Result<Vec<String>> {
+    let mut removed = Vec::new();
     for path in files(root, ignored) {
         let full = root.join(&path);
         let meta = full.symlink_metadata()?;
-        if Moment(meta.ctime(), meta.ctime_nsec()) < since {
-            continue;
-        }
         let name = path.to_string_lossy().replace('\\', "/");
         let has = |folders: &[&str]| name.split('/').any(|part| folders.contains(&part));
-        let byte_code = has(&["__pycache__"]);
-        if has(DEPENDENCIES) && !byte_code {
-            continue;
-        }
-        if byte_code || has(OUTPUTS) {
+        let output = has(&["__pycache__"]) || (has(OUTPUTS) && !has(DEPENDENCIES));
+        if output && Moment(meta.ctime(), meta.ctime_nsec()) >= since {
             fs::remove_file(&full)?;
-            cleared.removed.push(name);
-        } else {
-            let target = to.join(&path);
-            if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::rename(&full, &target)?;
-            cleared.moved.push(name);
+            removed.push(name);
         }
     }
-    Ok(cleared)
+    Ok(removed)
 }
 
 /// Files and links below the ignored entries, from the root, without pace's own.
@@ -218,11 +196,9 @@ mod tests {
         write(&root, "node_modules/.cache/__pycache__/a.pyc", "x");
         let file = fs::File::options().write(true).open(root.join("build/sub/poison.o")).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-        let cleared = clear(&root, &ignored, since, &dir.path().join("strays")).unwrap();
-        assert_eq!(cleared.removed, ["build/sub/poison.o", "node_modules/.cache/__pycache__/a.pyc"]);
-        assert_eq!(cleared.moved, ["local.py"]);
-        assert_eq!(fs::read_to_string(dir.path().join("strays/local.py")).unwrap(), "x = 1");
-        for kept in ["build/old.o", ".env", "node_modules/left/more.js", ".pace/.run/x"] {
+        let removed = clear_outputs(&root, &ignored, since).unwrap();
+        assert_eq!(removed, ["build/sub/poison.o", "node_modules/.cache/__pycache__/a.pyc"]);
+        for kept in ["build/old.o", ".env", "local.py", "node_modules/left/more.js", ".pace/.run/x"] {
             assert!(root.join(kept).exists(), "{kept}");
         }
     }

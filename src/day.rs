@@ -84,6 +84,8 @@ pub(crate) struct Reports {
     pub handoff: Option<Handoff>,
     /// The forge has the handoff's commit.
     pub pushed: bool,
+    /// What the proof of the red phase came to.
+    pub red: Option<crate::evidence::red_phase::RedPhase>,
     pub observation: Option<crate::agent::gate::Observation>,
     pub gate: Option<GateReport>,
     pub sentinel: Option<SentinelReport>,

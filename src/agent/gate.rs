@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::kit::reading;
 use super::report::{Judge, Judgement, SubmitReport, fill};
+use super::rules::RuleChecks;
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
 use super::{AgentError, Desk, yaml};
@@ -47,8 +48,8 @@ pub(crate) struct Inputs<'a> {
     pub handoff: &'a Handoff,
     pub observation: &'a Observation,
     pub ci: &'a CiState,
-    /// The day diff touches production code.
-    pub production_changed: bool,
+    /// What the rules on the day's tests came to.
+    pub rules: &'a RuleChecks,
 }
 
 /// Runs the tests and the commands that criteria name on the commit itself: untracked files are set aside, and
@@ -148,6 +149,7 @@ struct Prompt<'a> {
     tests: Option<ShownRun<'a>>,
     commands: Vec<Value>,
     ci: String,
+    rules: &'a [String],
     criteria: Vec<&'a str>,
 }
 
@@ -182,6 +184,7 @@ impl<'a> Prompt<'a> {
                 .map(|run| json!({"command": run.command, "result": run.exit.to_string()}))
                 .collect(),
             ci: describe(inputs.ci),
+            rules: &inputs.rules.evidence,
             criteria: inputs.card.criteria().collect(),
         })
     }
@@ -225,7 +228,7 @@ impl Judge for Bench<'_> {
             let adjudicated = self.adjudicate(&report, &files);
             // A run that holds by itself is not worth a second question about evidence.
             let unresolved =
-                !adjudicated.unresolved.is_empty() && !self.asked_again && self.run_holds().is_none();
+                !adjudicated.unresolved.is_empty() && !self.asked_again && !self.holds_by_itself();
             if unresolved || !adjudicated.malformed.is_empty() {
                 self.asked_again |= unresolved;
                 return Ok(Err(adjudicated.problems()));
@@ -271,7 +274,8 @@ impl Bench<'_> {
         let (blockers, deferred) = (adjudicated.blockers(), adjudicated.deferred());
         let results = adjudicated.results;
         let run_holds = self.run_holds();
-        let computed = decision::gate(&results, run_holds.is_some());
+        let broken = &self.inputs.rules.broken;
+        let computed = decision::gate(&results, self.holds_by_itself());
         let gate_decision = decision::worse(
             computed,
             claimed.map(|c: Decision| if c == Decision::Advisory { Decision::Ship } else { c }),
@@ -286,13 +290,17 @@ impl Bench<'_> {
             );
         }
         let hold_reason = if gate_decision == Decision::Hold {
-            gate::hold_reason(&results, run_holds.as_deref(), &report.hold_reason)
+            // A broken rule says itself what is to be done.
+            let rules = if run_holds.is_some() { String::new() } else { broken.join(" ") };
+            let advice = format!("{rules} {}", report.hold_reason);
+            gate::hold_reason(&results, run_holds.as_deref(), &advice)
         } else {
             String::new()
         };
         GateReport {
-            blockers: run_holds.into_iter().chain(blockers).collect(),
+            blockers: run_holds.into_iter().chain(broken.iter().cloned()).chain(blockers).collect(),
             deferred,
+            coverage_rule: self.inputs.rules.coverage.clone(),
             criteria_results: results,
             gate_decision,
             hold_reason,
@@ -302,9 +310,15 @@ impl Bench<'_> {
 }
 
 impl Bench<'_> {
+    /// Whether the day is held whatever GATE says of the criteria.
+    fn holds_by_itself(&self) -> bool {
+        self.run_holds().is_some() || !self.inputs.rules.broken.is_empty()
+    }
+
     /// Why what was observed alone forbids shipping.
     fn run_holds(&self) -> Option<String> {
-        let run = gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.production_changed);
+        let run =
+            gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.rules.production_changed);
         run.or_else(|| match self.inputs.ci {
             CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
             CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
@@ -333,5 +347,6 @@ pub(crate) fn unjudged(day: u32, card: &StoryCard, reason: &str) -> GateReport {
         deferred: vec![],
         gate_decision: Decision::Hold,
         hold_reason: reason.to_owned(),
+        coverage_rule: String::new(),
     }
 }

@@ -2,6 +2,7 @@
 //! tools and artifact. Knows no platform, no exit code and no setting.
 
 pub(crate) mod conduit;
+pub(crate) mod day_change;
 pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod kit;
@@ -9,6 +10,7 @@ pub(crate) mod prime;
 pub(crate) mod purse;
 pub(crate) mod report;
 pub(crate) mod reviewer;
+pub(crate) mod rules;
 pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;

@@ -57,6 +57,11 @@ impl ProjectTests {
         Ok(run)
     }
 
+    /// One run that says nothing of the work as it stands.
+    pub(crate) async fn run_apart(&self) -> anyhow::Result<TestRun> {
+        run(self.sandbox.as_ref(), &self.request).await
+    }
+
     /// Whether the last run passed; false before the first.
     pub(crate) fn last_passed(&self) -> bool {
         self.passed.load(Ordering::Relaxed)

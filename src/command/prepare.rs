@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::{Branch, GitRepo, Options, OwnRefs, PushRules, Repository};
+use crate::repo::{Branch, GitRepo, JOB_USER, Options, OwnRefs, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
 use crate::settings::{DayChoice, JournalMode, PlatformKind, Push, Settings};
@@ -110,7 +110,9 @@ fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result
 /// Whether and with what pushes go out.
 fn push_rules(settings: &Settings) -> PushRules {
     let platform = &settings.platform;
-    let user = match platform.kind {
+    let forge = if platform.kind == PlatformKind::Local { platform.tracker } else { platform.kind };
+    let user = match forge {
+        PlatformKind::GitLab if platform.token_is_job_token => JOB_USER,
         PlatformKind::GitLab => "oauth2",
         PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
     };

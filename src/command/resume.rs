@@ -171,6 +171,7 @@ impl Interrupted {
     /// Makes the tree as HEAD has it, so that the branch can be settled; or why the run cannot be resumed.
     fn take_up(&mut self, site: &Site, events: &dyn Events) -> Result<Option<String>, Error> {
         let repo = &site.repo;
+        repo.put_back()?;
         repo.restore_untracked()?;
         if self.start.pace != env!("CARGO_PKG_VERSION") {
             return Ok(Some(format!("it was recorded by pace {}", self.start.pace)));

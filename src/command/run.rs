@@ -28,7 +28,7 @@ use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, JournalMode, Network, Provider, Settings};
+use crate::settings::{DayChoice, JournalMode, Provider, Settings};
 use crate::store::artifacts::Store;
 use crate::tool::Written;
 
@@ -72,11 +72,6 @@ async fn run_told(
     crate::report::trace::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
     for warning in &settings.warnings {
         events.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
-    }
-    if matches!(settings.network, Network::Hosts(_)) {
-        let text =
-            "PACE_NETWORK: single hosts are not opened by this version, commands reach none of them".into();
-        events.emit(Event::Notice { level: Level::Warning, text });
     }
     if settings.paused {
         events.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });

@@ -64,6 +64,7 @@ pub(crate) fn terms(
         test_timeout_ms: millis(settings.limits.test),
         run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
+        coverage_rule: settings.rules.coverage,
         max_run_usd: left_today
             .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
         sandbox: site.sandbox.describe(),

@@ -1,4 +1,4 @@
-//! What the forge is told of a day: the review or the hold issue, the label, the commit status. Each output fails
+//! What the forge is told of a day: the review or the hold issue, the label, the commit status, the note. Each output fails
 //! alone, and no failure takes the verdict back; a last line says what is missing.
 
 use std::future::Future;
@@ -46,6 +46,11 @@ impl Day<'_> {
         }
         if verdict.review_url.is_some() || verdict.issue_url.is_some() || verdict.compare_url.is_some() {
             self.write_bodies(verdict)?;
+        }
+        if pushed {
+            let note = self.note_body(verdict)?;
+            let kept = self.remote("note", &note, self.platform.review.note(&self.line(), &note)).await?;
+            missing.extend(kept.err());
         }
         if !missing.is_empty() {
             self.warn(format!(

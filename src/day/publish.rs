@@ -95,11 +95,14 @@ impl Day<'_> {
     /// Commits the day's records and pushes. Where others pushed meanwhile, the merge is judged again: a verdict that
     /// no longer holds is none.
     async fn commit_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
-        for _ in 0..=CATCH_UPS {
+        for merges in 0..=CATCH_UPS {
             let bodies = self.write_bodies(verdict)?;
             self.commit_artifacts(&bodies.commit, docs).await?;
             let sent = self.push().await?;
             let Sent::Merged(head) = sent else { return Ok(sent) };
+            if merges == CATCH_UPS {
+                break;
+            }
             let decision = round::judge_again(self, verdict, head).await.map_err(super::as_error)?;
             if decision != verdict.decision {
                 return Err(Error::Abort(anyhow!(
@@ -111,7 +114,7 @@ impl Day<'_> {
             }
         }
         Err(Error::Abort(anyhow!(
-            "{} moved on {CATCH_UPS} times while the day was published; run it again when nobody pushes",
+            "{} moved on more than {CATCH_UPS} times while the day was published; run it again when nobody pushes",
             self.start.branch.name
         )))
     }

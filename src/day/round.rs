@@ -5,9 +5,9 @@ use anyhow::anyhow;
 
 use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, sentinel};
+use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel};
 use crate::domain::Agent;
-use crate::domain::artifact::{Finding, FindingResult, StoryCard};
+use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
@@ -15,6 +15,7 @@ use crate::domain::event::Event;
 use crate::domain::hold::{Cause, Hold};
 use crate::domain::observation::CiState;
 use crate::evidence::findings;
+use crate::evidence::red_phase::RedPhase;
 
 /// What a round starts from.
 pub(crate) struct Inputs<'a> {
@@ -83,7 +84,7 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
-    if let Some(hold) = day.gate(inputs, &diff, reports).await.by(Agent::Gate)? {
+    if let Some(hold) = day.gate(inputs, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }
     if let Some(hold) = day.sentinel(inputs, &diff, reports).await.by(Agent::Sentinel)? {
@@ -106,10 +107,11 @@ impl Day<'_> {
             red_confirmed: round.red_confirmed,
         };
         match forge::run(&self.desk, &inputs).await? {
-            forge::Round::HandedOff(handoff) => {
+            forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
                 reports.handoff = Some(*handoff);
+                reports.red = Some(red);
                 Ok(None)
             }
             forge::Round::Unmended(findings) => {
@@ -161,23 +163,14 @@ impl Day<'_> {
         self.desk.journal.step("ci", commit, self.platform.ci.state(commit)).await
     }
 
-    async fn gate(
-        &self,
-        round: &Inputs<'_>,
-        diff: &Diff,
-        reports: &mut Reports,
-    ) -> Result<Option<Hold>, AgentError> {
+    async fn gate(&self, round: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
         let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
+        let rules = self.rules(handoff, reports.red.as_ref(), &observation).await?;
         let ci = self.ci(&handoff.commit, reports.pushed).await?;
-        let inputs = gate::Inputs {
-            card: round.card,
-            handoff,
-            observation: &observation,
-            ci: &ci,
-            production_changed: forge::has_production(diff),
-        };
+        let inputs =
+            gate::Inputs { card: round.card, handoff, observation: &observation, ci: &ci, rules: &rules };
         let report = gate::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
         self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
@@ -186,6 +179,17 @@ impl Day<'_> {
         reports.observation = Some(observation);
         reports.gate = Some(report);
         Ok(hold)
+    }
+
+    /// The rules on the day's tests, held against the judged commit.
+    async fn rules(
+        &self,
+        handoff: &Handoff,
+        red: Option<&RedPhase>,
+        observation: &gate::Observation,
+    ) -> Result<rules::RuleChecks, AgentError> {
+        let (baseline, run) = (self.start.baseline.as_ref(), observation.tests.as_ref());
+        rules::check(&self.desk, &self.start.base, &handoff.commit, red, baseline, run).await
     }
 
     async fn sentinel(

@@ -40,6 +40,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Adds `text` at the end, on lines of its own.
+    pub(crate) fn append(&mut self, text: &str) {
+        let last = if self.tail.is_empty() { &mut self.head } else { &mut self.tail };
+        let before = last.len();
+        if !text.is_empty() && !last.is_empty() && !last.ends_with('\n') {
+            last.push('\n');
+        }
+        last.push_str(text);
+        self.total_bytes += (last.len() - before) as u64;
+    }
+
     /// Head and tail as one text, with a line that says how much is left out between them.
     pub(crate) fn text(&self) -> String {
         let shown = (self.head.len() + self.tail.len()) as u64;

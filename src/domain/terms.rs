@@ -39,6 +39,9 @@ pub(crate) struct Terms {
     pub run_timeout_ms: Option<u64>,
     /// The red phase is required.
     pub tdd: bool,
+    /// Every changed production file needs a changed test.
+    #[serde(default = "yes")]
+    pub coverage_rule: bool,
     /// Cap of one run, US dollars.
     pub max_run_usd: f64,
     /// How children are confined, in words.
@@ -52,6 +55,10 @@ pub(crate) struct Terms {
     /// Backlogged findings get an issue too.
     #[serde(default)]
     pub push_advisories: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Terms {

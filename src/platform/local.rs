@@ -24,6 +24,10 @@ impl Review for Local {
         Box::pin(async { Ok(()) })
     }
 
+    fn note<'a>(&'a self, _line: &'a Line, _body: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn approved<'a>(&'a self, _line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
         Box::pin(async { Ok(vec![]) })
     }

@@ -31,6 +31,9 @@ pub(crate) trait Review: Send + Sync {
     /// Puts `label` on the open review from `branch` to `base` or takes it off; nothing happens where there is none.
     fn label<'a>(&'a self, line: &'a Line, label: &'a str, wanted: bool)
     -> BoxFuture<'a, anyhow::Result<()>>;
+    /// Keeps `body`, whose first line is its marker, as the one note of its kind on the open review, where the platform
+    /// shows a job's summary nowhere else; nothing happens where there is no open review.
+    fn note<'a>(&'a self, line: &'a Line, body: &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
     /// Commits up to which people let the branch pass: heads of merged reviews from `branch` to `base`, and commits at
     /// which somebody with write access approved the open one and did not take that back.
     fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>>;

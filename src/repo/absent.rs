@@ -1,13 +1,13 @@
 //! A repository that is not there: a replay takes every answer from the record, so whatever asks the repository
 //! itself has left the recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 
 use super::checkpoint::{Point, Spared};
-use super::{Branch, Pushed, RepoError, Repository};
+use super::{Branch, Pushed, RepoError, Repository, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -36,6 +36,27 @@ impl Repository for Absent {
     }
 
     fn day_diff(&self, _base: &str, _commit: &str) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_work_diff(&self, _base: &str, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_start(
+        &self,
+        _base: &str,
+        _commit: &str,
+        _paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        absent()
+    }
+
+    fn exchange(&self, _instead: &BTreeMap<String, Option<Stored>>, _kept: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
         absent()
     }
 
@@ -80,6 +101,10 @@ impl Repository for Absent {
     }
 
     fn head_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn reviewed_message(&self) -> anyhow::Result<String> {
         absent()
     }
 

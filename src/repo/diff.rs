@@ -26,6 +26,16 @@ const BINARY_PROBE: usize = 8000;
 /// HEAD → work tree, without the untracked paths in `except`.
 pub(super) fn of_work_tree(repo: &Repository, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
     let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
+    work_tree_since(repo, &head, except)
+}
+
+/// `start` → work tree, without the untracked paths in `except`.
+pub(super) fn work_tree_since(
+    repo: &Repository,
+    start: &Tree<'_>,
+    except: &BTreeSet<String>,
+) -> anyhow::Result<Diff> {
+    let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
     let mut changed = status::changed(repo)?;
     changed.retain(|c| c.tracked || !except.contains(&c.path));
     let repo = super::history::in_memory(repo)?;
@@ -50,7 +60,7 @@ pub(super) fn of_work_tree(repo: &Repository, except: &BTreeSet<String>) -> anyh
         }
     }
     let now = repo.find_tree(index.write_tree()?)?;
-    let mut diff = of_trees(repo, &head, &now)?;
+    let mut diff = of_trees(repo, start, &now)?;
     diff.files.extend(nested);
     Ok(diff)
 }

@@ -1,7 +1,7 @@
 //! `GitRepo`: the [`Repository`] of a checkout. It owns the settings and hands each call to the file that does it;
 //! it knows no git itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, catch_up,
     checkpoint::{self, Point, Spared},
-    commit, diff, handle, history, push, settle, status,
+    commit, diff, exchange, handle, history, push, settle, status,
 };
 use crate::domain::diff::Diff;
 
@@ -59,7 +59,7 @@ impl GitRepo {
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
     pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
-        handle::open(root)?;
+        handle::whole(&handle::open(root)?);
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
                 "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",
@@ -133,6 +133,31 @@ impl Repository for GitRepo {
         diff::of_trees(&repo, &start, &end)
     }
 
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, &self.head()?)?;
+        diff::work_tree_since(&repo, &start, except)
+    }
+
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
+        paths.iter().map(|path| Ok((path.clone(), history::stored(&repo, &start, path)?))).collect()
+    }
+
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()> {
+        exchange::exchange(&self.inner.root, instead, kept)
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
+        exchange::put_back(&self.inner.root)
+    }
+
     fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String> {
         commit::commit(&self.inner.open()?, &self.inner.options.identity, paths, message)
     }
@@ -191,6 +216,13 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
         Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
+    }
+
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let reviewed = head.parent(1).unwrap_or(head);
+        Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
     }
 
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {

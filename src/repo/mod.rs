@@ -10,6 +10,7 @@ mod checkout;
 pub(crate) mod checkpoint;
 mod commit;
 mod diff;
+mod exchange;
 mod fetch;
 mod git;
 mod handle;
@@ -30,8 +31,9 @@ pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
 pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
+pub(crate) use refusal::JOB_USER;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,25 @@ pub(crate) trait Repository: Send + Sync {
 
     /// The day diff: `base` → `commit`, merges from the base branch excluded, renames detected.
     fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff>;
+
+    /// The day diff as it would be if the work tree were committed now, without the untracked files in `except`.
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
+
+    /// `paths` as the day's own work found them: those of `base` with the merges from the base branch that `commit`
+    /// contains. `None` for what is absent there or no file.
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>>;
+
+    /// Puts `instead` in the place of files of the work tree (`None`: no file there), after a copy of these and of
+    /// `kept` was laid by. [`Repository::put_back`] undoes it; after an interrupted run the next start does.
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()>;
+
+    /// Makes the files of [`Repository::exchange`] what they were before it; nothing where there was none.
+    fn put_back(&self) -> anyhow::Result<()>;
 
     /// Commits exactly `paths` as they stand in the work tree (deleted files as deletions) on top of HEAD and
     /// returns the new SHA; HEAD's SHA where nothing changed.
@@ -94,6 +115,10 @@ pub(crate) trait Repository: Send + Sync {
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;
 
+    /// Message of the commit that a review is about: HEAD's, or where CI checked out a trial merge (base first, review
+    /// second) the one of the review's head, as far as this clone has it.
+    fn reviewed_message(&self) -> anyhow::Result<String>;
+
     /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
     /// the new SHA of HEAD. Nothing has changed when this refuses.
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>>;
@@ -122,6 +147,15 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;
+}
+
+/// A file as git stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// A link's target, for a link.
+    pub content: Vec<u8>,
+    /// Git's mode bits.
+    pub mode: u32,
 }
 
 /// The branch of a run.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
 
 use super::git::Inner;
-use super::refusal::{Refusal, plain};
+use super::refusal::{Refusal, mend, plain};
 use super::{Pushed, RepoError, settle};
 
 /// Lines of a remote's own words that an error repeats.
@@ -132,12 +132,12 @@ fn verdict(
 ) -> Result<(), Failure> {
     let said = said(&report.said.borrow(), token);
     if let Some(Some(problem)) = &*report.status.borrow() {
-        let protected =
-            if problem.contains("hook declined") { " (a hook or a branch protection)" } else { "" };
         // Somebody pushed between our look and our push.
         let behind =
             ["fast-forward", "fetch first", "cannot lock ref"].iter().any(|word| problem.contains(word));
-        let reason = format!("the remote rejected it: {}{protected}{said}", plain(problem, token));
+        let all = format!("{problem} {}", String::from_utf8_lossy(&report.said.borrow()));
+        let mend = mend(&all).filter(|_| !behind).map(|mend| format!("; {mend}")).unwrap_or_default();
+        let reason = format!("the remote rejected it: {}{said}{mend}", plain(problem, token));
         return Err(Failure { reason, behind });
     }
     match (result, refusal) {

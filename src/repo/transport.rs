@@ -232,9 +232,10 @@ impl Exchange {
                 self.repository()
             )));
         }
-        let sent = self.authorization().is_some();
         let said = self.said(answer).await;
-        Err(Refusal::of_status(status.as_u16(), host, self.repository(), sent, &said))
+        let sent = self.session.credential.as_ref().filter(|_| self.authorization().is_some());
+        let user = sent.map(|credential| credential.user.as_str());
+        Err(Refusal::of_status(status.as_u16(), host, self.repository(), user, &said))
     }
 
     /// Path of the repository, without the service's part.

@@ -45,6 +45,23 @@ pub(crate) struct Ground {
     pub env: Vec<(String, String)>,
 }
 
+/// Whom the network is open to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "walls are built on Linux only"))]
+pub(crate) struct Reach {
+    /// All children reach whatever the machine reaches.
+    pub all: bool,
+    /// All children reach these, `host:port` each.
+    pub hosts: Vec<String>,
+}
+
+impl Reach {
+    fn of(network: &Network) -> Self {
+        let hosts = if let Network::Hosts(hosts) = network { hosts.clone() } else { vec![] };
+        Self { all: *network == Network::Allow, hosts }
+    }
+}
+
 impl Ground {
     /// The ground of a run in the work tree at `root` whose plan is at `plan`, from the root.
     pub(crate) fn new(settings: &Settings, root: PathBuf, plan: Option<String>) -> Self {
@@ -70,13 +87,13 @@ pub(crate) async fn choose(settings: &Settings, ground: Ground) -> anyhow::Resul
     if settings.sandbox == SandboxMode::Off {
         return Ok(Arc::new(Open { env: ground.env }));
     }
-    confine(ground, settings.network == Network::Allow, settings.sandbox == SandboxMode::Strict).await
+    confine(ground, Reach::of(&settings.network), settings.sandbox == SandboxMode::Strict).await
 }
 
 #[cfg(target_os = "linux")]
-async fn confine(ground: Ground, network: bool, strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+async fn confine(ground: Ground, reach: Reach, strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
     let least = if strict { "tier 1, as PACE_SANDBOX=strict wants it" } else { "tier 1 or 2" };
-    match super::confined::Confined::establish(ground, network, strict).await {
+    match super::confined::Confined::establish(ground, &reach, strict).await {
         Ok(confined) => Ok(Arc::new(confined)),
         Err(error) => anyhow::bail!(
             "sandbox refused: this machine offers no {least}, so what the model runs could not be confined ({error:#}). \
@@ -86,7 +103,7 @@ async fn confine(ground: Ground, network: bool, strict: bool) -> anyhow::Result<
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn confine(_ground: Ground, _network: bool, _strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+async fn confine(_ground: Ground, _reach: Reach, _strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
     anyhow::bail!(
         "sandbox refused: children can be confined on Linux only; say that you accept the risk with PACE_SANDBOX=off"
     )

@@ -173,7 +173,7 @@ variables! {
     pace_max_retries = "PACE_MAX_RETRIES", Count, Now, "`2`", "FORGE reruns inside one run";
     pace_max_iterations = "PACE_MAX_ITERATIONS", Count, Now, "`35`", "model calls in FORGE's loop";
     pace_tdd = "PACE_TDD", Flag, Now, "`true`", "tests first: the red phase is required";
-    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Later, "`true`", "every changed production file needs a changed test";
+    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Now, "`true`", "every changed production file needs a changed test";
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
     pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";
@@ -185,7 +185,7 @@ variables! {
     pace_test_timeout = "PACE_TEST_TIMEOUT", Duration, Now, "`30m`", "for one run of the tests";
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
-    pace_network = "PACE_NETWORK", Choice, Later, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
+    pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
     pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
     pace_stage = "PACE_STAGE", Choice, Later, "`all`", "which half of the day this job runs: `all`, `work`, `publish`";
     pace_prices = "PACE_PRICES", Path, Now, "embedded", "file with model prices";

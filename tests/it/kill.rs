@@ -133,6 +133,7 @@ fn normal(text: &str) -> String {
         (r"\b[0-9a-f]{7,40}\b", "<sha>"),
         (r"\$?\b\d+\.\d+x?\b ?(k|M|s|ms)?", "<amount>"),
         (r"\b\d+ model calls", "<amount> model calls"),
+        (r"\| \d+ \| [\d.]+k? \| <amount>", "| <calls> | <tokens> | <amount>"),
         (r"127\.0\.0\.1:\d+", "<server>"),
     ];
     rules.iter().fold(text.to_owned(), |text, (pattern, word)| {
@@ -158,14 +159,15 @@ fn whole() -> Whole {
     Whole { left, calls: site.calls(), records: site.records(), cost: site.recorded_cost() }
 }
 
-/// Sends `signal` whenever a `moment` of the list has come, a run each, then lets the day come to its end; what is not
+/// Sends `signal` when the journal has grown by a `moment` of the list, a run each, then lets the day come to its end; what is not
 /// as in `whole`.
 fn broken(whole: &Whole, signal: Signal, moments: &[usize]) -> Vec<String> {
     let site = Site::new();
     let mut log = String::new();
     let mut hit = 0;
     for &moment in moments {
-        let run = site.pace().run_until(signal, || site.records() >= moment);
+        let before = site.records();
+        let run = site.pace().run_until(signal, || site.records() >= before + moment);
         log.push_str(&run.transcript());
         if run.code == 0 {
             break;
@@ -218,12 +220,14 @@ fn broken(whole: &Whole, signal: Signal, moments: &[usize]) -> Vec<String> {
 
 /// What a run that `signal` ended must show.
 fn interrupted(site: &Site, signal: Signal, run: &Finished) -> Vec<String> {
-    let code = if signal == Signal::KILL { -9 } else { 128 + signal.as_raw() };
+    let code = 128 + signal.as_raw();
+    // A signal in the first milliseconds finds a process that does not listen yet, and has done nothing.
+    let at_once = run.code == -signal.as_raw() && run.stdout.is_empty();
+    if signal == Signal::KILL || at_once {
+        return if run.code < 0 { vec![] } else { vec![format!("exit {} after SIGKILL", run.code)] };
+    }
     if run.code != code {
         return vec![format!("exit {} instead of {code}", run.code)];
-    }
-    if signal == Signal::KILL {
-        return vec![];
     }
     let outputs = std::fs::read_to_string(site.project.home.join("output")).unwrap_or_default();
     let mut problems = Vec::new();
@@ -255,7 +259,6 @@ fn all(cases: &[(Signal, Vec<usize>)], until: Duration) -> (usize, Vec<String>) 
                     let problems = broken(&whole, *signal, moments);
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
-                        eprintln!("{signal:?} at {moments:?}: {}", problems[0]);
                         let title = format!("\n===== {signal:?} at {moments:?} of {}", whole.records);
                         failures.lock().unwrap().push(format!("{title}\n{}", problems.join("\n")));
                     }
@@ -267,13 +270,13 @@ fn all(cases: &[(Signal, Vec<usize>)], until: Duration) -> (usize, Vec<String>) 
 }
 
 /// Records of the day that is killed here; more than the longest journal has.
-const RECORDS: usize = 130;
+const RECORDS: usize = 110;
 
 #[test]
 fn a_day_killed_at_any_record_ends_as_if_it_had_not_been() {
-    // All boundaries, each with one of the signals; `just soak` gives every one of them every signal.
+    // Every fifth boundary, with one of the signals; `just soak` gives every one of them every signal.
     let signals = [Signal::KILL, Signal::TERM, Signal::KILL, Signal::INT];
-    let step = 3;
+    let step = 5;
     let cases: Vec<_> =
         (1..RECORDS).step_by(step).map(|at| (signals[at / step % signals.len()], vec![at])).collect();
     let (_, failures) = all(&cases, Duration::MAX);
@@ -287,13 +290,14 @@ fn random_kills_one_after_another_lose_nothing() {
         Some(count) => (count.parse().unwrap(), Duration::MAX),
         None => (20, Duration::from_secs(30)),
     };
-    let mut random = fastrand_like(0x5eed);
+    let mut random = numbers(0x5eed);
     let mut cases: Vec<(Signal, Vec<usize>)> = Vec::new();
     let mut kills = 0;
     while kills < count {
         let signal = [Signal::KILL, Signal::KILL, Signal::TERM, Signal::INT][random(4)];
-        let mut moments: Vec<_> = (0..=random(4)).map(|_| 1 + random(RECORDS)).collect();
-        moments.sort_unstable();
+        let first = 1 + random(RECORDS);
+        // The later ones, at the start of a run that resumes too.
+        let moments: Vec<_> = std::iter::once(first).chain((0..random(4)).map(|_| random(30))).collect();
         kills += moments.len();
         cases.push((signal, moments));
     }
@@ -308,7 +312,7 @@ fn random_kills_one_after_another_lose_nothing() {
 }
 
 /// The same numbers from the same seed, below the bound that is asked for.
-fn fastrand_like(mut state: u64) -> impl FnMut(usize) -> usize {
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
     move |below| {
         state ^= state << 13;
         state ^= state >> 7;

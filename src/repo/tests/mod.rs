@@ -5,6 +5,7 @@ mod branch;
 mod checkpoint;
 mod commit;
 mod diff;
+mod exchange;
 mod fixture;
 mod hostile;
 mod http;

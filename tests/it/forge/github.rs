@@ -48,7 +48,8 @@ impl GitHub {
 
     fn label_objects(&self, names: &Value) -> Value {
         let labels = names.as_array().into_iter().flatten();
-        labels.map(|name| self.shaped("label", json!({"name": name, "color": "ededed"}))).collect()
+        let shaped = |name| json!({"name": name, "color": "ededed", "description": "Kept by pace"});
+        labels.map(|name| self.shaped("label", shaped(name))).collect()
     }
 
     fn list(&self, request: &Request, schema: &str, items: Vec<Value>) -> Reply {
@@ -232,6 +233,7 @@ impl Forge for GitHub {
                 let found = self.reviews.iter().filter(of).map(|review| {
                     let mut review = review.clone();
                     review.as_object_mut().unwrap().remove("number");
+                    review["user"] = self.shaped("simple-user", review["user"].clone());
                     review
                 });
                 self.list(request, "pull-request-review", found.collect())

@@ -119,6 +119,12 @@ fn paths(diff: &Diff) -> Vec<String> {
     diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect()
 }
 
+/// The day diff `base` → HEAD at this moment.
+pub(crate) async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
+    let head: String = desk.journal.step("head", "", async { desk.repo.head() }).await?;
+    changes_between(desk, base, &head).await
+}
+
 /// The day diff `base` → `commit`.
 pub(crate) async fn changes_between(desk: &Desk<'_>, base: &str, commit: &str) -> Result<Diff, AgentError> {
     let diff = async {

@@ -32,7 +32,8 @@ impl Kit {
 
     /// FORGE's: writes below the source folders.
     pub(crate) fn forge(desk: &Desk<'_>) -> anyhow::Result<Self> {
-        Self::new(desk, forge_rights(desk.terms)?)
+        let rights = forge_rights(desk.terms)?.leaving_alone(&desk.dependencies);
+        Self::new(desk, rights)
     }
 
     /// SCRIBE's: writes the context documents, the README and the docs folder.

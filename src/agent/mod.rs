@@ -14,6 +14,8 @@ pub(crate) mod rules;
 pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;
+pub(crate) mod setup;
+pub(crate) mod tampering;
 pub(crate) mod tests;
 pub(crate) mod turns;
 
@@ -21,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::Events;
 use crate::domain::plan::DayPlan;
 use crate::domain::terms::Terms;
@@ -32,6 +35,7 @@ use crate::repo::Repository;
 use crate::sandbox::Sandbox;
 use crate::tool::Written;
 use purse::Purse;
+use setup::ProjectSetup;
 
 /// What every agent works with.
 pub(crate) struct Desk<'a> {
@@ -41,6 +45,10 @@ pub(crate) struct Desk<'a> {
     pub model: &'a dyn Model,
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
+    /// `None` where there is nothing to install, and in a replay.
+    pub setup: Option<Arc<ProjectSetup>>,
+    /// What the setup made.
+    pub dependencies: Dependencies,
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,

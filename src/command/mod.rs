@@ -15,6 +15,7 @@ mod results;
 mod resume;
 mod run;
 mod selection;
+mod setup;
 mod sprint;
 mod status;
 mod terms;

@@ -3,18 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::lock::{Holding, Turn};
 use super::remote_journal::{self, Brought};
 use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::setup::set_up;
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
+use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
 use crate::domain::plan::Plan;
@@ -38,6 +41,10 @@ pub(crate) struct Site {
     pub store: Store,
     /// pace's own references on the remote; `None` where nothing is pushed.
     pub own_refs: Option<OwnRefs>,
+    /// What the setup made, once it ran.
+    pub dependencies: Dependencies,
+    /// The setup, once it ran; empty where there is nothing to install.
+    pub setup: OnceLock<Arc<ProjectSetup>>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -74,24 +81,31 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = open_repo(settings, &root, http)?;
+        let dependencies = Dependencies::default();
+        let repo = open_repo(settings, &root, http, &dependencies)?;
         let own_refs = repo.own_refs();
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan);
+        let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         let store = Store::new(root.clone());
-        Ok(Self { root, repo: Arc::new(repo), sandbox, store, own_refs })
+        let (repo, setup) = (Arc::new(repo), OnceLock::new());
+        Ok(Self { root, repo, sandbox, store, own_refs, dependencies, setup })
     }
 }
 
-fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+fn open_repo(
+    settings: &Settings,
+    root: &Path,
+    http: &reqwest::Client,
+    dependencies: &Dependencies,
+) -> Result<GitRepo, Error> {
     let mut options = Options {
         rules: settings.git.branch.clone(),
         identity: settings.git.identity.clone(),
         push: push_rules(settings),
         remote: None,
-        kept: vec![],
+        kept: dependencies.clone(),
         http: http.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -306,6 +320,12 @@ impl Preparing<'_> {
         };
         let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
         let terms = terms(self.settings, self.site, &chosen, &notice)?;
+        if !terms.dry_run
+            && let Some(setup) = set_up(self.settings, self.site, &notice).await?
+        {
+            // Preparing happens once in a run.
+            let _ = self.site.setup.set(setup);
+        }
         let known = interrupted.map(Interrupted::start);
         start(self.site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
     }
@@ -370,6 +390,7 @@ async fn start(
     } else {
         baseline(site, &terms, &base, &branch.head).await?
     };
+    site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

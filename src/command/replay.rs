@@ -2,7 +2,7 @@
 //! decisions and artifacts are computed anew and must be the recorded ones, byte for byte.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 
@@ -12,6 +12,7 @@ use super::run::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
 use crate::agent::purse::Purse;
 use crate::day::start::Start;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events as _, Level};
 use crate::error::Error;
 use crate::evidence::scan;
@@ -41,9 +42,11 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
     let site = Site {
         store: Store::new(root.clone()),
         repo: Arc::new(Absent),
-        sandbox: Arc::new(Open { env: vec![] }),
+        sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
         root: root.clone(),
         own_refs: None,
+        dependencies: Dependencies::default(),
+        setup: OnceLock::new(),
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);

@@ -341,6 +341,8 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         model: parts.model,
         repo: parts.site.repo.clone(),
         sandbox: parts.site.sandbox.clone(),
+        setup: parts.site.setup.get().cloned(),
+        dependencies: parts.site.dependencies.clone(),
         journal: parts.journal,
         templates: parts.templates,
         events: parts.events,

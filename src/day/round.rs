@@ -5,7 +5,7 @@ use anyhow::anyhow;
 
 use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel};
+use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
@@ -24,6 +24,8 @@ pub(crate) struct Inputs<'a> {
     pub red_confirmed: bool,
     /// From 1.
     pub number: u32,
+    /// The test runners as the run found them; `None` where only a merge is judged again.
+    pub runners: Option<&'a tampering::Runners>,
 }
 
 /// Runs a round to its first HOLD or its end.
@@ -48,7 +50,7 @@ pub(crate) async fn judge_again(
     head: String,
 ) -> Result<Decision, AgentError> {
     let card = verdict.card.clone();
-    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1 };
+    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1, runners: None };
     let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.decision) };
     handoff.commit = head;
     day.keep(handoff)?;
@@ -84,10 +86,14 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
-    if let Some(hold) = day.gate(inputs, reports).await.by(Agent::Gate)? {
+    let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
+        .await
+        .by(Agent::Gate)?;
+    if let Some(hold) = day.gate(inputs, &tampering, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }
-    if let Some(hold) = day.sentinel(inputs, &diff, reports).await.by(Agent::Sentinel)? {
+    let concerns = tampering::concerns(&tampering);
+    if let Some(hold) = day.sentinel(inputs, &diff, concerns, reports).await.by(Agent::Sentinel)? {
         return Ok(Some(hold));
     }
     day.conduit(inputs, &diff, reports).await.by(Agent::Conduit)
@@ -106,7 +112,15 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        match forge::run(&self.desk, &inputs).await? {
+        let seal = self.store.seal()?;
+        let ended = forge::run(&self.desk, &inputs).await;
+        let forged = self.store.restore(&seal)?;
+        if !forged.is_empty() {
+            let what =
+                format!("Commands wrote pace's own records, which were put back: {}", forged.join(", "));
+            self.desk.step(Agent::Forge, what);
+        }
+        match ended? {
             forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
@@ -163,18 +177,31 @@ impl Day<'_> {
         self.desk.journal.step("ci", commit, self.platform.ci.state(commit)).await
     }
 
-    async fn gate(&self, round: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, AgentError> {
+    async fn gate(
+        &self,
+        round: &Inputs<'_>,
+        tampering: &[Finding],
+        reports: &mut Reports,
+    ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
-        let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
+        let baseline = self.start.baseline.as_ref();
+        let observation = gate::observe(&self.desk, round.card, &handoff.commit, baseline).await?;
         let rules = self.rules(handoff, reports.red.as_ref(), &observation).await?;
         let ci = self.ci(&handoff.commit, reports.pushed).await?;
-        let inputs =
-            gate::Inputs { card: round.card, handoff, observation: &observation, ci: &ci, rules: &rules };
+        let inputs = gate::Inputs {
+            card: round.card,
+            handoff,
+            observation: &observation,
+            ci: &ci,
+            rules: &rules,
+            baseline,
+            tampering,
+        };
         let report = gate::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
         self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
-        let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
+        let cause = gate::cause(&report, &inputs, |path| self.forge_may_write(path));
         let hold = held(Agent::Gate, report.gate_decision, cause, &report.hold_reason);
         reports.observation = Some(observation);
         reports.gate = Some(report);
@@ -196,6 +223,7 @@ impl Day<'_> {
         &self,
         round: &Inputs<'_>,
         diff: &Diff,
+        concerns: Vec<Finding>,
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Sentinel, round.number);
@@ -207,6 +235,7 @@ impl Day<'_> {
             gate,
             diff,
             base: &self.start.base,
+            concerns,
             backlog: &backlog,
         };
         let report = sentinel::run(&self.desk, &inputs).await?;
@@ -231,8 +260,11 @@ impl Day<'_> {
         self.started(Agent::Conduit, round.number);
         let (Some(handoff), Some(sentinel)) = (&reports.handoff, &reports.sentinel) else { return Ok(None) };
         let backlog = self.open_backlog(Some(Agent::Conduit))?;
-        let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
-        let report = conduit::run(&self.desk, &inputs).await?;
+        let base_branch = &self.start.branch.base;
+        let inputs =
+            conduit::Inputs { card: round.card, handoff, sentinel, diff, base_branch, backlog: &backlog };
+        let protection = self.platform.access.protection(base_branch);
+        let report = conduit::run(&self.desk, &inputs, protection).await?;
         self.keep(&report)?;
         self.finished(
             Agent::Conduit,

@@ -205,6 +205,9 @@ pub(crate) struct GateReport {
     /// PARTIAL items mapped to out_of_scope.
     #[serde(default)]
     pub deferred: Vec<String>,
+    /// Tests that failed and then passed in a second run of the same commit (filled).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<String>,
     /// `SHIP` or `HOLD`, computed by the binary (filled).
     #[cfg_attr(test, schemars(extend("enum" = ["SHIP", "HOLD"])))]
     pub gate_decision: Decision,

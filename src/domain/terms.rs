@@ -25,6 +25,12 @@ pub(crate) struct Terms {
     /// The test command; `None` = the project has none, by the user's word.
     pub test_command: Option<String>,
     pub build_command: Option<String>,
+    /// Least line coverage of GATE's run, in percent.
+    #[serde(default)]
+    pub coverage_min: Option<f64>,
+    /// Installs the dependencies; `None`: nothing to install.
+    #[serde(default)]
+    pub setup_command: Option<String>,
     /// Model of FORGE and SCRIBE.
     pub model: Rated,
     /// Model of the other agents.

@@ -6,10 +6,12 @@ pub(crate) mod cites;
 pub(crate) mod claims;
 pub(crate) mod code;
 pub(crate) mod command;
+pub(crate) mod coverage;
 pub(crate) mod coverage_rule;
 pub(crate) mod day_change;
 pub(crate) mod files;
 pub(crate) mod findings;
+pub(crate) mod flaky;
 pub(crate) mod gate;
 pub(crate) mod names;
 pub(crate) mod pipeline;
@@ -21,6 +23,9 @@ pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
 pub(crate) mod scan;
+pub(crate) mod setup;
+pub(crate) mod strays;
+pub(crate) mod tamper;
 pub(crate) mod waivers;
 
 /// Compiles a pattern that stands in the source.

@@ -22,7 +22,7 @@ pub(crate) use connect::{Platform, connect};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::observation::CiState;
+use crate::domain::observation::{CiState, Protection};
 
 /// A review (pull or merge request) of the sprint branch.
 pub(crate) trait Review: Send + Sync {
@@ -65,6 +65,8 @@ pub(crate) trait Access: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>>;
     /// Whether the account `login` may write to the project.
     fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>>;
+    /// What `branch` asks of a review; `None` where the token may not read it or nothing is known.
+    fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>>;
 }
 
 /// From which branch to which one a review goes.

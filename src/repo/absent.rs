@@ -31,6 +31,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn work_diff(&self, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
         absent()
     }
@@ -89,6 +93,18 @@ impl Repository for Absent {
     }
 
     fn restore_untracked(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
         absent()
     }
 

@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
+use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
     Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, catch_up,
     checkpoint::{self, Point, Spared},
-    commit, diff, exchange, handle, history, push, settle, status,
+    commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
+use crate::domain::dependencies::Dependencies;
 use crate::domain::diff::Diff;
 
 /// What a [`GitRepo`] is told at start.
@@ -26,9 +28,8 @@ pub(crate) struct Options {
     pub push: PushRules,
     /// URL that is fetched from and pushed to; `None` = `remote.origin.url` as it stands in `.git/config`.
     pub remote: Option<String>,
-    /// Untracked paths (files, or folders with all below) that stay in place when the others are set aside,
-    /// e.g. dependency folders of the setup that no ignore file names; `/`-separated.
-    pub kept: Vec<String>,
+    /// What the setup made: untracked, perhaps by no ignore file's word, and no change of anybody's.
+    pub kept: Dependencies,
     /// The shared client. Build it with `redirect::Policy::none()`: an answer that came through a redirect is
     /// refused.
     pub http: reqwest::Client,
@@ -51,6 +52,8 @@ pub(super) struct Inner {
     pub remote: Remote,
     /// Whether that is the remote that `.git/config` calls `origin`.
     pub is_origin: bool,
+    /// What git ignored when the run began.
+    pub noted: Mutex<Option<Noted>>,
 }
 
 impl GitRepo {
@@ -71,7 +74,7 @@ impl GitRepo {
         let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
         let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
         let root = root.to_path_buf();
-        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin }) })
+        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin, noted: Mutex::default() }) })
     }
 
     /// Where fetches and pushes go, without any credential; `None` without a remote.
@@ -119,11 +122,17 @@ impl Repository for GitRepo {
     }
 
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
-        status::untracked(&self.inner.open()?)
+        let mut untracked = status::untracked(&self.inner.open()?)?;
+        untracked.retain(|path| !self.inner.options.kept.hold(path));
+        Ok(untracked)
+    }
+
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        status::ignored(&self.inner.open()?)
     }
 
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
-        diff::of_work_tree(&self.inner.open()?, except)
+        diff::of_work_tree(&self.inner.open()?, except, &self.inner.options.kept)
     }
 
     fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff> {
@@ -136,7 +145,7 @@ impl Repository for GitRepo {
     fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
         let repo = self.inner.open()?;
         let start = history::day_start(&repo, &self.inner.options.rules, base, &self.head()?)?;
-        diff::work_tree_since(&repo, &start, except)
+        diff::work_tree_since(&repo, &start, except, &self.inner.options.kept)
     }
 
     fn day_start(
@@ -190,6 +199,22 @@ impl Repository for GitRepo {
 
     fn restore_untracked(&self) -> anyhow::Result<()> {
         aside::restore(&self.inner.root)
+    }
+
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        untracked::entries(&self.inner.open()?)
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        let noted = Noted::take(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)?;
+        *self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
+        Ok(())
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
+        noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
     }
 
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {

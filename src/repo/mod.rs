@@ -15,6 +15,7 @@ mod fetch;
 mod git;
 mod handle;
 mod history;
+mod ignored;
 mod init;
 mod own_refs;
 mod push;
@@ -23,6 +24,7 @@ mod remote;
 mod settle;
 mod status;
 mod transport;
+mod untracked;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,9 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Untracked, unignored files of the work tree, `/`-separated.
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Ignored entries of the work tree, `/`-separated; a folder that is ignored as a whole is one entry ending with `/`.
+    fn ignored(&self) -> anyhow::Result<Vec<String>>;
 
     /// HEAD → work tree, without ignored files and without the untracked files named in `except`.
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
@@ -104,6 +109,16 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Undoes [`Repository::set_untracked_aside`].
     fn restore_untracked(&self) -> anyhow::Result<()>;
+
+    /// Untracked and ignored paths; a folder without a tracked file is one entry that ends with `/`.
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Notes the ignored files as they are, build outputs and dependencies apart.
+    fn note_ignored(&self) -> anyhow::Result<()>;
+
+    /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
+    /// written since then lies in `.pace/.run/removed`.
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
 
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;

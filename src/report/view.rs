@@ -287,6 +287,7 @@ mod tests {
 
     fn gate(reason: &str) -> GateReport {
         GateReport {
+            flaky: vec![],
             day: 1,
             agent: Agent::Gate,
             criteria_results: vec![],

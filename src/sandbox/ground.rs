@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Sandbox;
 use super::open::Open;
+use crate::domain::dependencies::Dependencies;
 use crate::settings::{Network, SandboxMode, Settings};
 
 /// pace's own state and configuration, and what makes a folder another repository.
@@ -43,6 +44,8 @@ pub(crate) struct Ground {
     pub hidden: Vec<PathBuf>,
     /// The environment of children.
     pub env: Vec<(String, String)>,
+    /// What the setup made: only the setup itself writes it.
+    pub dependencies: Dependencies,
 }
 
 /// Whom the network is open to.
@@ -51,6 +54,8 @@ pub(crate) struct Ground {
 pub(crate) struct Reach {
     /// All children reach whatever the machine reaches.
     pub all: bool,
+    /// The setup does.
+    pub setup: bool,
     /// All children reach these, `host:port` each.
     pub hosts: Vec<String>,
 }
@@ -58,13 +63,18 @@ pub(crate) struct Reach {
 impl Reach {
     fn of(network: &Network) -> Self {
         let hosts = if let Network::Hosts(hosts) = network { hosts.clone() } else { vec![] };
-        Self { all: *network == Network::Allow, hosts }
+        Self { all: *network == Network::Allow, setup: *network != Network::Deny, hosts }
     }
 }
 
 impl Ground {
     /// The ground of a run in the work tree at `root` whose plan is at `plan`, from the root.
-    pub(crate) fn new(settings: &Settings, root: PathBuf, plan: Option<String>) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        root: PathBuf,
+        plan: Option<String>,
+        dependencies: Dependencies,
+    ) -> Self {
         let named = |path: &str| {
             settings.source_dirs.iter().any(|dir| {
                 let dir = dir.trim_end_matches('/');
@@ -77,7 +87,13 @@ impl Ground {
         if let Some(path) = settings.templates_dir.as_ref().and_then(|dir| dir.strip_prefix(&root).ok()) {
             protected.extend(path.to_str().map(str::to_owned));
         }
-        Self { root, protected, hidden: settings.runner_places.clone(), env: settings.child_env.clone() }
+        Self {
+            root,
+            protected,
+            hidden: settings.runner_places.clone(),
+            env: settings.child_env.clone(),
+            dependencies,
+        }
     }
 }
 
@@ -85,7 +101,7 @@ impl Ground {
 /// and what to do.
 pub(crate) async fn choose(settings: &Settings, ground: Ground) -> anyhow::Result<Arc<dyn Sandbox>> {
     if settings.sandbox == SandboxMode::Off {
-        return Ok(Arc::new(Open { env: ground.env }));
+        return Ok(Arc::new(Open { env: ground.env, dependencies: ground.dependencies }));
     }
     confine(ground, Reach::of(&settings.network), settings.sandbox == SandboxMode::Strict).await
 }

@@ -50,7 +50,7 @@ const FILLED: [(&str, &[&str]); 6] = [
             "sandbox",
         ],
     ),
-    ("gate-report", &["day", "agent", "coverage_rule"]),
+    ("gate-report", &["day", "agent", "flaky", "coverage_rule"]),
     ("sentinel-report", &["day", "agent"]),
     ("conduit-report", &["day", "agent"]),
     ("scribe-report", &["day", "agent"]),

@@ -143,11 +143,11 @@ variables! {
     pace_source_dirs = "PACE_SOURCE_DIRS", Path, Now, "`.`", "where FORGE may write: folders of the repository, separated by commas; CI definitions only when named here";
     pace_docs_dir = "PACE_DOCS_DIR", Path, Now, "—", "docs that SCRIBE may update: a folder of the repository";
     pace_test_command = "PACE_TEST_COMMAND", Command, Now, "detected", "what GATE runs; `none` = no tests";
-    pace_setup_command = "PACE_SETUP_COMMAND", Command, Later, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
-    pace_setup_env = "PACE_SETUP_ENV", Names, Later, "—", "names of variables that the day's first setup sees, separated by commas";
+    pace_setup_command = "PACE_SETUP_COMMAND", Command, Now, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
+    pace_setup_env = "PACE_SETUP_ENV", Names, Now, "—", "names of variables that the day's first setup sees, separated by commas";
     pace_child_env = "PACE_CHILD_ENV", Names, Now, "—", "names of variables that every child process sees, separated by commas";
     pace_build_command = "PACE_BUILD_COMMAND", Command, Now, "—", "runs before the tests";
-    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Later, "—", "least line coverage in percent";
+    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Now, "—", "least line coverage in percent, read from the LCOV, Cobertura or JaCoCo files that GATE's run wrote; less, or no such file, is a HOLD";
     pace_llm_provider = "PACE_LLM_PROVIDER", Choice, Now, "`anthropic`", "wire protocol: `anthropic`; `openai` (any compatible endpoint); `replay`; `litellm` (`provider/model` names)";
     pace_model = "PACE_MODEL", Text, Now, "`claude-sonnet-4-6`", "model of FORGE and SCRIBE";
     pace_analysis_model = "PACE_ANALYSIS_MODEL", Text, Now, "same as `PACE_MODEL`", "model of the other agents";

@@ -5,4 +5,5 @@ mod files;
 pub(crate) mod plan;
 mod round;
 mod run;
+mod seal;
 mod write;

@@ -21,6 +21,8 @@ mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+#[cfg(target_os = "linux")]
+mod setup;
 mod sprint_page;
 mod team;
 mod third_party;

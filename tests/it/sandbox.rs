@@ -351,7 +351,7 @@ pub(crate) fn daemon_lives(site: &Site) -> bool {
         .any(|folder| folder.starts_with(&site.project.dir))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

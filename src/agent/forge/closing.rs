@@ -11,10 +11,10 @@ use super::{AGENT, Inputs, paths, proof};
 use crate::agent::kit::forge_refusal;
 use crate::agent::tests::ProjectTests;
 use crate::agent::turns::{Answer, Finish};
-use crate::agent::{AgentError, Desk, day_change, secrets};
+use crate::agent::{AgentError, Desk, day_change, secrets, tail, tampering};
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;
-use crate::domain::observation::TestStatus;
+use crate::domain::observation::{CommandRun, TestStatus};
 use crate::evidence::red_phase::{self, RedPhase, some};
 use crate::llm::ToolCall;
 use crate::schema;
@@ -145,6 +145,9 @@ impl<'a> Closing<'a> {
         }
         self.desk.step(AGENT, format!("Confirming the red phase: {} ...", tests.command()));
         let run = self.desk.journal.act("red", &change, async { tests.observe().await }).await?;
+        if run.setup_failed() {
+            return Ok(Answer::Refused(setup_refusal(&run.run)));
+        }
         let claimed: Vec<&str> = claimed
             .iter()
             .chain(input["failing_tests"].as_array().into_iter().flatten())
@@ -161,6 +164,9 @@ impl<'a> Closing<'a> {
     async fn hand_off(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
         if let Err(problems) = schema::validate_submission("handoff", input) {
             return Ok(Answer::Refused(problems.join("\n")));
+        }
+        if let Some(refusal) = self.set_up().await? {
+            return Ok(Answer::Refused(refusal));
         }
         let diff = self.changes().await?;
         let leaks = self.leaks(&diff).await?;
@@ -192,7 +198,8 @@ impl<'a> Closing<'a> {
             return Ok(Answer::Refused(secrets::instruction(&leaks)));
         }
         let proof = proof::of(self).await?;
-        if let Some(lacks) = self.refuses(&proof) {
+        let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
+        if let Some(lacks) = self.refuses(&proof, tampering) {
             self.desk.step(AGENT, format!("Handoff refused: {}", lacks.join(" ")));
             return Ok(Answer::Refused(format!(
                 "{}\nMend this and call `{COMPLETE_HANDOFF}` again. Handed off once more as it is, the day is held for it.",
@@ -207,9 +214,26 @@ impl<'a> Closing<'a> {
         Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff), red: proof.red }))
     }
 
-    /// What the proof lacks, where FORGE has not been told so before; otherwise the handoff stands and GATE holds it.
-    fn refuses(&mut self, proof: &proof::Checked) -> Option<Vec<String>> {
-        let lacks = proof.mendable();
+    /// Installs the dependencies where a manifest changed since, so that the lockfile that belongs to it is part of
+    /// the commit; why that failed.
+    async fn set_up(&self) -> Result<Option<String>, AgentError> {
+        if self.desk.terms.setup_command.is_none() {
+            return Ok(None);
+        }
+        let refresh = async {
+            match &self.desk.setup {
+                Some(setup) => setup.refresh().await,
+                None => Ok(None),
+            }
+        };
+        let run: Option<CommandRun> = self.desk.journal.act("setup", "", refresh).await?;
+        Ok(run.filter(|run| !run.exit.ok()).map(|run| setup_refusal(&run)))
+    }
+
+    /// What the proof lacks and what was done to the tests that were there, where FORGE has not been told so before;
+    /// otherwise the handoff stands and GATE holds it.
+    fn refuses(&mut self, proof: &proof::Checked, tampering: Option<String>) -> Option<Vec<String>> {
+        let lacks: Vec<String> = tampering.into_iter().chain(proof.mendable()).collect();
         if lacks.is_empty() || lacks == self.refused.0 || self.refused.1 >= MOST_REFUSALS {
             return None;
         }
@@ -256,4 +280,13 @@ impl<'a> Closing<'a> {
             })
             .await?)
     }
+}
+
+fn setup_refusal(run: &CommandRun) -> String {
+    format!(
+        "the dependencies of the manifests as they stand cannot be installed: `{}` came to {}\n{}",
+        run.command,
+        run.exit,
+        tail(&run.output.text(), 4096)
+    )
 }

@@ -41,7 +41,7 @@ impl Place {
             identity: Identity { name: "Pace".into(), email: "pace@example.org".into() },
             push: PushRules { never: None, credential: None },
             remote: Some(self.remote().display().to_string()),
-            kept: vec![],
+            kept: Default::default(),
             http: crate::http::client(&[]).unwrap(),
             runtime: tokio::runtime::Handle::current(),
         };

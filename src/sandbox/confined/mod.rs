@@ -44,6 +44,8 @@ pub(crate) struct Confined {
     tier: Tier,
     ground: Ground,
     network: Network,
+    /// Whether the setup reaches whatever the machine reaches.
+    open_setup: bool,
     /// What this tier lacks here, in words.
     lacks: Vec<String>,
 }
@@ -58,7 +60,13 @@ impl Confined {
         let network = if reach.all { Network::Open } else { Network::Supervised { hosts } };
         let mut missing = Vec::new();
         for &tier in tiers {
-            let mut confined = Self { tier, ground: ground.clone(), network: network.clone(), lacks: vec![] };
+            let mut confined = Self {
+                tier,
+                ground: ground.clone(),
+                network: network.clone(),
+                open_setup: reach.setup,
+                lacks: vec![],
+            };
             match confined.prove().await {
                 Ok(found) => {
                     confined.lacks.extend(confined.shortcomings(&found));
@@ -82,7 +90,7 @@ impl Confined {
             spool: None,
         };
         let shell = Task::Shell { script: command.script.clone() };
-        let (run, _) = self.carry_out(&command, shell, &self.network).await?;
+        let (run, _) = self.carry_out(&command, shell, false).await?;
         anyhow::ensure!(
             run.exit == Exit::Code(7),
             "a shell does not run: {}, {}",
@@ -90,12 +98,12 @@ impl Confined {
             run.output.text()
         );
         let task = Task::Probe(trap.bait()?);
-        let (run, _) = self.carry_out(&command, task, &self.network).await?;
+        let (run, _) = self.carry_out(&command, task, false).await?;
         anyhow::ensure!(run.exit.ok(), "the self-probe failed: {}, {}", run.exit, run.output.text());
         let found: Found = serde_json::from_str(&run.output.text())
             .context("the self-probe said nothing that can be read")?;
         let known: Vec<_> = self.ground.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let rooms = self.ground.rooms(&std::env::temp_dir());
+        let rooms = self.ground.rooms(&std::env::temp_dir(), None);
         let escapes = trap.escapes(&found, &rooms, &known, self.network == Network::Open);
         anyhow::ensure!(escapes.is_empty(), "{}", escapes.join(", "));
         // The first process of a namespace of its own is alone.
@@ -126,18 +134,26 @@ impl Confined {
         lacks
     }
 
-    /// Runs `task` with that network; what it came to, and what was refused to it.
+    /// Runs a command; what was refused to it stands below its output.
+    async fn shell(&self, command: &Command, setup: bool) -> anyhow::Result<CommandRun> {
+        let task = Task::Shell { script: command.script.clone() };
+        let (mut run, refused) = self.carry_out(command, task, setup).await?;
+        run.output.append(&refused.iter().map(|line| format!("[pace: {line}]\n")).collect::<String>());
+        Ok(run)
+    }
+
+    /// Runs `task`; what it came to, and what was refused to it. A `setup` has more rooms and perhaps the network.
     async fn carry_out(
         &self,
         command: &Command,
         task: Task,
-        network: &Network,
+        setup: bool,
     ) -> anyhow::Result<(CommandRun, Vec<String>)> {
         // Dropped, and with it all that the child left there, at the end of this function.
         let temporary =
             tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let order = self.order(command, task, network, &temporary)?;
+        let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
         let run = running::run_to_end(command, || Ok(self.helper(command, &order, theirs.into()))).await;
@@ -168,14 +184,16 @@ impl Confined {
         &self,
         command: &Command,
         task: Task,
-        network: &Network,
+        setup: bool,
         temporary: &TempDir,
     ) -> anyhow::Result<Order> {
         let temporary = match self.tier {
             Tier::Namespaces { .. } => "/tmp".into(),
             Tier::Rules => std::fs::canonicalize(temporary.path())?,
         };
-        let mut rooms: Rooms = self.ground.rooms(&temporary);
+        let network = if setup && self.open_setup { &Network::Open } else { &self.network };
+        let mut rooms: Rooms = self.ground.rooms(&temporary, setup.then_some(command.script.as_str()));
+        rooms.shown = if *network == Network::Open { rooms::resolver(&rooms.hidden) } else { None };
         // Where a test runner leaves the reports that it was asked for.
         let reports = command.spool.as_ref().map(|spool| spool.with_extension("reports"));
         rooms.writable.extend(reports.and_then(|folder| std::fs::canonicalize(folder).ok()));
@@ -192,7 +210,7 @@ impl Confined {
             .arg0(HELPER)
             .current_dir(&command.dir)
             .env_clear()
-            .envs(self.ground.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.ground.dependencies.environment(&self.ground.env))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .env("TMPDIR", &order.rooms.temporary)
             .stdin(Stdio::from(socket));
@@ -202,12 +220,11 @@ impl Confined {
 
 impl Sandbox for Confined {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
-        Box::pin(async {
-            let task = Task::Shell { script: command.script.clone() };
-            let (mut run, refused) = self.carry_out(command, task, &self.network).await?;
-            run.output.append(&refused.iter().map(|line| format!("[pace: {line}]\n")).collect::<String>());
-            Ok(run)
-        })
+        Box::pin(self.shell(command, false))
+    }
+
+    fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
+        Box::pin(self.shell(command, true))
     }
 
     fn describe(&self) -> String {

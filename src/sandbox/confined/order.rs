@@ -73,6 +73,18 @@ pub(super) struct Rooms {
     pub programs: Vec<PathBuf>,
     /// Stands for `/tmp` where that cannot be private.
     pub temporary: PathBuf,
+    /// A file inside a hidden folder that is seen all the same.
+    pub shown: Option<Shown>,
+}
+
+/// One file of a hidden folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The hidden folder.
+    pub folder: PathBuf,
+    /// From there.
+    pub path: PathBuf,
+    pub text: String,
 }
 
 /// What the confined child does.

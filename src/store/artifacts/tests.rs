@@ -38,6 +38,7 @@ fn card(title: &str) -> StoryCard {
 
 fn gate(day: u32) -> GateReport {
     GateReport {
+        flaky: vec![],
         day,
         agent: Agent::Gate,
         criteria_results: vec![CriterionVerdict {
@@ -253,7 +254,7 @@ fn a_changed_artifact_says_where_it_is_wrong() {
             format!(
                 "{p}:4: criteria_results[0].evidence: missing\n\
                  {p}:5: criteria_results[0].result: \"MAYBE\" is not one of PASS, PARTIAL, FAIL\n\
-                 {p}:6: extra: unknown field; known are day, agent, criteria_results, blockers, deferred, \
+                 {p}:6: extra: unknown field; known are day, agent, criteria_results, blockers, deferred, flaky, \
                  gate_decision, hold_reason, coverage_rule"
             ),
         ),

@@ -31,6 +31,9 @@ pub(crate) struct GitHub {
     /// The plan has no drafts.
     pub(crate) no_drafts: bool,
     pub(crate) no_issues: bool,
+    /// What the base branch says of itself, and the rules that hold for it; null: the token may not read it.
+    pub(crate) branch: Value,
+    pub(crate) rules: Value,
     /// Happens when somebody asks for the checks of a commit.
     pub(crate) on_checks: Option<Box<dyn Fn() + Send>>,
     pub(crate) next: u64,
@@ -210,6 +213,10 @@ impl Forge for GitHub {
         let path: Vec<_> = request.segments.iter().map(String::as_str).collect();
         let ["repos", "o", "r", rest @ ..] = path.as_slice() else { return missing() };
         match (request.method.as_str(), rest) {
+            ("GET", ["branches", "main"]) if !self.branch.is_null() => Reply::new(200, self.branch.clone()),
+            ("GET", ["rules", "branches", "main"]) if !self.rules.is_null() => {
+                Reply::new(200, self.rules.clone())
+            }
             ("GET", []) => {
                 let ours = json!({
                     "default_branch": "main", "has_issues": !self.no_issues, "archived": false,

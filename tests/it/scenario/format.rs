@@ -146,6 +146,8 @@ pub(crate) struct Edit {
     pub(crate) replace: BTreeMap<String, Vec<(String, String)>>,
     /// Commits everything with this message; without it the edits stay uncommitted.
     pub(crate) commit: Option<String>,
+    /// A branch that is set to HEAD's commit, as a merge of a review would.
+    pub(crate) fast_forward: Option<String>,
 }
 
 /// What must be true of a file.

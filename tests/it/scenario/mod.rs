@@ -238,5 +238,8 @@ fn apply(edit: &Edit, project: &Project) -> Result<(), String> {
     if let Some(message) = &edit.commit {
         project.commit_all(message);
     }
+    if let Some(branch) = &edit.fast_forward {
+        project.fast_forward(branch);
+    }
     Ok(())
 }

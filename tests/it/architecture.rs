@@ -94,6 +94,10 @@ fn printing_exiting_and_the_environment_have_their_places() {
     for source in sources() {
         for (number, line) in source.production.iter().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
+            // A pattern that looks for such code in others' files is none.
+            if code.trim_start().starts_with("r\"") || code.trim_start().starts_with("r#\"") {
+                continue;
+            }
             if code.contains("unsafe ") && !UNSAFE.contains(&source.path.as_str()) {
                 breaches.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
             }

@@ -43,12 +43,16 @@ fn a_rule_of_the_branch_is_named_and_takes_the_verdict_back() {
         ),
     ] {
         let site = GitHubSite::new(&[]);
-        hook(&site.bare, &format!("echo '{said}' >&2; exit 1"));
+        // A rule for branches: references of pace's own are none.
+        let rule = format!(
+            "while read old new ref; do case $ref in refs/heads/pace/*) echo '{said}' >&2; exit 1;; esac; done"
+        );
+        hook(&site.bare, &rule);
         let run = site.run(&shared_script(&SHIP[..2]), &[]);
         assert_eq!(run.code, 4, "{}", run.transcript());
         assert!(run.stderr.contains(said) && run.stderr.contains(mend), "{}", run.transcript());
         assert!(!run.transcript().contains(super::github::TOKEN), "{}", run.transcript());
-        assert_eq!(git(&site.bare, "for-each-ref --format=%(refname)"), "refs/heads/main");
+        assert_eq!(git(&site.bare, "for-each-ref --format=%(refname) refs/heads"), "refs/heads/main");
         assert!(site.project.log().contains("Pace-Day: 1"), "FORGE's commit stays");
         site.with(|forge| assert_eq!((forge.pulls.len(), forge.statuses.len()), (0, 0)));
     }

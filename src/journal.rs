@@ -46,7 +46,7 @@ pub(crate) struct Journal {
 
 enum State {
     Recording { file: File, path: PathBuf, seq: u64 },
-    Playing { records: VecDeque<Record>, path: PathBuf },
+    Playing { records: VecDeque<Record>, path: PathBuf, goes_on: bool },
 }
 
 impl Journal {
@@ -68,8 +68,45 @@ impl Journal {
     /// recording's own masked beyond the secrets of that time.
     pub(crate) fn play(path: &Path, redactor: Redactor) -> anyhow::Result<Self> {
         let records = read(path)?;
-        let state = State::Playing { records: records.into(), path: path.to_path_buf() };
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), goes_on: false };
         Ok(Self { state: Mutex::new(state), redactor })
+    }
+
+    /// Plays `records`, which it first writes to a new journal at `path`, and records there from
+    /// [`Journal::go_on`].
+    pub(crate) fn continued(path: &Path, records: Vec<Record>, redactor: Redactor) -> anyhow::Result<Self> {
+        let journal = Self::create(path, redactor)?;
+        let mut text = String::new();
+        for record in &records {
+            text.push_str(&serde_json::to_string(record)?);
+            text.push('\n');
+        }
+        if let State::Recording { file, .. } = &mut *journal.lock() {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_data())
+                .with_context(|| format!("cannot write the journal {}", path.display()))?;
+        }
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), goes_on: true };
+        *journal.lock() = state;
+        Ok(journal)
+    }
+
+    /// The end of a record that is to be gone on with: from here steps are acted and recorded again. Nothing changes
+    /// in a mere play.
+    ///
+    /// # Errors
+    /// Records that were not played: they would belong to another run.
+    pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        let mut state = self.lock();
+        let State::Playing { records, path, goes_on: true } = &*state else { return Ok(()) };
+        if let Some(record) = records.front() {
+            bail!("{}: record {} («{}») is left over", path.display(), record.seq, record.kind);
+        }
+        let seq = read(path)?.len() as u64;
+        let file = OpenOptions::new().append(true).open(path);
+        let file = file.with_context(|| format!("cannot go on with the journal {}", path.display()))?;
+        *state = State::Recording { file, path: path.clone(), seq };
+        Ok(())
     }
 
     /// Acts once and records the value, or returns the recorded one.
@@ -135,7 +172,7 @@ impl Journal {
 
     fn played(&self, kind: &str, key: &str) -> anyhow::Result<Option<Value>> {
         let mut state = self.lock();
-        let State::Playing { records, path } = &mut *state else { return Ok(None) };
+        let State::Playing { records, path, .. } = &mut *state else { return Ok(None) };
         let record = records
             .front()
             .ok_or_else(|| anyhow!("{}: the recording ends before «{kind}»", path.display()))?;

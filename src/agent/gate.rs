@@ -187,6 +187,15 @@ impl<'a> Prompt<'a> {
     }
 }
 
+/// Why the CI's word forbids shipping.
+pub(crate) fn ci_holds(ci: &CiState) -> Option<String> {
+    match ci {
+        CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
+        CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
+        CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
+    }
+}
+
 /// The CI's word in one line.
 pub(crate) fn describe(ci: &CiState) -> String {
     match ci {
@@ -305,11 +314,7 @@ impl Bench<'_> {
     /// Why what was observed alone forbids shipping.
     fn run_holds(&self) -> Option<String> {
         let run = gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.production_changed);
-        run.or_else(|| match self.inputs.ci {
-            CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
-            CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
-            CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
-        })
+        run.or_else(|| ci_holds(self.inputs.ci))
     }
 }
 

@@ -12,6 +12,7 @@ use self::repeats::{Circle, Repeats};
 use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::event::Event;
+use crate::domain::money::Usage;
 use crate::domain::terms::Rated;
 use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
 use crate::tool::ToolError;
@@ -88,6 +89,9 @@ pub(crate) const MODEL: &str = "model";
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Said {
     pub agent: Agent,
+    /// Tries of this call that brought no reply and are billed all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Usage>,
     pub reply: Result<Reply, ModelError>,
 }
 
@@ -238,12 +242,21 @@ impl Talk<'_> {
 
     async fn call(&self) -> Result<Reply, AgentError> {
         let (desk, request) = (self.desk, self.conversation.request());
-        desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
+        let reserved = desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
-        let act =
-            async { anyhow::Ok(Said { agent: request.agent, reply: desk.model.complete(request).await }) };
-        let reply = desk.journal.step(MODEL, &self.conversation.key(), act).await?.reply?;
-        desk.purse.book(request.agent, reply.usage, self.model.price);
+        let act = async {
+            let reply = desk.model.complete(request, &reserved).await;
+            anyhow::Ok(Said { agent: request.agent, lost: reserved.lost_tries(), reply })
+        };
+        let said: Said = desk.journal.step(MODEL, &self.conversation.key(), act).await?;
+        for usage in said.lost {
+            desk.purse.book(request.agent, self.model, usage);
+        }
+        let reply = said.reply.map_err(|error| match error {
+            ModelError::Unaffordable(reason) => AgentError::CostCap(reason),
+            error => error.into(),
+        })?;
+        desk.purse.book(request.agent, self.model, reply.usage);
         let bill = desk.purse.bill();
         let (agent, usage) = (request.agent, bill.usage());
         desk.events.emit(Event::Called { agent, usage, cost: bill.cost(|_| true) });

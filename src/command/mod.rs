@@ -11,6 +11,7 @@ mod results;
 mod run;
 mod selection;
 mod sprint;
+mod stage;
 mod status;
 mod terms;
 mod trigger;

@@ -14,7 +14,7 @@ use crate::day::start::Start;
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::plan::Plan;
-use crate::domain::terms::Terms;
+use crate::domain::terms::{Stage, Terms};
 use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
@@ -64,11 +64,22 @@ impl Site {
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
         let plan = plan::locate(&root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
         let ground = Ground::new(settings, root.clone(), plan);
         let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
+        Ok(Self { sandbox, ..Self::without_children(settings, dir, http)? })
+    }
+
+    /// The same for a job that starts no child process, on a machine that need not offer a sandbox.
+    pub(crate) fn without_children(
+        settings: &Settings,
+        dir: &Path,
+        http: &reqwest::Client,
+    ) -> Result<Self, Error> {
+        let root = crate::repo::discover(dir)?;
+        let repo = Arc::new(open_repo(settings, &root, http)?);
+        let sandbox = Arc::new(sandbox::open::Open { env: vec![] });
         let store = Store::new(root.clone());
         Ok(Self { root, repo, sandbox, store })
     }
@@ -108,12 +119,22 @@ fn push_rules(settings: &Settings) -> PushRules {
         .clone()
         .zip(platform.server_url.clone())
         .map(|(token, server)| (user.to_owned(), token, server));
-    let never = (settings.git.push == Push::Never).then(|| "PACE_PUSH=false".to_owned());
+    let never = match (settings.stage, settings.git.push) {
+        (Stage::Work, _) => Some("PACE_STAGE=work: the publishing job pushes".to_owned()),
+        (_, Push::Never) => Some("PACE_PUSH=false".to_owned()),
+        _ => None,
+    };
     PushRules { never, credential }
 }
 
 /// What must be mended before anything is run or paid for.
 pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
+    if settings.stage == Stage::Publish {
+        return settings.spend_problems();
+    }
+    if settings.day == Some(DayChoice::Number(0)) && settings.stage == Stage::Work {
+        return vec!["DAY=0 asks no model, so there is nothing to divide: run it with PACE_STAGE=all".into()];
+    }
     if settings.day == Some(DayChoice::Number(0)) {
         // Planning asks no model and runs no command.
         return vec![];

@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use super::prepare::Site;
 use super::run::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
+use crate::day::stage;
 use crate::day::start::Start;
 use crate::domain::event::{Event, Events as _, Level};
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit;
@@ -48,6 +50,8 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         journal: &journal,
         templates: &templates,
         events: &terminal,
+        stage: stage_of(&path).map_err(Error::Abort)?,
+        handed: None,
     };
     let ended = run_day(&parts, &start).await;
     let (code, error) = match &ended {
@@ -86,13 +90,24 @@ fn newest(path: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{} holds no journal (run-N.jsonl)", path.display()))
 }
 
-fn start_of(path: &Path) -> anyhow::Result<Start> {
+pub(crate) fn start_of(path: &Path) -> anyhow::Result<Start> {
     let records = journal::read(path)?;
     let first = records.first().filter(|record| record.kind == "start");
     let value =
         first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
     serde_json::from_value(value)
         .with_context(|| format!("{}: recorded by another version of pace", path.display()))
+}
+
+/// Which half of a day the recorded run did: a publishing job's record begins with the working job's.
+fn stage_of(path: &Path) -> anyhow::Result<Stage> {
+    let records = journal::read(path)?;
+    let has = |kind: &str| records.iter().any(|record| record.kind == kind);
+    Ok(match (has(stage::HANDED_OFF), has(stage::TAKEN)) {
+        (_, true) => Stage::Publish,
+        (true, false) => Stage::Work,
+        (false, false) => start_of(path)?.terms.stage,
+    })
 }
 
 /// A folder beside the journal with the files that the recorded run started from.

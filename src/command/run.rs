@@ -6,14 +6,17 @@ use anyhow::Context as _;
 
 use super::prepare::{Prepared, Site, http, prepare, spend_problems};
 use super::results::Results;
+use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
 use super::{Exit, Invocation, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
+use crate::day::stage::Handed;
 use crate::day::start::Start;
 use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
@@ -81,13 +84,32 @@ pub(crate) async fn run_in(
     results: &mut Results,
 ) -> Exit {
     let http = http(settings)?;
-    let site = Site::open(settings, &invocation.dir, &http).await?;
+    let site = if settings.stage == Stage::Publish {
+        Site::without_children(settings, &invocation.dir, &http)?
+    } else {
+        Site::open(settings, &invocation.dir, &http).await?
+    };
     let cleaner = redactor.clone();
     let clean = Box::new(move |text: &str| cleaner.redact(text).into_owned());
     let templates = templates(settings)?.redacting(clean);
-    let platform = platform::connect(settings, http.clone()).map_err(Error::Config)?;
+    // A working job has no token, and needs no forge.
+    let platform = match settings.stage {
+        Stage::Work => Platform::local(),
+        Stage::All | Stage::Publish => platform::connect(settings, http.clone()).map_err(Error::Config)?,
+    };
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
+    }
+    if settings.stage == Stage::Publish {
+        let job = Publishing {
+            settings,
+            site: &site,
+            platform: &platform,
+            templates: &templates,
+            events,
+            redactor,
+        };
+        return super::stage::publish(job, results).await;
     }
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
@@ -135,14 +157,45 @@ pub(crate) async fn run_in(
         journal: &journal,
         templates: &templates,
         events,
+        stage: settings.stage,
+        handed: None,
     };
     let ended = run_day(&parts, &start).await;
+    let handoff = match &ended {
+        Ok(Ended::HandedOff(_, handoff)) => Some(handoff.clone()),
+        _ => None,
+    };
+    let code = conclude(&journal, results, ended, start.terms.advisory_exit_code)?;
+    if let Some(handoff) = handoff {
+        let digest = super::stage::leave(settings, &site, &start, &handoff, &path).map_err(Error::Abort)?;
+        let text = format!(
+            "{} for the time being: the publishing job decides. Hand-off in {}, digest {digest}",
+            handoff.decision, settings.handoff
+        );
+        events.emit(Event::Notice { level: Level::Info, text });
+        results.handoff = Some((settings.handoff.clone(), digest));
+    }
+    Ok(code)
+}
+
+/// Closes the record of a day and fills in its results; the exit code.
+pub(crate) fn conclude(
+    journal: &Journal,
+    results: &mut Results,
+    ended: Result<Ended, Error>,
+    advisory: u8,
+) -> Exit {
     let code = match &ended {
-        Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
+        Ok(ended) => code_of(ended, advisory),
         Err(error) => exit::of_error(error),
     };
     let error = ended.as_ref().err().map(ToString::to_string);
-    journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
+    let end = serde_json::json!({"exit": code, "error": error});
+    match journal.note(END, "", &end) {
+        // A record that was not even played to its end keeps the error that says why.
+        Err(problem) if ended.is_ok() => return Err(Error::Abort(problem)),
+        _ => {}
+    }
     finish(results, ended?, code)
 }
 
@@ -163,7 +216,7 @@ fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn M
 
 /// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
 /// run before it costs anything; any other missing permission is told, as the verdict stands without it.
-async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
+pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
     site.repo.may_push().await?;
     for probe in platform.access.probe().await {
         if let Some(problem) = probe.problem {
@@ -182,6 +235,9 @@ pub(crate) struct Parts<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
+    pub stage: Stage,
+    /// What a publishing job was given.
+    pub handed: Option<&'a Handed>,
 }
 
 /// Puts the day together and runs it.
@@ -201,7 +257,14 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         purse: Purse::new(start.terms.max_run_usd),
         context: context(&parts.site.store)?,
     };
-    let day = Day { start, desk, store: &parts.site.store, platform: parts.platform };
+    let day = Day {
+        start,
+        desk,
+        store: &parts.site.store,
+        platform: parts.platform,
+        stage: parts.stage,
+        handed: parts.handed,
+    };
     day::run(&day).await
 }
 
@@ -210,7 +273,7 @@ pub(crate) fn code_of(ended: &Ended, advisory: u8) -> u8 {
     match ended {
         Ended::Card(_) => exit::of_outcome(&Outcome::Done, advisory),
         // A day that ended without an error has a decision.
-        Ended::Decided(view) => {
+        Ended::Decided(view) | Ended::HandedOff(view, _) => {
             exit::of_outcome(&Outcome::Decided(view.decision.unwrap_or(Decision::Hold)), advisory)
         }
     }
@@ -247,7 +310,7 @@ fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
         Ended::Card(card) => {
             crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;
         }
-        Ended::Decided(view) => results.view = Some(view),
+        Ended::Decided(view) | Ended::HandedOff(view, _) => results.view = Some(view),
     }
     Ok(code)
 }

@@ -52,6 +52,29 @@ pub(crate) struct Terms {
     /// Backlogged findings get an issue too.
     #[serde(default)]
     pub push_advisories: bool,
+    /// Which half of the day the run was to do.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+}
+
+/// Which half of a day a job runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// Both.
+    #[default]
+    All,
+    /// The agents. The result is handed off: nothing leaves the machine.
+    Work,
+    /// What was handed off goes out and is decided upon. No model is asked.
+    Publish,
+}
+
+impl Stage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+    const fn is_whole(&self) -> bool {
+        matches!(self, Self::All)
+    }
 }
 
 impl Terms {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
+use super::bundle::Bundled;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, catch_up, commit,
-    diff, handle, history, push, settle, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, bundle, catch_up,
+    commit, diff, handle, history, push, settle, status,
 };
 use crate::domain::diff::Diff;
 
@@ -205,6 +206,20 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         commit::reset(&repo, paths)?;
         commit::remove_new(&repo, &self.inner.root, paths)
+    }
+
+    fn bundle(&self, branch: &str, path: &Path) -> anyhow::Result<Bundled> {
+        bundle::write(&self.inner.open()?, branch, path)
+    }
+
+    fn take_over<'a>(
+        &'a self,
+        branch: &'a str,
+        bundled: &'a Bundled,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>> {
+        let (branch, bundled, path) = (branch.to_owned(), bundled.clone(), path.to_path_buf());
+        Box::pin(self.blocking(move |inner| bundle::take_over(inner, &branch, &bundled, &path)))
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -11,6 +11,7 @@ mod prism;
 mod sample;
 #[expect(dead_code, reason = "the crate's own tests use the rest")]
 mod server;
+mod stages;
 
 use std::path::{Path, PathBuf};
 

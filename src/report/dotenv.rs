@@ -91,6 +91,8 @@ mod tests {
             tokens: Some(u64::MAX),
             day: Some(u32::MAX),
             exit_code: u8::MAX,
+            handoff_digest: Some("d".repeat(64)),
+            ..Outputs::default()
         };
         let whole = text(&outputs).unwrap();
         assert!(whole.len() < 5 * 1024 && KEYS.len() <= 20, "{}", whole.len());

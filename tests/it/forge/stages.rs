@@ -223,7 +223,7 @@ fn a_secret_that_slipped_into_the_commits_is_not_pushed() {
     let dir = &site.project.dir;
     let judged = git(dir, "rev-parse pace/sprint");
     git(dir, "checkout -q --detach pace/sprint");
-    std::fs::write(dir.join("deploy.sh"), format!("TOKEN=ghp_{}\n", "A7b".repeat(12))).unwrap();
+    std::fs::write(dir.join("deploy.sh"), ["TOKEN=ghp", "_q3ZkT9vXw2Rb7NcLm5Yd8HfJ1sPg4UaE6oKi\n"].concat()).unwrap();
     git(dir, "add deploy.sh");
     git(dir, "commit -qm deploy");
     let planted = git(dir, "rev-parse HEAD");
@@ -258,7 +258,7 @@ fn a_secret_that_slipped_into_the_commits_is_not_pushed() {
         "{}",
         refused.transcript()
     );
-    assert!(!refused.stderr.contains("ghp_A7b"), "{}", refused.transcript());
+    assert!(!refused.stderr.contains("q3ZkT9vXw2"), "{}", refused.transcript());
     assert!(!git(&site.bare, "for-each-ref").contains("pace/sprint"), "something was pushed");
 }
 

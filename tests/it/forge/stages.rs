@@ -135,7 +135,8 @@ fn a_held_day_on_two_jobs_opens_one_issue_and_the_next_one_closes_it() {
         assert_eq!((forge.pulls.len(), forge.issues.len()), (0, 1));
         assert_eq!(forge.statuses[0]["state"], "failure");
     });
-    // The next working job starts where the publishing one ended.
+    // The next working job starts where the publishing one ended, in a work tree that the CI has cleaned.
+    git(&site.project.dir, "clean -ffdxq");
     git(&site.project.dir, "checkout -q main");
     git(&site.project.dir, "branch -qD pace/sprint");
     let left = site.work(&shared_script(&SHIP_OVER_BROKEN));

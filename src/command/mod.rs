@@ -3,6 +3,7 @@
 mod budget;
 mod check;
 mod demo;
+mod explain;
 mod gate_days;
 mod planning;
 mod prepare;
@@ -63,7 +64,7 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Run => block_on(run::run(&invocation)),
         Verb::Check => block_on(check::check(&invocation)),
         Verb::Demo => block_on(demo::demo(&invocation)),
-        Verb::Replay { journal } => block_on(replay::replay(&invocation, &journal)),
+        Verb::Replay { journal, explain } => block_on(replay::replay(&invocation, &journal, explain)),
     }
 }
 

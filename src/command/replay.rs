@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::explain::explain;
 use super::prepare::Site;
 use super::run::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
 use crate::day::stage;
 use crate::day::start::Start;
-use crate::domain::event::{Event, Events as _, Level};
+use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
@@ -27,11 +28,13 @@ use crate::settings::LogStyle;
 use crate::store::artifacts::Store;
 
 /// Replays the journal at `path`: a file, or a folder whose newest journal is taken.
-pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
+pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool) -> Exit {
     let path = newest(&invocation.dir.join(path)).map_err(|e| Error::config(format!("{e:#}")))?;
     let start = start_of(&path).map_err(|e| Error::config(format!("{e:#}")))?;
     let redactor = Redactor::default().with_patterns(scan::redact);
     let terminal = invocation.terminal(LogStyle::Plain, redactor.clone());
+    // An explanation is the only thing on its page.
+    let events: &dyn Events = if explained { &Unheard } else { &terminal };
     let root = fresh_root(&path, &start)?;
     let journal = Journal::play(&path, redactor.clone()).map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
@@ -49,7 +52,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         platform: &Platform::local(),
         journal: &journal,
         templates: &templates,
-        events: &terminal,
+        events,
         stage: stage_of(&path).map_err(Error::Abort)?,
         handed: None,
     };
@@ -64,13 +67,25 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
             Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
         })?;
     }
+    if explained {
+        let text = explain(&start, &journal::read(&path)?).map(|day| crate::report::explain::text(&day))?;
+        super::print(&redactor.redact(&text))?;
+        return Ok(code);
+    }
     let text = format!(
         "Replayed {}: every artifact is the recorded one, byte for byte. They are in {}",
         path.display(),
         root.display()
     );
-    terminal.emit(Event::Notice { level: Level::Info, text });
+    events.emit(Event::Notice { level: Level::Info, text });
     Ok(code)
+}
+
+/// Events that nobody looks at.
+struct Unheard;
+
+impl Events for Unheard {
+    fn emit(&self, _event: Event) {}
 }
 
 /// The journal itself, or the newest one of a folder (the one with the highest run number).

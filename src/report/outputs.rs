@@ -88,6 +88,12 @@ impl Outputs {
             issue_url: line(self.issue_url),
             branch: line(self.branch),
             report_file: line(self.report_file),
+            handoff: line(self.handoff),
+            cost_by_model: self
+                .cost_by_model
+                .into_iter()
+                .map(|(m, usd)| (clean.line(&m, VALUE), usd))
+                .collect(),
             ..self
         }
     }
@@ -181,6 +187,10 @@ mod tests {
                 "cost-usd",
                 "tokens",
                 "report-file",
+                "cost-by-agent",
+                "cost-by-model",
+                "handoff-digest",
+                "handoff",
                 "json"
             ]
         );

@@ -224,7 +224,8 @@ fn a_secret_that_slipped_into_the_commits_is_not_pushed() {
     let dir = &site.project.dir;
     let judged = git(dir, "rev-parse pace/sprint");
     git(dir, "checkout -q --detach pace/sprint");
-    std::fs::write(dir.join("deploy.sh"), ["TOKEN=ghp", "_q3ZkT9vXw2Rb7NcLm5Yd8HfJ1sPg4UaE6oKi\n"].concat()).unwrap();
+    std::fs::write(dir.join("deploy.sh"), ["TOKEN=ghp", "_q3ZkT9vXw2Rb7NcLm5Yd8HfJ1sPg4UaE6oKi\n"].concat())
+        .unwrap();
     git(dir, "add deploy.sh");
     git(dir, "commit -qm deploy");
     let planted = git(dir, "rev-parse HEAD");

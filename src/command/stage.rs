@@ -14,6 +14,7 @@ use crate::day::start::Start;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Stage;
 use crate::error::Error;
+use crate::exit;
 use crate::journal::{self, END, Journal};
 use crate::llm::recorded::Recorded;
 use crate::platform::Platform;
@@ -65,8 +66,15 @@ pub(crate) struct Publishing<'a> {
 /// Runs the publishing job: the hand-off is verified, its record played, and the day goes on from there.
 pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit {
     let folder = Folder::at(job.site.root.join(&job.settings.handoff));
-    let digest = job.settings.handoff_digest.clone().unwrap_or_default();
-    let manifest = folder.open(&digest).map_err(refused)?;
+    let Some(digest) = &job.settings.handoff_digest else {
+        if folder.journal().exists() {
+            let text = "PACE_HANDOFF_DIGEST is not set: pass the output `handoff-digest` of the working job";
+            return Err(Error::config(text));
+        }
+        job.say("The working job left nothing to publish".into());
+        return Ok(exit::SKIPPED);
+    };
+    let manifest = folder.open(digest).map_err(refused)?;
     let start = start_of(&folder.journal()).map_err(refused)?;
     fits(job.settings, &manifest, &start)?;
     results.begin(&start);

@@ -96,13 +96,7 @@ fn divide(settings: &mut Settings, findings: &mut Findings) {
                         .to_owned(),
                 );
             }
-            settings.unfit_to_spend = match settings.handoff_digest {
-                Some(_) => vec![],
-                None => vec![
-                    "PACE_HANDOFF_DIGEST is not set: pass the output `handoff-digest` of the working job"
-                        .to_owned(),
-                ],
-            };
+            settings.unfit_to_spend = vec![];
         }
     }
 }

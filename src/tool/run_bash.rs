@@ -1,6 +1,6 @@
 //! `run_bash`: a shell command in the work tree. How it is confined is the sandbox's business.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,18 @@ struct Input {
     timeout_seconds: Option<u64>,
 }
 
+/// Folders of a system's own programs. A `bash` that the tree brings along is not meant.
+const SYSTEM: [&str; 3] = ["/bin", "/usr/bin", "/usr/local/bin"];
+
+/// The sandbox runs scripts with `sh`; a model that is told of bash writes bash.
+fn in_bash(command: &str) -> String {
+    let bash = SYSTEM.iter().map(|folder| Path::new(folder).join("bash")).find(|path| path.exists());
+    bash.map_or_else(
+        || command.to_owned(),
+        |bash| format!("exec {} -c '{}'", bash.display(), command.replace('\'', r"'\''")),
+    )
+}
+
 impl RunBash {
     fn seconds(&self) -> u64 {
         self.timeout.as_secs().max(1)
@@ -47,7 +59,7 @@ impl Tool for RunBash {
     }
 
     fn description(&self) -> &'static str {
-        "Runs a command with `sh -c` at the root of the repository; answers with its exit code and the head and tail of its output. It has no input, and processes left in the background are ended with it."
+        "Runs a command with bash (with sh where there is no bash) at the root of the repository; answers with its exit code and the head and tail of its output. It has no input, and processes left in the background are ended with it."
     }
 
     fn input_schema(&self) -> Value {
@@ -86,7 +98,7 @@ impl Tool for RunBash {
             let limit = Duration::from_secs(self.seconds());
             let timeout = input.timeout_seconds.map_or(limit, Duration::from_secs).min(limit);
             let command = Command {
-                script: input.command,
+                script: in_bash(&input.command),
                 dir: self.dir.clone(),
                 env: Vec::new(),
                 timeout,

@@ -8,6 +8,8 @@ mod binary;
 mod demo;
 mod empty_root;
 mod forge;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod model_server;
 mod peer_model;
 mod project;

@@ -14,7 +14,7 @@ use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use crate::binary::PACE;
 use crate::project::{Project, collect};
 
-const CANARY: &str = "canary-secret-value";
+pub(crate) const CANARY: &str = "canary-secret-value";
 const NOBODY: u32 = 65534;
 /// Capabilities of a process in an ordinary container.
 const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
@@ -32,7 +32,7 @@ const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
 
 /// What the machine allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machine {
+pub(crate) enum Machine {
     /// Whatever this one does: tier 1.
     Free,
     /// No namespaces, no mounts: tier 2.
@@ -42,7 +42,7 @@ enum Machine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum User {
+pub(crate) enum User {
     Root,
     Nobody,
 }
@@ -124,26 +124,24 @@ fn probe(user: User, machine: Machine) {
     let changed: Vec<_> =
         after.keys().chain(before.keys()).filter(|path| after.get(*path) != before.get(*path)).collect();
     assert!(changed.is_empty(), "changed outside: {changed:?}");
-    assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached");
-    assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through");
-    assert!(!daemon_lives(&site), "a daemon outlived its command");
+    site.was_not_reached();
 }
 
 /// A project with everything that a child must not reach around it.
-struct Site {
-    project: Project,
+pub(crate) struct Site {
+    pub(crate) project: Project,
     user: User,
-    place: tempfile::TempDir,
+    pub(crate) place: tempfile::TempDir,
     pace: PathBuf,
-    tcp: TcpListener,
-    udp: UdpSocket,
+    pub(crate) tcp: TcpListener,
+    pub(crate) udp: UdpSocket,
     unix: UnixListener,
     _abstract: UnixListener,
-    name: String,
+    pub(crate) name: String,
 }
 
 impl Site {
-    fn new(user: User) -> Self {
+    pub(crate) fn new(user: User) -> Self {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let project = Project::new(&[data.join("scenarios/_trees/shell"), data.join("data/sandbox")]);
         for (path, content) in [
@@ -188,8 +186,16 @@ impl Site {
     }
 
     /// The user owns the project, its home, and what lies outside too: no file right may be what holds.
-    fn hand_over(&self) {
-        let id = if self.user == User::Root { 0 } else { NOBODY };
+    pub(crate) fn hand_over(&self) {
+        self.give(if self.user == User::Root { 0 } else { NOBODY });
+    }
+
+    /// This process owns everything again, so that git reads it.
+    pub(crate) fn take_back(&self) {
+        self.give(0);
+    }
+
+    fn give(&self, id: u32) {
         let mut paths = vec![];
         for root in [self.project.dir.parent().unwrap(), self.place.path()] {
             paths.push(root.to_owned());
@@ -201,7 +207,7 @@ impl Site {
     }
 
     /// Runs pace with canaries in its environment.
-    fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
+    pub(crate) fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
         let tier = if machine == Machine::Free { 1 } else { 2 };
         let bait = serde_json::json!({
             "outside": self.place.path().join("outside"),
@@ -232,8 +238,15 @@ impl Site {
             .unwrap()
     }
 
+    /// Nothing came to a listener, and nothing that was started still runs.
+    pub(crate) fn was_not_reached(&self) {
+        assert!(self.tcp.accept().is_err() && self.unix.accept().is_err(), "a listener was reached");
+        assert!(self.udp.recv(&mut [0; 16]).is_err(), "a datagram came through");
+        assert!(!daemon_lives(self), "a daemon outlived its command");
+    }
+
     /// Every file that a child must leave alone, with its content.
-    fn outside(&self) -> BTreeMap<PathBuf, String> {
+    pub(crate) fn outside(&self) -> BTreeMap<PathBuf, String> {
         let mut roots =
             [".git", ".github", ".pace", "plan.yaml"].map(|path| self.project.dir.join(path)).to_vec();
         roots.push(self.project.home.clone());
@@ -329,7 +342,7 @@ fn become_pace_in_a_container() {
 }
 
 /// Whether a process still has the site's work tree as its folder.
-fn daemon_lives(site: &Site) -> bool {
+pub(crate) fn daemon_lives(site: &Site) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
         .filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok())
@@ -340,6 +353,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     format!("{}\n--- stdout\n{}--- stderr\n{}", output.status, text(&output.stdout), text(&output.stderr))
 }

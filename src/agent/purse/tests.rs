@@ -128,7 +128,7 @@ fn make(reserved: &Reservation<'_>, price: Price, call: &Call, billed: &mut f64)
             }
             Try::Killed(i, o) => {
                 *billed += price.of(took(call, (i, o)));
-                // The record says only that the call was under way: its tries are not known any more.
+                // Whoever resumes books what was under way at its reservation, after the tries before it.
                 reserved.lost(None);
                 return Made::Killed(reserved.lost_tries());
             }

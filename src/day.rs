@@ -12,7 +12,7 @@ pub(crate) mod start;
 
 use std::time::Duration;
 
-use crate::agent::{AgentError, Desk, prime};
+use crate::agent::{AgentError, Desk, prime, tampering};
 use crate::domain::Agent;
 use crate::domain::artifact::{
     Attempt, ConduitReport, GateReport, Handoff, Outcome, SentinelReport, StoryCard,
@@ -92,6 +92,8 @@ pub(crate) struct Reports {
     pub handoff: Option<Handoff>,
     /// The forge has the handoff's commit.
     pub pushed: bool,
+    /// What the proof of the red phase came to.
+    pub red: Option<crate::evidence::red_phase::RedPhase>,
     pub observation: Option<crate::agent::gate::Observation>,
     pub gate: Option<GateReport>,
     pub sentinel: Option<SentinelReport>,
@@ -152,10 +154,16 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
     let mut red_confirmed = false;
     let mut holds: Vec<Hold> = vec![];
     let mut rounds = 0;
+    let runners = tampering::begin(&day.desk).await?;
     loop {
         rounds += 1;
-        let inputs =
-            round::Inputs { card: &card, hold_reason: hold_reason.as_deref(), red_confirmed, number: rounds };
+        let inputs = round::Inputs {
+            card: &card,
+            hold_reason: hold_reason.as_deref(),
+            red_confirmed,
+            number: rounds,
+            runners: Some(&runners),
+        };
         let (reports, hold) = round::run(day, &inputs).await?;
         let retries_left = (day.desk.terms.max_retries + 1).saturating_sub(rounds);
         match hold {

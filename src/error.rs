@@ -15,7 +15,7 @@ pub(crate) enum Error {
     #[error("{0:#}")]
     Abort(anyhow::Error),
     /// Ended by a signal; holds the exit code (130 or 143).
-    #[error("interrupted: what was committed stays, the next run of the day begins at PRIME")]
+    #[error("interrupted: all that was done is kept, and the next run of the day resumes here")]
     Signal(u8),
 }
 

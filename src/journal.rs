@@ -1,115 +1,161 @@
 //! Append-only record of a run: every observation and every effect of a day is a step that is acted once and
-//! recorded before the next one. Playing the record instead of acting reproduces the day. Knows the shape of
-//! records, not what they mean.
+//! recorded before the next one. Playing the record instead of acting reproduces the day; resuming plays it as far as
+//! it fits and goes on recording in the same file, and a publishing job goes on behind the record of another one. Knows the shape of records, not what they mean.
 //!
-//! One JSON object a line: `{"v":1,"seq":7,"kind":"model","key":"…","at":"…","value":…}`. `key` identifies the
-//! step's input, so a record is never mistaken for another's.
+//! What changes the work tree, costs money or is seen by others is recorded twice: an *intent* before, the result
+//! after. An intent without a result says that the run ended in between.
+
+mod file;
+mod record;
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fmt::Display;
 use std::future::Future;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::Redactor;
+pub(crate) use file::{Recorder, is_held};
+pub(crate) use record::{Record, Seal, Trust, read, trust};
 
-/// Version of the record format; a journal of another version is refused by name.
-const VERSION: u32 = 1;
+/// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
+pub(crate) const END: &str = "end";
+/// Kind of the record before a step that must not happen twice unseen: `{"kind": "model", …}`.
+pub(crate) const INTENT: &str = "intent";
+/// Kind of the record with which a resumed run goes on; its value is the keeper's.
+pub(crate) const RESUME: &str = "resume";
+/// Kind of the record of a step that failed: `{"kind": "push", "error": "…"}`.
+const FAILED: &str = "failed";
 
-/// One line of the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub v: u32,
-    /// From 1, without gaps.
-    pub seq: u64,
-    /// What kind of step, e.g. `model`, `tool`, `tests`, `commit`.
-    pub kind: String,
-    /// Digest of the step's input.
-    pub key: String,
-    /// ISO 8601, UTC.
-    pub at: String,
-    pub value: Value,
+/// What a journal asks of the run that it records.
+pub(crate) trait Keeper: Send + Sync {
+    /// Keeps the work tree as it is now; the name of the checkpoint.
+    fn checkpoint(&self) -> anyhow::Result<Option<String>>;
+
+    /// The recording does not reach further, or does not fit any more: brings the work tree to `checkpoint` (the
+    /// newest one that was played) and returns what there is to say of the `dropped` records.
+    fn resume(&self, checkpoint: Option<&str>, dropped: &[Record]) -> anyhow::Result<Value>;
+
+    /// The run was resumed here, now or when it was recorded; `value` is what [`Keeper::resume`] returned.
+    fn resumed(&self, value: &Value) -> anyhow::Result<()>;
+
+    /// The file at `path` has new records, and `checkpoint` is the newest one among all of its records.
+    fn grown(&self, _path: &Path, _checkpoint: Option<&str>) {}
 }
 
 /// A run's journal, being written or being played.
 pub(crate) struct Journal {
     state: Mutex<State>,
     redactor: Redactor,
+    keeper: Box<dyn Keeper>,
 }
 
 enum State {
-    Recording { file: File, path: PathBuf, seq: u64 },
-    Playing { records: VecDeque<Record>, path: PathBuf, goes_on: bool },
+    Recording(Recorder),
+    /// `then` goes on behind the records; without it this is a mere play.
+    Playing {
+        records: VecDeque<Record>,
+        path: PathBuf,
+        then: Option<Recorder>,
+    },
+    Resuming(Resuming),
+}
+
+/// A recording that is played as far as it fits.
+struct Resuming {
+    /// What was played.
+    kept: Vec<Record>,
+    left: VecDeque<Record>,
+    path: PathBuf,
+    seal: Seal,
+}
+
+/// What a step finds in the journal.
+enum Found {
+    Value(Value),
+    /// The recorded step failed.
+    Failure(String),
+    /// Nothing: it is to be acted.
+    Nothing,
 }
 
 impl Journal {
     /// Starts a new journal at `path`; its folder is made, an existing file is an error.
-    pub(crate) fn create(path: &Path, redactor: Redactor) -> anyhow::Result<Self> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)
-            .with_context(|| format!("cannot create the journal {}", path.display()))?;
-        let state = State::Recording { file, path: path.to_path_buf(), seq: 0 };
-        Ok(Self { state: Mutex::new(state), redactor })
+    pub(crate) fn create(
+        path: &Path,
+        redactor: Redactor,
+        seal: Seal,
+        keeper: Box<dyn Keeper>,
+    ) -> anyhow::Result<Self> {
+        let state = State::Recording(Recorder::create(path, seal)?);
+        Ok(Self { state: Mutex::new(state), redactor, keeper })
     }
 
     /// Plays the journal at `path`: steps return what was recorded and nothing is acted. `redactor` masks what the
     /// recording's own masked beyond the secrets of that time.
-    pub(crate) fn play(path: &Path, redactor: Redactor) -> anyhow::Result<Self> {
+    pub(crate) fn play(path: &Path, redactor: Redactor, keeper: Box<dyn Keeper>) -> anyhow::Result<Self> {
         let records = read(path)?;
-        let state = State::Playing { records: records.into(), path: path.to_path_buf(), goes_on: false };
-        Ok(Self { state: Mutex::new(state), redactor })
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), then: None };
+        Ok(Self { state: Mutex::new(state), redactor, keeper })
     }
 
-    /// Plays `records`, which it first writes to a new journal at `path`, and records there from
-    /// [`Journal::go_on`].
-    pub(crate) fn continued(path: &Path, records: Vec<Record>, redactor: Redactor) -> anyhow::Result<Self> {
-        let journal = Self::create(path, redactor)?;
-        let mut text = String::new();
-        for record in &records {
-            text.push_str(&serde_json::to_string(record)?);
-            text.push('\n');
-        }
-        if let State::Recording { file, .. } = &mut *journal.lock() {
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_data())
-                .with_context(|| format!("cannot write the journal {}", path.display()))?;
-        }
-        let state = State::Playing { records: records.into(), path: path.to_path_buf(), goes_on: true };
-        *journal.lock() = state;
-        Ok(journal)
+    /// Plays `records` of another job, which it first writes to a new journal at `path` as they are, and records there
+    /// from [`Journal::go_on`], sealed with `seal`.
+    ///
+    /// The key that sealed `records` need not be at hand: whoever calls this has bound them by a digest that did not come
+    /// with them.
+    pub(crate) fn continued(
+        path: &Path,
+        records: Vec<Record>,
+        redactor: Redactor,
+        seal: Seal,
+        keeper: Box<dyn Keeper>,
+    ) -> anyhow::Result<Self> {
+        let then = Some(Recorder::continued(path, &records, seal)?);
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), then };
+        Ok(Self { state: Mutex::new(state), redactor, keeper })
     }
 
     /// The end of a record that is to be gone on with: from here steps are acted and recorded again. Nothing changes
-    /// in a mere play.
+    /// in a mere play, nor where the run records already.
     ///
     /// # Errors
     /// Records that were not played: they would belong to another run.
     pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        self.pass_resumes()?;
         let mut state = self.lock();
-        let State::Playing { records, path, goes_on: true } = &*state else { return Ok(()) };
-        if let Some(record) = records.front() {
+        let State::Playing { records, path, then } = &mut *state else { return Ok(()) };
+        if then.is_some()
+            && let Some(record) = records.front()
+        {
             bail!("{}: record {} («{}») is left over", path.display(), record.seq, record.kind);
         }
-        let seq = read(path)?.len() as u64;
-        let file = OpenOptions::new().append(true).open(path);
-        let file = file.with_context(|| format!("cannot go on with the journal {}", path.display()))?;
-        *state = State::Recording { file, path: path.clone(), seq };
+        if let Some(recorder) = then.take() {
+            *state = State::Recording(recorder);
+        }
         Ok(())
     }
 
-    /// Acts once and records the value, or returns the recorded one.
+    /// Plays `records` of the journal at `path` until a step asks for one that is not there, then goes on recording
+    /// there, sealed with `seal`: the file then holds what was played, and what follows.
+    pub(crate) fn resume(
+        path: &Path,
+        records: Vec<Record>,
+        redactor: Redactor,
+        seal: Seal,
+        keeper: Box<dyn Keeper>,
+    ) -> Self {
+        let resuming = Resuming { kept: Vec::new(), left: records.into(), path: path.to_path_buf(), seal };
+        Self { state: Mutex::new(State::Resuming(resuming)), redactor, keeper }
+    }
+
+    /// Looks once and records what was seen, or returns the recorded sight. For what changes nothing.
     ///
     /// # Errors
     /// What `act` failed with (failures are not recorded); a journal that cannot be written; in play, a record
@@ -125,25 +171,120 @@ impl Journal {
         I: Serialize + ?Sized,
         E: From<anyhow::Error>,
     {
-        // Of the input as the record may hold it: a value that is masked there would be another one in play.
-        let key = key(&self.clean_value(serde_json::to_value(input).map_err(anyhow::Error::from)?)?)?;
-        if let Some(value) = self.played(kind, &key)? {
-            let value = serde_json::from_value(value)
-                .map_err(|e| anyhow!("journal record «{kind}» does not fit this version of pace: {e}"))?;
-            return Ok(value);
+        let key = self.key(input)?;
+        match self.played(kind, &key)? {
+            Found::Value(value) => return Ok(fitting(kind, value)?),
+            Found::Failure(error) => return Err(anyhow!(error).into()),
+            Found::Nothing => {}
         }
         let value = act.await?;
-        self.append(kind, key, serde_json::to_value(&value).map_err(anyhow::Error::from)?)?;
+        self.append(kind, key, serde_json::to_value(&value).map_err(anyhow::Error::from)?, None)?;
+        Ok(value)
+    }
+
+    /// As [`Journal::step`], for what may change the work tree or HEAD: an intent goes before it, and a checkpoint
+    /// belongs to its result. A failure is recorded.
+    pub(crate) async fn act<T, I, E>(
+        &self,
+        kind: &str,
+        input: &I,
+        act: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        I: Serialize + ?Sized,
+        E: From<anyhow::Error> + Display,
+    {
+        self.intended(kind, input, &|| Ok(json!({})), act, true).await
+    }
+
+    /// As [`Journal::step`], for what others see or what costs money: an intent goes before it, with what `reserve`
+    /// says. Nothing is acted or recorded where that refuses. A failure is recorded.
+    pub(crate) async fn intend<T, I, E>(
+        &self,
+        kind: &str,
+        input: &I,
+        reserve: impl Fn() -> Result<Value, E> + Sync,
+        act: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        I: Serialize + ?Sized,
+        E: From<anyhow::Error> + Display,
+    {
+        self.intended(kind, input, &reserve, act, false).await
+    }
+
+    /// One more intent of the step under way, e.g. for a try of it that was lost.
+    pub(crate) fn intent<I: Serialize + ?Sized>(
+        &self,
+        kind: &str,
+        input: &I,
+        mut value: Value,
+    ) -> anyhow::Result<()> {
+        value["kind"] = kind.into();
+        self.append(INTENT, self.key(input)?, value, None)
+    }
+
+    async fn intended<T, I, E>(
+        &self,
+        kind: &str,
+        input: &I,
+        reserve: &(dyn Fn() -> Result<Value, E> + Sync),
+        act: impl Future<Output = Result<T, E>>,
+        changes_files: bool,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        I: Serialize + ?Sized,
+        E: From<anyhow::Error> + Display,
+    {
+        let key = self.key(input)?;
+        // What was resumed before this step may have cost something, and so may what is dropped for it.
+        self.pass_resumes()?;
+        reserve()?;
+        match self.played(kind, &key)? {
+            Found::Value(value) => return Ok(fitting(kind, value)?),
+            Found::Failure(error) => return Err(anyhow!(error).into()),
+            Found::Nothing => {}
+        }
+        let mut intent = reserve()?;
+        intent["kind"] = kind.into();
+        self.append(INTENT, key.clone(), intent, None)?;
+        let value = match act.await {
+            Ok(value) => value,
+            Err(error) => {
+                self.append(FAILED, key, json!({"kind": kind, "error": format!("{error:#}")}), None)?;
+                return Err(error);
+            }
+        };
+        let tree = if changes_files { self.keeper.checkpoint()? } else { None };
+        self.append(kind, key, serde_json::to_value(&value).map_err(anyhow::Error::from)?, tree)?;
         Ok(value)
     }
 
     /// Records a value that the run itself computed; in play, checks that it is the recorded one.
     pub(crate) fn note<T: Serialize + ?Sized>(&self, kind: &str, key: &str, value: &T) -> anyhow::Result<()> {
-        let value = serde_json::to_value(value)?;
+        let value = self.redacted(serde_json::to_value(value)?)?;
+        if self.is_resuming() {
+            self.pass_resumes()?;
+            let mut state = self.lock();
+            if let State::Resuming(resuming) = &mut *state
+                && resuming
+                    .take(|record| record.kind == kind && record.key == key && record.value == value)
+                    .is_some()
+            {
+                return Ok(());
+            }
+            drop(state);
+            self.part()?;
+        }
         match self.played(kind, key)? {
-            Some(recorded) if recorded == self.redacted(value.clone())? => Ok(()),
-            Some(_) => bail!("the replay differs from the recording at «{kind}» {key}"),
-            None => self.append(kind, key.to_owned(), value),
+            Found::Value(recorded) if recorded == value => Ok(()),
+            Found::Value(_) | Found::Failure(_) => {
+                bail!("the replay differs from the recording at «{kind}» {key}")
+            }
+            Found::Nothing => self.append(kind, key.to_owned(), value, None),
         }
     }
 
@@ -162,47 +303,90 @@ impl Journal {
         self.redacted(value)
     }
 
+    /// Its file.
+    pub(crate) fn path(&self) -> PathBuf {
+        match &*self.lock() {
+            State::Recording(recorder) => recorder.path().to_path_buf(),
+            State::Playing { path, .. } | State::Resuming(Resuming { path, .. }) => path.clone(),
+        }
+    }
+
     /// Records that were not played.
     pub(crate) fn unplayed(&self) -> usize {
         match &*self.lock() {
             State::Playing { records, .. } => records.len(),
-            State::Recording { .. } => 0,
+            State::Recording(_) | State::Resuming(_) => 0,
         }
     }
 
-    fn played(&self, kind: &str, key: &str) -> anyhow::Result<Option<Value>> {
+    /// Digest of a step's input, as the record may hold it: a value that is masked there would be another one in play.
+    fn key<I: Serialize + ?Sized>(&self, input: &I) -> anyhow::Result<String> {
+        key(&self.clean_value(serde_json::to_value(input)?)?)
+    }
+
+    fn played(&self, kind: &str, key: &str) -> anyhow::Result<Found> {
+        self.pass_resumes()?;
+        {
+            let mut state = self.lock();
+            match &mut *state {
+                State::Recording(_) => return Ok(Found::Nothing),
+                State::Playing { records, path, .. } => return play(records, path, kind, key),
+                State::Resuming(resuming) => {
+                    if let Some(value) = resuming.take(|record| record.kind == kind && record.key == key) {
+                        return Ok(Found::Value(value));
+                    }
+                }
+            }
+        }
+        self.part()?;
+        Ok(Found::Nothing)
+    }
+
+    /// Ends the playing of a resumed run: the work tree is brought where the played records left it, and recording
+    /// goes on behind them.
+    fn part(&self) -> anyhow::Result<()> {
         let mut state = self.lock();
-        let State::Playing { records, path, .. } = &mut *state else { return Ok(None) };
-        let record = records
-            .front()
-            .ok_or_else(|| anyhow!("{}: the recording ends before «{kind}»", path.display()))?;
-        if record.kind == END && kind != END {
-            let reason = record.value["error"].as_str().unwrap_or("it was cut short").to_owned();
-            bail!("the recorded run ended here: {reason}");
-        }
-        if record.kind != kind || record.key != key {
-            bail!(
-                "{}: record {} is «{}» with another input than this run's «{kind}»; was it recorded by another \
-                 version of pace?",
-                path.display(),
-                record.seq,
-                record.kind
-            );
-        }
-        Ok(records.pop_front().map(|record| record.value))
+        let State::Resuming(resuming) = &mut *state else { return Ok(()) };
+        let checkpoint = resuming.kept.iter().rev().find_map(|record| record.tree.clone());
+        let dropped: Vec<Record> = resuming.left.iter().cloned().collect();
+        let value = self.keeper.resume(checkpoint.as_deref(), &dropped)?;
+        let kept = std::mem::take(&mut resuming.kept);
+        let mut recorder = Recorder::rewrite(&resuming.path, kept, resuming.seal.clone())?;
+        recorder.append(RESUME, String::new(), value.clone(), None)?;
+        recorder.publish()?;
+        self.keeper.grown(recorder.path(), recorder.checkpoint());
+        *state = State::Recording(recorder);
+        drop(state);
+        self.keeper.resumed(&value)
     }
 
-    fn append(&self, kind: &str, key: String, value: Value) -> anyhow::Result<()> {
+    /// Takes note of the places at which the recorded run was resumed.
+    fn pass_resumes(&self) -> anyhow::Result<()> {
+        loop {
+            let value = {
+                let mut state = self.lock();
+                let record = match &mut *state {
+                    State::Recording(_) => None,
+                    State::Playing { records, .. } => records.pop_front_if(|record| record.kind == RESUME),
+                    State::Resuming(resuming) => resuming.left.pop_front_if(|record| record.kind == RESUME),
+                };
+                let Some(record) = record else { return Ok(()) };
+                if let State::Resuming(resuming) = &mut *state {
+                    resuming.kept.push(record.clone());
+                }
+                record.value
+            };
+            self.keeper.resumed(&value)?;
+        }
+    }
+
+    fn append(&self, kind: &str, key: String, value: Value, tree: Option<String>) -> anyhow::Result<()> {
         let value = self.redacted(value)?;
         let mut state = self.lock();
-        let State::Recording { file, path, seq } = &mut *state else { return Ok(()) };
-        *seq += 1;
-        let record = Record { v: VERSION, seq: *seq, kind: kind.to_owned(), key, at: timestamp(), value };
-        let mut line = serde_json::to_string(&record)?;
-        line.push('\n');
-        file.write_all(line.as_bytes())
-            .and_then(|()| file.sync_data())
-            .with_context(|| format!("cannot write the journal {}", path.display()))
+        let State::Recording(recorder) = &mut *state else { return Ok(()) };
+        recorder.append(kind, key, value, tree)?;
+        self.keeper.grown(recorder.path(), recorder.checkpoint());
+        Ok(())
     }
 
     fn redacted(&self, value: Value) -> anyhow::Result<Value> {
@@ -221,46 +405,55 @@ impl Journal {
         })
     }
 
+    fn is_resuming(&self) -> bool {
+        matches!(&*self.lock(), State::Resuming(_))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
-pub(crate) const END: &str = "end";
+impl Resuming {
+    /// Plays the next record if it `fits`, with the intents before it.
+    fn take(&mut self, fits: impl Fn(&Record) -> bool) -> Option<Value> {
+        let at = self.left.iter().position(|record| record.kind != INTENT)?;
+        let value = self.left.get(at).filter(|record| fits(record))?.value.clone();
+        self.kept.extend(self.left.drain(..=at));
+        Some(value)
+    }
+}
 
-/// All records of the journal at `path`. A torn last line (a run that was killed) is left out.
-///
-/// # Errors
-/// A file that cannot be read, a record of another version, a broken line before the last, a gap in `seq`.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the journal {}", path.display()))?;
-    let mut records = Vec::new();
-    let mut lines = text.split_inclusive('\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let place = || format!("{}:{}", path.display(), index + 1);
-        let record: Record = match serde_json::from_str(line) {
-            Ok(record) => record,
-            Err(_) if lines.peek().is_none() && !line.ends_with('\n') => break,
-            Err(error) => bail!("{}: not a journal record: {error}", place()),
-        };
-        if record.v != VERSION {
-            bail!(
-                "{}: journal version {} cannot be read; this pace reads version {VERSION}",
-                place(),
-                record.v
-            );
-        }
-        if record.seq != records.len() as u64 + 1 {
-            bail!("{}: record {} stands where {} belongs", place(), record.seq, records.len() + 1);
-        }
-        records.push(record);
+/// The next record of a replay, which must be this step's.
+fn play(records: &mut VecDeque<Record>, path: &Path, kind: &str, key: &str) -> anyhow::Result<Found> {
+    while records.pop_front_if(|record| record.kind == INTENT).is_some() {}
+    let record =
+        records.front().ok_or_else(|| anyhow!("{}: the recording ends before «{kind}»", path.display()))?;
+    if record.kind == END && kind != END {
+        let reason = record.value["error"].as_str().unwrap_or("it was cut short").to_owned();
+        bail!("the recorded run ended here: {reason}");
     }
-    if records.is_empty() {
-        bail!("{}: the journal is empty", path.display());
+    let failed = record.kind == FAILED && record.value["kind"] == kind;
+    if record.key != key || !(record.kind == kind || failed) {
+        bail!(
+            "{}: record {} is «{}» with another input than this run's «{kind}»; was it recorded by another \
+             version of pace?",
+            path.display(),
+            record.seq,
+            record.kind
+        );
     }
-    Ok(records)
+    let value = records.pop_front().map(|record| record.value).unwrap_or_default();
+    Ok(if failed {
+        Found::Failure(value["error"].as_str().unwrap_or_default().to_owned())
+    } else {
+        Found::Value(value)
+    })
+}
+
+fn fitting<T: DeserializeOwned>(kind: &str, value: Value) -> anyhow::Result<T> {
+    serde_json::from_value(value)
+        .map_err(|e| anyhow!("journal record «{kind}» does not fit this version of pace: {e}"))
 }
 
 /// Digest of a step's input: 16 hex digits of SHA-256 over its JSON.
@@ -269,74 +462,29 @@ fn key<I: Serialize + ?Sized>(input: &I) -> anyhow::Result<String> {
     Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn timestamp() -> String {
+pub(crate) fn timestamp() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 
+/// Keeps nothing, for tests of what writes to a journal.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) struct NoKeeper;
 
-    fn redactor() -> Redactor {
-        Redactor::new(&[crate::secret::Secret::new("canary-token-1")])
+#[cfg(test)]
+impl Keeper for NoKeeper {
+    fn checkpoint(&self) -> anyhow::Result<Option<String>> {
+        Ok(None)
     }
 
-    async fn run(journal: &Journal, answer: &str) -> anyhow::Result<(String, String)> {
-        let now = journal.now().await?;
-        let said = journal.step("model", "question", async { anyhow::Ok(answer.to_owned()) }).await?;
-        journal.note("artifact", "a.yaml", &said)?;
-        Ok((now, said))
+    fn resume(&self, _checkpoint: Option<&str>, _dropped: &[Record]) -> anyhow::Result<Value> {
+        Ok(Value::Null)
     }
 
-    #[tokio::test]
-    async fn playing_returns_what_was_recorded_and_acts_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("deep/run-1.jsonl");
-        let recorded = run(&Journal::create(&path, redactor()).unwrap(), "hello").await.unwrap();
-        let player = Journal::play(&path, redactor()).unwrap();
-        assert_eq!(run(&player, "never asked").await.unwrap(), recorded);
-        assert_eq!(player.unplayed(), 0);
-    }
-
-    #[tokio::test]
-    async fn secrets_never_reach_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run-1.jsonl");
-        run(&Journal::create(&path, redactor()).unwrap(), "key is canary-token-1").await.unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("key is ***") && !text.contains("canary-token-1"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn a_different_input_or_artifact_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run-1.jsonl");
-        let journal = Journal::create(&path, redactor()).unwrap();
-        journal.step("model", "a", async { anyhow::Ok(1) }).await.unwrap();
-        journal.note("artifact", "x", "1").unwrap();
-
-        let player = Journal::play(&path, redactor()).unwrap();
-        let error = player.step("model", "b", async { anyhow::Ok(1) }).await.unwrap_err();
-        assert!(error.to_string().contains("record 1 is «model» with another input"), "{error}");
-        let player = Journal::play(&path, redactor()).unwrap();
-        player.step("model", "a", async { anyhow::Ok(2) }).await.unwrap();
-        let error = player.note("artifact", "x", "2").unwrap_err();
-        assert_eq!(error.to_string(), "the replay differs from the recording at «artifact» x");
-    }
-
-    #[test]
-    fn a_torn_tail_is_cut_and_a_broken_middle_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run-1.jsonl");
-        let line = |seq: u64| format!(r#"{{"v":1,"seq":{seq},"kind":"k","key":"","at":"","value":null}}"#);
-        std::fs::write(&path, format!("{}\n{}", line(1), &line(2)[..20])).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 1);
-        std::fs::write(&path, format!("{}\nnonsense\n{}\n", line(1), line(2))).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("run-1.jsonl:2: not a journal record"));
-        std::fs::write(&path, format!("{}\n{}\n", line(1), line(3))).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("record 3 stands where 2 belongs"));
-        std::fs::write(&path, line(1).replace("\"v\":1", "\"v\":9")).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("journal version 9"));
+    fn resumed(&self, _value: &Value) -> anyhow::Result<()> {
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,9 @@ use crate::domain::artifact::{ConduitReport, Finding, FindingResult, Handoff, Se
 use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
-use crate::evidence::findings;
+use crate::domain::observation::Protection;
 use crate::evidence::pipeline::{self, checkers};
+use crate::evidence::{findings, scan};
 use crate::sandbox::Command;
 
 const AGENT: Agent = Agent::Conduit;
@@ -28,12 +29,20 @@ pub(crate) struct Inputs<'a> {
     pub handoff: &'a Handoff,
     pub sentinel: &'a SentinelReport,
     pub diff: &'a Diff,
+    /// The branch that the review goes to.
+    pub base_branch: &'a str,
     /// Open advisories of CONDUIT.
     pub backlog: &'a [Entry],
 }
 
 /// Runs CONDUIT; without any pipeline file the report is one PASS and no model is asked.
-pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitReport, AgentError> {
+///
+/// `protection` tells what the base branch asks of a review; it is asked for only where the commit has test jobs.
+pub(crate) async fn run(
+    desk: &Desk<'_>,
+    inputs: &Inputs<'_>,
+    protection: impl Future<Output = anyhow::Result<Option<Protection>>>,
+) -> Result<ConduitReport, AgentError> {
     let commit = &inputs.handoff.commit;
     let observed = observe(desk, inputs).await?;
     if observed.paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
@@ -42,6 +51,9 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<ConduitR
     }
     let mut floor = observed.findings;
     floor.extend(known_checkers(desk, inputs, &observed.paths).await?);
+    if observed.test_jobs {
+        floor.extend(required_checks(desk, inputs, protection).await?);
+    }
     desk.step(AGENT, format!("{} findings of pace's own checks", floor.len()));
     let files = reviewer::shown(desk, commit, observed.paths.into_iter().take(60), 16 * 1024).await?;
     let values = json!({
@@ -76,24 +88,51 @@ struct Observed {
     /// Pipeline files, in order.
     paths: Vec<String>,
     findings: Vec<Finding>,
+    /// There are jobs that a branch could ask for.
+    #[serde(default)]
+    test_jobs: bool,
 }
 
 /// Reads the commit's pipeline and runs pace's own checks over it.
 async fn observe(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Observed, AgentError> {
     let commit = &inputs.handoff.commit;
     let step = desk.journal.step("pipeline", commit, async {
-        let paths: BTreeSet<String> = desk.repo.paths(commit)?.into_iter().collect();
-        let mut files = BTreeMap::new();
-        for path in paths.iter().filter(|path| pipeline::is_wanted(path)) {
-            if let Some(bytes) = desk.repo.show(commit, path)? {
-                files.insert(path.clone(), desk.journal.clean(&String::from_utf8_lossy(&bytes)));
-            }
-        }
-        let found: Vec<String> = paths.iter().filter(|path| pipeline::is_pipeline(path)).cloned().collect();
-        let commit = pipeline::Commit { paths, files };
+        let commit = pipeline_of(desk, commit)?;
+        let found: Vec<String> =
+            commit.paths.iter().filter(|path| pipeline::is_pipeline(path)).cloned().collect();
+        let test_jobs = pipeline::has_test_jobs(&commit);
         let findings = if found.is_empty() { vec![] } else { pipeline::check(&commit, inputs.diff) };
         let findings = sealed(inputs, findings, |path| commit.files.get(path).cloned());
-        anyhow::Ok(Observed { paths: found, findings })
+        anyhow::Ok(Observed { paths: found, findings, test_jobs })
+    });
+    Ok(step.await?)
+}
+
+/// The texts that the checks read. Hashes and versions stay as they are; what findings quote is masked in [`sealed`].
+fn pipeline_of(desk: &Desk<'_>, commit: &str) -> anyhow::Result<pipeline::Commit> {
+    let paths: BTreeSet<String> = desk.repo.paths(commit)?.into_iter().collect();
+    let mut files = BTreeMap::new();
+    for path in paths.iter().filter(|path| pipeline::is_wanted(path)) {
+        if let Some(bytes) = desk.repo.show(commit, path)? {
+            files.insert(path.clone(), desk.journal.clean(&String::from_utf8_lossy(&bytes)));
+        }
+    }
+    Ok(pipeline::Commit { paths, files })
+}
+
+/// Test jobs that the base branch does not ask for, as a recorded step; nothing where that cannot be read.
+async fn required_checks(
+    desk: &Desk<'_>,
+    inputs: &Inputs<'_>,
+    protection: impl Future<Output = anyhow::Result<Option<Protection>>>,
+) -> Result<Vec<Finding>, AgentError> {
+    let (commit, base) = (&inputs.handoff.commit, inputs.base_branch);
+    let input = (commit, base);
+    let step = desk.journal.step("required-checks", &input, async {
+        let Some(protection) = protection.await? else { return anyhow::Ok(vec![]) };
+        let commit = pipeline_of(desk, commit)?;
+        let findings = pipeline::check_protection(&commit, base, &protection);
+        Ok(sealed(inputs, findings, |path| commit.files.get(path).cloned()))
     });
     Ok(step.await?)
 }
@@ -120,7 +159,7 @@ async fn known_checkers(
     Ok(step.await?)
 }
 
-/// The findings with their fingerprints.
+/// The findings with their fingerprints, without the values in them that may be secrets: a model reads them.
 fn sealed(
     inputs: &Inputs<'_>,
     mut findings: Vec<Finding>,
@@ -128,6 +167,10 @@ fn sealed(
 ) -> Vec<Finding> {
     let open = inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
     findings::seal(AGENT, &mut findings, &open, show);
+    for finding in &mut findings {
+        let file = finding.file.as_deref().unwrap_or_default();
+        finding.evidence = scan::redact_all(file, &finding.evidence).into_owned();
+    }
     findings
 }
 

@@ -8,17 +8,26 @@ use serde_json::{Value, json};
 
 use super::kit::reading;
 use super::report::{Judge, Judgement, SubmitReport, fill};
+use super::rules::RuleChecks;
 use super::tests::ProjectTests;
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk, yaml};
+use super::{AgentError, Desk, tampering, yaml};
 use crate::domain::Agent;
-use crate::domain::artifact::{CiteKind, CriterionResult, CriterionVerdict, GateReport, Handoff, StoryCard};
+use crate::domain::artifact::{
+    CiteKind, CriterionResult, CriterionVerdict, Finding, GateReport, Handoff, StoryCard,
+};
 use crate::domain::decision::{self, Decision};
+use crate::domain::hold::Cause;
 use crate::domain::observation::{CiState, CommandRun, TestRun, TestStatus};
 use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::command::command_of;
+use crate::evidence::coverage::{self, Coverage};
+use crate::evidence::findings;
+use crate::evidence::flaky;
 use crate::evidence::gate::{self, Adjudicated};
 use crate::evidence::place::Place;
+use crate::evidence::reports::Before;
+use crate::evidence::tamper;
 use crate::sandbox::Command;
 use crate::tool::run_tests::Tests as _;
 
@@ -29,7 +38,7 @@ const OUTPUT_LIMIT: usize = 4 << 20;
 const SHOWN_TESTS: usize = 200;
 
 /// What the binary saw of the commit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Observation {
     /// `None` where the project has no test command, by the user's word.
     pub tests: Option<TestRun>,
@@ -39,6 +48,12 @@ pub(crate) struct Observation {
     pub commands: Vec<CommandRun>,
     /// Files that the tests changed and that were put back.
     pub reset: Vec<String>,
+    /// Tests that failed first and passed in a second run of the same commit.
+    #[serde(default)]
+    pub flaky: Vec<String>,
+    /// What the run's coverage reports say; read only where a threshold is set.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
 }
 
 /// What GATE judges.
@@ -47,8 +62,12 @@ pub(crate) struct Inputs<'a> {
     pub handoff: &'a Handoff,
     pub observation: &'a Observation,
     pub ci: &'a CiState,
-    /// The day diff touches production code.
-    pub production_changed: bool,
+    /// What the rules on the day's tests came to.
+    pub rules: &'a RuleChecks,
+    /// The test run on the day base.
+    pub baseline: Option<&'a TestRun>,
+    /// What the change did to the tests that were there and to what runs them.
+    pub tampering: &'a [Finding],
 }
 
 /// Runs the tests and the commands that criteria name on the commit itself: untracked files are set aside, and
@@ -57,11 +76,16 @@ pub(crate) async fn observe(
     desk: &Desk<'_>,
     card: &StoryCard,
     commit: &str,
+    baseline: Option<&TestRun>,
 ) -> Result<Observation, AgentError> {
-    Ok(desk.journal.step("tests", commit, judge_commit(desk, card)).await?)
+    Ok(desk.journal.act("tests", commit, judge_commit(desk, card, baseline)).await?)
 }
 
-async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {
+async fn judge_commit(
+    desk: &Desk<'_>,
+    card: &StoryCard,
+    baseline: Option<&TestRun>,
+) -> anyhow::Result<Observation> {
     let untracked = desk.repo.set_untracked_aside()?;
     let aside = Aside(desk);
     if !untracked.is_empty() {
@@ -70,7 +94,28 @@ async fn judge_commit(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Obser
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
         );
     }
-    let observation = run_all(desk, card).await;
+    let restored = desk.repo.restore_ignored()?;
+    if !restored.is_empty() {
+        let shown = restored.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = restored.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        desk.step(AGENT, format!("Set ignored files aside that commands wrote: {shown}{more}"));
+    }
+    let cleared = tampering::clear(desk)?;
+    if !cleared.removed.is_empty() {
+        desk.step(
+            AGENT,
+            format!("Removed {} build outputs of this run: the tests make them anew", cleared.removed.len()),
+        );
+    }
+    if !cleared.moved.is_empty() {
+        let moved = cleared.moved.join(", ");
+        desk.step(
+            AGENT,
+            format!("Not part of the commit, moved to .pace/.run/day-{}/strays: {moved}", desk.terms.day),
+        );
+    }
+    let observation = run_all(desk, card, baseline).await;
     let reset: Vec<String> =
         desk.repo.work_diff(&desk.repo.untracked()?)?.files.into_iter().map(|f| f.path).collect();
     let reset: Vec<String> = reset.into_iter().filter(|path| !path.starts_with(".pace/")).collect();
@@ -97,14 +142,15 @@ impl Drop for Aside<'_> {
     }
 }
 
-async fn run_all(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observation> {
-    let mut observation = Observation { tests: None, output: String::new(), commands: vec![], reset: vec![] };
+async fn run_all(
+    desk: &Desk<'_>,
+    card: &StoryCard,
+    baseline: Option<&TestRun>,
+) -> anyhow::Result<Observation> {
+    let mut observation = Observation::default();
     if let Some(tests) = ProjectTests::of(desk) {
         desk.step(AGENT, format!("Running tests: {} ...", tests.command()));
-        let run = tests.observe().await?;
-        desk.step(AGENT, format!("Tests: {}", run.summary()));
-        observation.output = desk.journal.clean(&tests.output(&run, OUTPUT_LIMIT));
-        observation.tests = Some(run);
+        run_tests(desk, &tests, baseline, &mut observation).await?;
     }
     for script in card.criteria().filter_map(command_of) {
         if observation.commands.iter().any(|run| run.command == script) {
@@ -121,6 +167,35 @@ async fn run_all(desk: &Desk<'_>, card: &StoryCard) -> anyhow::Result<Observatio
         observation.commands.push(desk.sandbox.run(&command).await?);
     }
     Ok(observation)
+}
+
+/// The test run that counts: the first, or a second one where every test that failed had passed before.
+async fn run_tests(
+    desk: &Desk<'_>,
+    tests: &ProjectTests,
+    baseline: Option<&TestRun>,
+    observation: &mut Observation,
+) -> anyhow::Result<()> {
+    let last = tests.last();
+    let before = desk.terms.coverage_min.map(|_| Before::note_coverage(&desk.root));
+    let mut run = tests.observe().await?;
+    desk.step(AGENT, format!("Tests: {}", run.summary()));
+    observation.output = desk.journal.clean(&tests.output(&run, OUTPUT_LIMIT));
+    let suspects = flaky::suspects(&run, baseline, last.as_ref());
+    if !suspects.is_empty() {
+        desk.step(AGENT, format!("Passed before, running once more: {} ...", suspects.join(", ")));
+        let second = tests.observe().await?;
+        desk.step(AGENT, format!("Tests: {}", second.summary()));
+        if second.run.exit.ok() && second.count(TestStatus::Failed) == 0 {
+            observation.output = desk.journal.clean(&tests.output(&second, OUTPUT_LIMIT));
+            observation.flaky = suspects;
+            run = second;
+        }
+    }
+    observation.coverage =
+        before.and_then(|before| Coverage::read(&before.written_since(&desk.root, &desk.root)));
+    observation.tests = Some(run);
+    Ok(())
 }
 
 /// Runs GATE and adjudicates its report.
@@ -148,6 +223,8 @@ struct Prompt<'a> {
     tests: Option<ShownRun<'a>>,
     commands: Vec<Value>,
     ci: String,
+    rules: &'a [String],
+    tampering: &'a [Finding],
     criteria: Vec<&'a str>,
 }
 
@@ -158,6 +235,7 @@ struct ShownRun<'a> {
     passed: Vec<&'a str>,
     failed: Vec<&'a str>,
     skipped: Vec<&'a str>,
+    flaky: &'a [String],
     output: String,
 }
 
@@ -173,6 +251,7 @@ impl<'a> Prompt<'a> {
                 passed: run.names(TestStatus::Passed).take(SHOWN_TESTS).collect(),
                 failed: run.names(TestStatus::Failed).take(SHOWN_TESTS).collect(),
                 skipped: run.names(TestStatus::Skipped).take(SHOWN_TESTS).collect(),
+                flaky: &inputs.observation.flaky,
                 output: super::tail(&run.run.output.text(), 24 * 1024),
             }),
             commands: inputs
@@ -182,6 +261,8 @@ impl<'a> Prompt<'a> {
                 .map(|run| json!({"command": run.command, "result": run.exit.to_string()}))
                 .collect(),
             ci: describe(inputs.ci),
+            rules: &inputs.rules.evidence,
+            tampering: inputs.tampering,
             criteria: inputs.card.criteria().collect(),
         })
     }
@@ -234,7 +315,7 @@ impl Judge for Bench<'_> {
             let adjudicated = self.adjudicate(&report, &files);
             // A run that holds by itself is not worth a second question about evidence.
             let unresolved =
-                !adjudicated.unresolved.is_empty() && !self.asked_again && self.run_holds().is_none();
+                !adjudicated.unresolved.is_empty() && !self.asked_again && !self.holds_by_itself();
             if unresolved || !adjudicated.malformed.is_empty() {
                 self.asked_again |= unresolved;
                 return Ok(Err(adjudicated.problems()));
@@ -280,7 +361,11 @@ impl Bench<'_> {
         let (blockers, deferred) = (adjudicated.blockers(), adjudicated.deferred());
         let results = adjudicated.results;
         let run_holds = self.run_holds();
-        let computed = decision::gate(&results, run_holds.is_some());
+        for name in &self.inputs.observation.flaky {
+            self.desk.step(AGENT, format!("Flaky: {name} failed and passed on the same commit"));
+        }
+        let broken = &self.inputs.rules.broken;
+        let computed = decision::gate(&results, self.holds_by_itself());
         let gate_decision = decision::worse(
             computed,
             claimed.map(|c: Decision| if c == Decision::Advisory { Decision::Ship } else { c }),
@@ -295,27 +380,65 @@ impl Bench<'_> {
             );
         }
         let hold_reason = if gate_decision == Decision::Hold {
-            gate::hold_reason(&results, run_holds.as_deref(), &report.hold_reason)
+            // A broken rule says itself what is to be done.
+            let rules = if run_holds.is_some() { String::new() } else { broken.join(" ") };
+            let advice = format!("{rules} {}", report.hold_reason);
+            gate::hold_reason(&results, run_holds.as_deref(), &advice)
         } else {
             String::new()
         };
         GateReport {
-            blockers: run_holds.into_iter().chain(blockers).collect(),
+            blockers: run_holds.into_iter().chain(broken.iter().cloned()).chain(blockers).collect(),
             deferred,
+            coverage_rule: self.inputs.rules.coverage.clone(),
             criteria_results: results,
             gate_decision,
             hold_reason,
+            flaky: self.inputs.observation.flaky.clone(),
             ..report
         }
     }
 }
 
 impl Bench<'_> {
+    /// Whether the day is held whatever GATE says of the criteria.
+    fn holds_by_itself(&self) -> bool {
+        self.run_holds().is_some() || !self.inputs.rules.broken.is_empty()
+    }
+
     /// Why what was observed alone forbids shipping.
     fn run_holds(&self) -> Option<String> {
-        let run = gate::run_verdict(self.inputs.observation.tests.as_ref(), self.inputs.production_changed);
-        run.or_else(|| ci_holds(self.inputs.ci))
+        let tampered = tamper::holding(self.inputs.tampering);
+        let tampered = (!tampered.is_empty()).then(|| tamper::instruction(&tampered));
+        let reasons: Vec<String> = self.run_verdict().into_iter().chain(tampered).collect();
+        (!reasons.is_empty()).then(|| reasons.join(". "))
     }
+
+    fn run_verdict(&self) -> Option<String> {
+        let observation = self.inputs.observation;
+        let some_passed = self.inputs.baseline.is_some_and(|run| run.count(TestStatus::Passed) > 0);
+        let run = gate::run_verdict(
+            observation.tests.as_ref(),
+            self.inputs.rules.production_changed || some_passed,
+        );
+        let least = self.desk.terms.coverage_min.filter(|_| observation.tests.is_some());
+        let coverage = || coverage::shortfall(observation.coverage.as_ref(), least?);
+        run.or_else(coverage).or_else(|| ci_holds(self.inputs.ci))
+    }
+}
+
+/// Who can mend what GATE holds for. FORGE can neither make a CI answer, nor let the test command write a report, nor undo
+/// a change where it may not write.
+pub(crate) fn cause(report: &GateReport, inputs: &Inputs<'_>, writable: impl Fn(&str) -> bool) -> Cause {
+    if matches!(inputs.ci, CiState::Timeout { .. }) {
+        return Cause::Outside;
+    }
+    let met = report.criteria_results.iter().all(|r| r.result != CriterionResult::Fail);
+    let holding = tamper::holding(inputs.tampering);
+    let tampered = report.hold_reason.starts_with(tamper::MUST_STAY)
+        && findings::cause(&holding, writable) == Cause::Outside;
+    let no_report = report.hold_reason.starts_with(coverage::NO_REPORT);
+    if met && (tampered || no_report) { Cause::Outside } else { Cause::Code }
 }
 
 /// The report of a round that GATE did not get to judge.
@@ -338,5 +461,7 @@ pub(crate) fn unjudged(day: u32, card: &StoryCard, reason: &str) -> GateReport {
         deferred: vec![],
         gate_decision: Decision::Hold,
         hold_reason: reason.to_owned(),
+        coverage_rule: String::new(),
+        flaky: vec![],
     }
 }

@@ -1,6 +1,5 @@
 //! The tools of each agent, over one door to the work tree.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,19 +26,20 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    fn new(root: &Path, rights: Rights) -> anyhow::Result<Self> {
-        Ok(Self { door: Arc::new(Door::new(root, rights)?), written: Written::default() })
+    fn new(desk: &Desk<'_>, rights: Rights) -> anyhow::Result<Self> {
+        Ok(Self { door: Arc::new(Door::new(&desk.root, rights)?), written: Written::within(&desk.written) })
     }
 
     /// FORGE's: writes below the source folders.
     pub(crate) fn forge(desk: &Desk<'_>) -> anyhow::Result<Self> {
-        Self::new(&desk.root, forge_rights(desk.terms)?)
+        let rights = forge_rights(desk.terms)?.leaving_alone(&desk.dependencies);
+        Self::new(desk, rights)
     }
 
     /// SCRIBE's: writes the context documents, the README and the docs folder.
     pub(crate) fn scribe(desk: &Desk<'_>) -> anyhow::Result<Self> {
         let rights = Rights::docs(desk.terms.docs_dir.as_deref(), &protected(desk.terms));
-        Self::new(&desk.root, rights.map_err(|e| anyhow!(e))?)
+        Self::new(desk, rights.map_err(|e| anyhow!(e))?)
     }
 
     /// What was written so far.
@@ -86,7 +86,7 @@ impl Kit {
 
 /// The tools of a reviewer: reading alone.
 pub(crate) fn reading(desk: &Desk<'_>) -> anyhow::Result<ToolBox> {
-    Ok(ToolBox::new(Kit::new(&desk.root, Rights::none())?.reading()))
+    Ok(ToolBox::new(Kit::new(desk, Rights::none())?.reading()))
 }
 
 /// Why FORGE may not write `path`; `None` where it may.

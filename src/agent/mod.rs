@@ -2,6 +2,7 @@
 //! tools and artifact. Knows no platform, no exit code and no setting.
 
 pub(crate) mod conduit;
+pub(crate) mod day_change;
 pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod kit;
@@ -9,9 +10,12 @@ pub(crate) mod prime;
 pub(crate) mod purse;
 pub(crate) mod report;
 pub(crate) mod reviewer;
+pub(crate) mod rules;
 pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;
+pub(crate) mod setup;
+pub(crate) mod tampering;
 pub(crate) mod tests;
 pub(crate) mod turns;
 
@@ -19,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::Events;
 use crate::domain::plan::DayPlan;
 use crate::domain::terms::Terms;
@@ -28,7 +33,9 @@ use crate::llm::Model;
 use crate::prompt::Templates;
 use crate::repo::Repository;
 use crate::sandbox::Sandbox;
+use crate::tool::Written;
 use purse::Purse;
+use setup::ProjectSetup;
 
 /// What every agent works with.
 pub(crate) struct Desk<'a> {
@@ -38,10 +45,16 @@ pub(crate) struct Desk<'a> {
     pub model: &'a dyn Model,
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
+    /// `None` where there is nothing to install, and in a replay.
+    pub setup: Option<Arc<ProjectSetup>>,
+    /// What the setup made.
+    pub dependencies: Dependencies,
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
-    pub purse: Purse,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools in this run.
+    pub written: Written,
     /// The four context documents at the start of the run: name and text, at most 16 KB each.
     pub context: Vec<ContextDoc>,
 }

@@ -4,12 +4,25 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::Agent;
 use crate::domain::money::{Bill, Price, Usage, Worst};
 use crate::domain::terms::Rated;
-use crate::llm::Payer;
 
 use super::AgentError;
+
+/// A call that was paid, or may have been, and whose reply is not used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    pub agent: Agent,
+    /// Its name.
+    pub model: String,
+    /// Zero where the reply never came.
+    pub usage: Usage,
+    /// US dollars; what was reserved where the reply never came; `None` where the price is unknown.
+    pub usd: Option<f64>,
+}
 
 /// Counts what a run spends.
 #[derive(Debug)]
@@ -25,8 +38,8 @@ impl Purse {
         Self { bill: Mutex::default(), cap }
     }
 
-    /// Whether a call that sends `request_bytes` and may answer with `max_output` tokens still fits; it pays for the
-    /// call's tries.
+    /// What a call that sends `request_bytes` and may answer with `max_output` tokens sets aside, where it still fits; it
+    /// pays for the call's tries.
     ///
     /// The worst case counts a token for every two bytes, all of them at the dearest input rate: real requests
     /// stay below. A model without a known price cannot be reserved for; that it is unknown was said at start.
@@ -47,6 +60,11 @@ impl Purse {
         let reservation = Reservation { purse: self, price, worst, lost: Mutex::default() };
         reservation.may_try_again().map_err(AgentError::CostCap)?;
         Ok(reservation)
+    }
+
+    /// Books what an interrupted run paid, or may have paid, for something that is of no use any more.
+    pub(crate) fn lose(&self, lost: &Lost) {
+        locked(&self.bill).book(lost.agent, &lost.model, lost.usage, lost.usd);
     }
 
     /// Books a call, or a try that brought no reply.
@@ -77,18 +95,23 @@ pub(crate) struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// The tries so far that brought no reply, to be booked with the call; one that nobody counted at its worst case.
-    pub(crate) fn lost_tries(&self) -> Vec<Usage> {
-        locked(&self.lost).clone()
-    }
-}
-
-impl Payer for Reservation<'_> {
-    fn lost(&self, usage: Option<Usage>) {
-        locked(&self.lost).push(usage.unwrap_or(self.worst.usage));
+    /// US dollars of one try at most; `None` where the price is unknown.
+    pub(crate) fn usd(&self) -> Option<f64> {
+        self.price.map(|_| self.worst.cost)
     }
 
-    fn may_try_again(&self) -> Result<(), String> {
+    /// Books a try that brought no reply with the call; what it cost at most, in US dollars.
+    pub(crate) fn lose(&self, usage: Option<Usage>) -> Option<f64> {
+        let usage = usage.unwrap_or(self.worst.usage);
+        locked(&self.lost).push(usage);
+        self.price.map(|price| price.of(usage))
+    }
+
+    /// Whether one more try still fits.
+    ///
+    /// # Errors
+    /// That it does not, in words.
+    pub(crate) fn may_try_again(&self) -> Result<(), String> {
         let Some(price) = self.price else { return Ok(()) };
         let lost: f64 = locked(&self.lost).iter().map(|usage| price.of(*usage)).sum();
         let (spent, worst, cap) = (self.purse.spent() + lost, self.worst.cost, self.purse.cap);
@@ -99,6 +122,11 @@ impl Payer for Reservation<'_> {
             "PACE_MAX_RUN_COST_USD={cap:.2} could be passed by the next model call: ${spent:.4} spent, up to ${worst:.4} \
              for the call; raise the cap or split the story"
         ))
+    }
+
+    /// The tries so far that brought no reply, to be booked with the call; one that nobody counted at its worst case.
+    pub(crate) fn lost_tries(&self) -> Vec<Usage> {
+        locked(&self.lost).clone()
     }
 }
 

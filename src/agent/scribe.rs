@@ -52,7 +52,7 @@ async fn leaks(desk: &Desk<'_>, base: &str, docs: &[String]) -> Result<Option<St
     if leaks.is_empty() {
         return Ok(None);
     }
-    desk.journal.step("docs-back", docs, async { desk.repo.take_back(docs) }).await?;
+    desk.journal.act("docs-back", docs, async { desk.repo.take_back(docs) }).await?;
     Ok(Some(secrets::instruction(&leaks)))
 }
 

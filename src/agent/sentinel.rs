@@ -12,7 +12,7 @@ use crate::domain::artifact::{Finding, GateReport, Handoff, SentinelReport, Stor
 use crate::domain::backlog::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::diff::{Change, Diff};
-use crate::evidence::scan;
+use crate::evidence::{findings, scan};
 
 const AGENT: Agent = Agent::Sentinel;
 
@@ -24,6 +24,8 @@ pub(crate) struct Inputs<'a> {
     pub diff: &'a Diff,
     /// The commit on which the day's first attempt started.
     pub base: &'a str,
+    /// Concerns of pace's own checks beside the scan.
+    pub concerns: Vec<Finding>,
     /// Open advisories of SENTINEL.
     pub backlog: &'a [Entry],
 }
@@ -34,6 +36,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
     if floor.iter().all(|finding| finding.check != scan::SECRET_CHECK) {
         floor.insert(0, scan::none_found());
     }
+    floor.extend(sealed(inputs));
     let touched =
         inputs.diff.files.iter().filter(|f| f.change != Change::Deleted && !f.binary).map(|f| f.path.clone());
     let files = reviewer::shown(desk, &inputs.handoff.commit, touched.take(40), 24 * 1024).await?;
@@ -92,6 +95,14 @@ impl Judge for Findings<'_> {
             }))
         })
     }
+}
+
+/// The concerns with their fingerprints; a whole file is meant where no line is.
+fn sealed(inputs: &Inputs<'_>) -> Vec<Finding> {
+    let open = inputs.backlog.iter().map(|entry| entry.id.clone()).collect();
+    let mut concerns = inputs.concerns.clone();
+    findings::seal(AGENT, &mut concerns, &open, |_| None);
+    concerns
 }
 
 /// The day's change without the values in it that may be secrets.

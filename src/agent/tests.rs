@@ -1,6 +1,6 @@
 //! The project's own tests, as agents have them run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::Desk;
-use crate::domain::observation::TestRun;
+use super::setup::ProjectSetup;
+use crate::domain::observation::{SETUP, TestRun};
 use crate::domain::terms::Terms;
 use crate::evidence::run_tests::{TestRequest, complete_output, run};
 use crate::sandbox::Sandbox;
@@ -19,12 +20,13 @@ pub(crate) struct ProjectTests {
     request: TestRequest,
     sandbox: Arc<dyn Sandbox>,
     passed: AtomicBool,
+    setup: Option<Arc<ProjectSetup>>,
 }
 
 impl ProjectTests {
     /// `None` where the project has no test command, by the user's word. A build command runs before the tests;
     /// where it fails they do not run.
-    pub(crate) fn new(root: &Path, terms: &Terms, sandbox: Arc<dyn Sandbox>) -> Option<Arc<Self>> {
+    pub(crate) fn new(root: &Path, terms: &Terms, sandbox: Arc<dyn Sandbox>) -> Option<Self> {
         let test = terms.test_command.as_ref()?;
         let command = match &terms.build_command {
             Some(build) => format!("{{ {build}\n}} && {{ {test}\n}}"),
@@ -37,12 +39,13 @@ impl ProjectTests {
             timeout: Duration::from_millis(terms.test_timeout_ms),
             env: vec![],
         };
-        Some(Arc::new(Self { request, sandbox, passed: AtomicBool::new(false) }))
+        Some(Self { request, sandbox, passed: AtomicBool::new(false), setup: None })
     }
 
     /// The tests of a run's desk.
     pub(crate) fn of(desk: &Desk<'_>) -> Option<Arc<Self>> {
-        Self::new(&desk.root, desk.terms, desk.sandbox.clone())
+        let tests = Self::new(&desk.root, desk.terms, desk.sandbox.clone())?;
+        Some(Arc::new(Self { setup: desk.setup.clone(), ..tests }))
     }
 
     /// The complete output of the run before, at most `limit` bytes of it.
@@ -50,11 +53,37 @@ impl ProjectTests {
         super::tail(&complete_output(&self.request.spool, &run.run), limit)
     }
 
-    /// One run, observed.
+    /// One run, observed. Where a manifest changed the dependencies are installed first; where that fails the tests
+    /// do not run, and what is observed is the setup.
     pub(crate) async fn observe(&self) -> anyhow::Result<TestRun> {
+        if let Some(setup) = &self.setup
+            && let Some(run) = setup.refresh().await?
+            && !run.exit.ok()
+        {
+            self.passed.store(false, Ordering::Relaxed);
+            return Ok(TestRun { run, cases: vec![], source: SETUP.to_owned() });
+        }
         let run = run(self.sandbox.as_ref(), &self.request).await?;
         self.passed.store(run.run.exit.ok(), Ordering::Relaxed);
+        // Only a hint which failing run deserves a second one: one that cannot be kept is no loss.
+        if let Ok(text) = serde_json::to_string(&run) {
+            drop(std::fs::write(self.last_path(), text));
+        }
         Ok(run)
+    }
+
+    /// One run that says nothing of the work as it stands.
+    pub(crate) async fn run_apart(&self) -> anyhow::Result<TestRun> {
+        run(self.sandbox.as_ref(), &self.request).await
+    }
+
+    /// The run before, of whichever agent, as far as this machine remembers it.
+    pub(crate) fn last(&self) -> Option<TestRun> {
+        serde_json::from_str(&std::fs::read_to_string(self.last_path()).ok()?).ok()
+    }
+
+    fn last_path(&self) -> PathBuf {
+        self.request.spool.with_extension("last.json")
     }
 
     /// Whether the last run passed; false before the first.

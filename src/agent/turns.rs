@@ -5,18 +5,20 @@ mod repeats;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::conversation::{Compaction, Conversation};
 use self::repeats::{Circle, Repeats};
+use super::purse::Reservation;
 use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::event::Event;
 use crate::domain::money::Usage;
 use crate::domain::terms::Rated;
-use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
-use crate::tool::ToolError;
+use crate::journal::Journal;
+use crate::llm::{Message, ModelError, Payer, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
 use crate::tool::toolbox::{Spec, ToolBox};
+use crate::tool::{Tool, ToolError};
 
 /// How often an agent whose final output does not validate is re-asked.
 const REPAIRS: u32 = 2;
@@ -93,6 +95,13 @@ pub(crate) struct Said {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Usage>,
     pub reply: Result<Reply, ModelError>,
+}
+
+impl Said {
+    /// What is billed, try by try.
+    pub(crate) fn paid(&self) -> impl Iterator<Item = Usage> + '_ {
+        self.lost.iter().copied().chain(self.reply.as_ref().ok().map(|reply| reply.usage))
+    }
 }
 
 /// Runs the loop to its end.
@@ -242,13 +251,17 @@ impl Talk<'_> {
 
     async fn call(&self) -> Result<Reply, AgentError> {
         let (desk, request) = (self.desk, self.conversation.request());
-        let reserved = desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
+        let reserve = || desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens);
+        let intent = || Ok(json!({"agent": request.agent, "usd": reserve()?.usd()}));
+        let key = self.conversation.key();
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
         let act = async {
-            let reply = desk.model.complete(request, &reserved).await;
-            anyhow::Ok(Said { agent: request.agent, lost: reserved.lost_tries(), reply })
+            let reserved = reserve()?;
+            let tries = Tries { reserved: &reserved, journal: desk.journal, agent: request.agent, key: &key };
+            let reply = desk.model.complete(request, &tries).await;
+            Ok::<_, AgentError>(Said { agent: request.agent, lost: reserved.lost_tries(), reply })
         };
-        let said: Said = desk.journal.step(MODEL, &self.conversation.key(), act).await?;
+        let said: Said = desk.journal.intend(MODEL, &key, intent, act).await?;
         for usage in said.lost {
             desk.purse.book(request.agent, self.model, usage);
         }
@@ -277,6 +290,30 @@ impl Talk<'_> {
         let text = format!("Leaving out {} older tool results ({} bytes) ...", done.results, done.bytes);
         self.desk.step(agent, text);
         Ok(())
+    }
+}
+
+/// Pays for the tries of one call. Each that is lost is recorded beside the intent of the one under way: a run that is
+/// killed before the reply came knows of all of them.
+struct Tries<'a, K> {
+    reserved: &'a Reservation<'a>,
+    journal: &'a Journal,
+    agent: Agent,
+    key: &'a K,
+}
+
+impl<K: Serialize + Sync> Payer for Tries<'_, K> {
+    fn lost(&self, usage: Option<Usage>) {
+        let usd = self.reserved.lose(usage);
+        let intent = json!({"agent": self.agent, "usd": usd});
+        if let Err(problem) = self.journal.intent(MODEL, self.key, intent) {
+            // The result of the call will not be written either, and that ends the run.
+            tracing::warn!("a lost try is not in the record: {problem:#}");
+        }
+    }
+
+    fn may_try_again(&self) -> Result<(), String> {
+        self.reserved.may_try_again()
     }
 }
 
@@ -328,7 +365,15 @@ async fn use_tool(
             Err(ToolError::Stop(error)) => Err(AgentError::Other(error)),
         }
     };
-    let mut outcome: Outcome = desk.journal.step("tool", &(agent, &call.name, &call.input), act).await?;
+    let input = (agent, &call.name, &call.input);
+    let mut outcome: Outcome = if tools.get(&call.name).is_some_and(Tool::changes_files) {
+        desk.journal.act("tool", &input, act).await?
+    } else {
+        desk.journal.step("tool", &input, act).await?
+    };
+    if let (false, Some(tool)) = (outcome.is_error, tools.get(&call.name)) {
+        tool.recall(&call.input);
+    }
     outcome.content = desk.journal.clean(&outcome.content);
     Ok(outcome)
 }

@@ -1,8 +1,10 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
 use super::prepare::{Site, http, read_plan};
+use super::setup::set_up;
 use super::terms::{prices, test_command};
 use super::{Exit, Invocation};
+use crate::domain::event::Level;
 use crate::error::Error;
 use crate::exit;
 use crate::report::check::{Checked, Mark, write};
@@ -35,7 +37,12 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
                     lines.push(bad("plan", error.to_string()));
                 }
             }
-            lines.push(test_line(&settings, &site).await);
+            let set_up = setup_lines(&settings, &site).await;
+            let installed = set_up.iter().all(|line| line.mark != Mark::Bad);
+            lines.extend(set_up);
+            if installed {
+                lines.push(test_line(&settings, &site).await);
+            }
             lines.push(match site.repo.may_push().await {
                 Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
                 Err(error) => bad("push", error.to_string()),
@@ -104,6 +111,22 @@ fn price_line(settings: &Settings) -> Checked {
             },
         },
     }
+}
+
+/// Installs the dependencies, without which no test command could start.
+async fn setup_lines(settings: &Settings, site: &Site) -> Vec<Checked> {
+    let warnings = std::cell::RefCell::new(Vec::new());
+    let notice = |level, text: String| {
+        if level == Level::Warning {
+            warnings.borrow_mut().push(Checked { mark: Mark::Warning, what: "setup".into(), found: text });
+        }
+    };
+    let told = match set_up(settings, site, &notice).await {
+        Ok(Some(setup)) => Some(good("setup", format!("`{}` succeeds", setup.command))),
+        Ok(None) => None,
+        Err(error) => Some(bad("setup", error.to_string())),
+    };
+    warnings.into_inner().into_iter().chain(told).collect()
 }
 
 /// Runs the test command once: a runner that cannot start is a problem, failing tests are told.

@@ -30,6 +30,7 @@ pub(crate) async fn demo(invocation: &Invocation) -> Exit {
         environment: environment(invocation, &dir),
         dir: project.clone(),
         started: invocation.started,
+        holding: invocation.holding.clone(),
     };
     let settings = inside.settings()?;
     let redactor = Redactor::default().with_patterns(scan::redact);

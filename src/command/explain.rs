@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::agent::gate::{Observation, describe};
+use crate::agent::purse::Lost;
 use crate::agent::turns::{MODEL, Said};
 use crate::day::stage::HANDED_OFF;
 use crate::day::start::Start;
@@ -18,7 +19,7 @@ use crate::domain::artifact::{
 use crate::domain::decision::Decision;
 use crate::domain::observation::CiState;
 use crate::evidence::cites::{Evidence, Observed};
-use crate::journal::{END, Record};
+use crate::journal::{END, RESUME, Record};
 use crate::report::explain::{Criterion, Explained, Judged, Round, result};
 use crate::store::artifacts::Artifact;
 
@@ -83,6 +84,11 @@ impl Reader<'_> {
                 self.explained.verdict =
                     format!("{decision} for the time being, handed off to a publishing job");
             }
+            RESUME => {
+                for lost in of::<Vec<Lost>>(&value["lost"])? {
+                    self.explained.bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
+                }
+            }
             END => self.ended(value),
             _ => {}
         }
@@ -90,13 +96,8 @@ impl Reader<'_> {
     }
 
     fn said(&mut self, said: Said) {
-        let terms = &self.start.terms;
-        let rated = match said.agent {
-            Agent::Forge | Agent::Scribe => &terms.model,
-            _ => &terms.analysis_model,
-        };
-        let answered = said.reply.as_ref().ok().map(|reply| reply.usage);
-        for usage in said.lost.into_iter().chain(answered) {
+        let rated = self.start.terms.rated(said.agent);
+        for usage in said.paid() {
             let cost = rated.price.map(|price| price.of(usage));
             self.explained.bill.book(said.agent, &rated.name, usage, cost);
         }

@@ -5,12 +5,18 @@ mod check;
 mod demo;
 mod explain;
 mod gate_days;
+mod keeper;
+mod lock;
 mod planning;
 mod prepare;
+mod random;
+mod remote_journal;
 mod replay;
 mod results;
+mod resume;
 mod run;
 mod selection;
+mod setup;
 mod sprint;
 mod stage;
 mod status;
@@ -28,6 +34,7 @@ use crate::exit;
 use crate::report::terminal::{Style, Terminal};
 use crate::secret::Redactor;
 use crate::settings::{LogStyle, Settings};
+use lock::Holding;
 
 /// What a verb has to work with.
 pub(crate) struct Invocation {
@@ -35,6 +42,8 @@ pub(crate) struct Invocation {
     /// Where pace was started.
     pub dir: PathBuf,
     started: Instant,
+    /// What the run keeps from others; given back also where a signal ends it.
+    holding: Holding,
 }
 
 /// A verb's own exit code, or the error that has one.
@@ -46,7 +55,7 @@ pub(crate) fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsStrin
     let outcome = cli::parse(arguments).map_err(Error::config).and_then(|verb| {
         let dir = std::env::current_dir()
             .map_err(|e| Error::config(format!("the current folder cannot be read: {e}")))?;
-        dispatch(verb, Invocation { environment, dir, started })
+        dispatch(verb, Invocation { environment, dir, started, holding: Holding::default() })
     });
     outcome.unwrap_or_else(|error| {
         // Nothing better to do if stderr is gone: the exit code still tells.
@@ -62,9 +71,11 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Schema { name } => schema(name.as_deref()),
         Verb::Status => status::status(&invocation),
         Verb::Run => block_on(run::run(&invocation)),
-        Verb::Check => block_on(check::check(&invocation)),
-        Verb::Demo => block_on(demo::demo(&invocation)),
-        Verb::Replay { journal, explain } => block_on(replay::replay(&invocation, &journal, explain)),
+        Verb::Check => block_on(until_signalled(check::check(&invocation))),
+        Verb::Demo => block_on(until_signalled(demo::demo(&invocation))),
+        Verb::Replay { journal, explain } => {
+            block_on(until_signalled(replay::replay(&invocation, &journal, explain)))
+        }
     }
 }
 
@@ -86,22 +97,27 @@ fn schema(name: Option<&str>) -> Exit {
     }
 }
 
-/// Runs a verb until it ends or a signal does; a signal drops it, which ends its children.
+/// Runs a verb on a runtime of its own.
 fn block_on(verb: impl Future<Output = Exit>) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Error::Abort(anyhow::Error::from(e).context("cannot start the async runtime")))?;
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = verb => outcome,
-            signal = signal() => Err(Error::Signal(signal)),
-        }
-    });
+    let outcome = runtime.block_on(verb);
     // A git transfer may still block its thread; a signalled run does not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Works until it ends or a signal comes; a signal drops the work, which ends its children.
+async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
+    tokio::select! {
+        // First, so that no signal comes before there is somebody to take it.
+        biased;
+        signal = signal() => Err(Error::Signal(signal)),
+        outcome = work => outcome,
+    }
 }
 
 async fn signal() -> u8 {

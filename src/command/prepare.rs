@@ -3,26 +3,33 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::lock::{Holding, Turn};
+use super::remote_journal::{self, Brought};
+use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
+use super::setup::set_up;
 use super::terms::{Chosen, terms};
 use super::{budget, gate_days, sprint};
+use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::decision::Decision;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
+use crate::domain::lock::Owner;
 use crate::domain::plan::Plan;
 use crate::domain::terms::{Stage, Terms};
 use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::{Branch, GitRepo, Options, PushRules, Repository};
+use crate::repo::{Branch, GitRepo, JOB_USER, Options, OwnRefs, PushRules, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
-use crate::settings::{DayChoice, PlatformKind, Push, Settings};
+use crate::settings::{DayChoice, JournalMode, PlatformKind, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
 
@@ -32,6 +39,12 @@ pub(crate) struct Site {
     pub repo: Arc<dyn Repository>,
     pub sandbox: Arc<dyn Sandbox>,
     pub store: Store,
+    /// What the setup made, once it ran.
+    pub dependencies: Dependencies,
+    /// The setup, once it ran; empty where there is nothing to install.
+    pub setup: OnceLock<Arc<ProjectSetup>>,
+    /// pace's own references on the remote; `None` where nothing is pushed.
+    pub own_refs: Option<OwnRefs>,
 }
 
 /// The one client of a run: for the model, git and the forge.
@@ -44,6 +57,10 @@ pub(crate) enum Prepared {
     Go(Box<Start>),
     /// A person has the word first; why.
     Waits(String),
+    /// The journal of an interrupted run was brought here from the git server: to be looked at before anything else.
+    Resumable,
+    /// Another run has the day; which.
+    Busy(String),
     /// The day had shipped: its decision again.
     Shipped(Decision),
     /// `DAY=auto`: the day is on HOLD, and neither plan nor code changed since.
@@ -63,12 +80,12 @@ impl Site {
     /// Opens the repository around `dir`; its transfers go over `http`. A sandbox that this machine cannot offer
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
-        let root = crate::repo::discover(dir)?;
-        let plan = plan::locate(&root, settings.plan.as_deref()).ok();
-        let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan);
-        let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
-        Ok(Self { sandbox, ..Self::without_children(settings, dir, http)? })
+        let mut site = Self::without_children(settings, dir, http)?;
+        let plan = plan::locate(&site.root, settings.plan.as_deref()).ok();
+        let plan = plan.and_then(|path| Some(path.strip_prefix(&site.root).ok()?.to_str()?.to_owned()));
+        let ground = Ground::new(settings, site.root.clone(), plan, site.dependencies.clone());
+        site.sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
+        Ok(site)
     }
 
     /// The same for a job that starts no child process, on a machine that need not offer a sandbox.
@@ -78,20 +95,28 @@ impl Site {
         http: &reqwest::Client,
     ) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
-        let repo = Arc::new(open_repo(settings, &root, http)?);
-        let sandbox = Arc::new(sandbox::open::Open { env: vec![] });
+        let dependencies = Dependencies::default();
+        let repo = open_repo(settings, &root, http, &dependencies)?;
+        let own_refs = repo.own_refs();
+        let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
         let store = Store::new(root.clone());
-        Ok(Self { root, repo, sandbox, store })
+        let repo = Arc::new(repo);
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
     }
 }
 
-fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result<GitRepo, Error> {
+fn open_repo(
+    settings: &Settings,
+    root: &Path,
+    http: &reqwest::Client,
+    dependencies: &Dependencies,
+) -> Result<GitRepo, Error> {
     let mut options = Options {
         rules: settings.git.branch.clone(),
         identity: settings.git.identity.clone(),
         push: push_rules(settings),
         remote: None,
-        kept: vec![],
+        kept: dependencies.clone(),
         http: http.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -110,7 +135,9 @@ fn open_repo(settings: &Settings, root: &Path, http: &reqwest::Client) -> Result
 /// Whether and with what pushes go out.
 fn push_rules(settings: &Settings) -> PushRules {
     let platform = &settings.platform;
-    let user = match platform.kind {
+    let forge = if platform.kind == PlatformKind::Local { platform.tracker } else { platform.kind };
+    let user = match forge {
+        PlatformKind::GitLab if platform.token_is_job_token => JOB_USER,
         PlatformKind::GitLab => "oauth2",
         PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
     };
@@ -147,61 +174,190 @@ pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
     problems
 }
 
-/// Settles everything that a run of the day starts from.
-pub(crate) async fn prepare(
-    settings: &Settings,
-    site: &Site,
-    platform: &Platform,
-    templates: &Templates,
-    events: &dyn Events,
-) -> Result<Prepared, Error> {
-    let notice = |level, text: String| events.emit(Event::Notice { level, text });
-    let mut branch = site.repo.prepare_branch().await?;
-    for action in &branch.actions {
-        notice(Level::Info, action.clone());
+/// What a run is prepared with.
+pub(crate) struct Preparing<'a> {
+    pub settings: &'a Settings,
+    pub site: &'a Site,
+    pub platform: &'a Platform,
+    pub templates: &'a Templates,
+    pub events: &'a dyn Events,
+    pub holding: &'a Holding,
+    /// What the locks say of this run.
+    pub owner: &'a Owner,
+}
+
+/// The day that a run is about.
+struct Choice {
+    branch: Branch,
+    plan: Plan,
+    plan_path: String,
+    day: u32,
+    left_today: Option<f64>,
+}
+
+/// What choosing came to.
+enum Chose {
+    Day(Box<Choice>),
+    /// The choice changes the books of the sprint, so the day that it leads to must be held first.
+    Hold {
+        sprint: String,
+        day: u32,
+    },
+    Nothing(Prepared),
+}
+
+impl Preparing<'_> {
+    /// Settles everything that a run of the day starts from. The day is held from here on, and chosen again where
+    /// another run pushed before it could be held: it may have shipped.
+    pub(crate) async fn prepare(&self, interrupted: &mut Option<Interrupted>) -> Result<Prepared, Error> {
+        // Choosing goes back to its work tree, and no branch may be settled after that.
+        if let Some(terms) = interrupted.as_ref().map(Interrupted::terms)
+            && let Some(other) = self.hold(&terms.sprint, terms.day).await?
+        {
+            return Ok(other);
+        }
+        loop {
+            let held = self.holding.day();
+            let (sprint, day, choice) = match self.choose(interrupted).await? {
+                Chose::Nothing(prepared) => return Ok(prepared),
+                Chose::Hold { sprint, day } => (sprint, day, None),
+                Chose::Day(choice) => {
+                    let sprint = sprint::identity(self.settings, &choice.plan, &choice.branch);
+                    (sprint, choice.day, Some(choice))
+                }
+            };
+            if let Some(other) = self.hold(&sprint, day).await? {
+                return Ok(other);
+            }
+            let Some(choice) = choice else { continue };
+            if !self.must_hold() || held == Some(day) {
+                return self.settle(*choice, interrupted.as_ref()).await;
+            }
+            match self.bring(&sprint, day).await {
+                Brought::Interrupted => return Ok(Prepared::Resumable),
+                Brought::Booked => continue,
+                Brought::Nothing => {}
+            }
+            if self.site.repo.prepare_branch().await?.head == choice.branch.head {
+                return self.settle(*choice, None).await;
+            }
+        }
     }
-    let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
-    sprint::enter(settings, site, (&plan, &mut branch), templates, &notice)?;
-    let day = match settings.day {
-        Some(DayChoice::Number(day)) => day,
-        Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
-            None => return Ok(Prepared::Finished),
-            Some(day) => match unchanged_hold(site, &plan_path, day)? {
-                Some(reason) if !settings.retry => return Ok(Prepared::Held { day, reason }),
-                _ => day,
+
+    /// Holds the day; what there is to say where another run has it.
+    async fn hold(&self, sprint: &str, day: u32) -> Result<Option<Prepared>, Error> {
+        let Some(refs) = self.site.own_refs.as_ref().filter(|_| self.must_hold()) else { return Ok(None) };
+        if self.holding.day() == Some(day) {
+            return Ok(None);
+        }
+        Ok(match self.holding.take(refs, self.owner, (sprint, day)).await? {
+            Turn::Ours => None,
+            Turn::Theirs(other) => Some(Prepared::Busy(format!("Day {day} is another run's: {other}"))),
+        })
+    }
+
+    /// Brings what an earlier run of the day left on the git server.
+    async fn bring(&self, sprint: &str, day: u32) -> Brought {
+        let refs = self.site.own_refs.as_ref().filter(|_| self.settings.journal == JournalMode::Auto);
+        let Some(refs) = refs else { return Brought::Nothing };
+        let seal = super::resume::seal(self.settings);
+        remote_journal::bring(self.site, refs, (sprint, day), &seal).await.unwrap_or_else(|problem| {
+            let text = format!("Not resuming: {problem:#}");
+            self.events.emit(Event::Notice { level: Level::Warning, text });
+            Brought::Nothing
+        })
+    }
+
+    /// A dry run does not run the day, and without a remote the work tree's own lock is enough.
+    fn must_hold(&self) -> bool {
+        !self.settings.dry_run && self.site.own_refs.is_some()
+    }
+
+    async fn choose(&self, interrupted: &mut Option<Interrupted>) -> Result<Chose, Error> {
+        let (settings, site) = (self.settings, self.site);
+        let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
+        let mut branch = site.repo.prepare_branch().await?;
+        for action in &branch.actions {
+            notice(Level::Info, action.clone());
+        }
+        if let Some(found) = interrupted
+            && !found.rewind(site, &mut branch, self.events)?
+        {
+            *interrupted = None;
+        }
+        let (plan_path, mut plan) = read_plan(settings, &site.root, &notice)?;
+        if self.must_hold()
+            && self.holding.day().is_none()
+            && sprint::is_another(settings, site, (&plan, &branch))?
+        {
+            return Ok(Chose::Hold {
+                sprint: sprint::identity(settings, &plan, &branch),
+                day: first_day(settings, &plan),
+            });
+        }
+        sprint::enter(settings, site, (&plan, &mut branch), self.templates, &notice)?;
+        let nothing = |prepared| Ok(Chose::Nothing(prepared));
+        let day = match settings.day {
+            Some(DayChoice::Number(day)) => day,
+            Some(DayChoice::Auto) | None => match first_unshipped(site, &plan)? {
+                None => return nothing(Prepared::Finished),
+                Some(day) => match unchanged_hold(site, &plan_path, day)? {
+                    Some(reason) if !settings.retry => return nothing(Prepared::Held { day, reason }),
+                    _ => day,
+                },
             },
-        },
-    };
-    day_in_plan(&plan, &plan_path, day)?;
-    if !settings.retry
-        && let Some(decision) = shipped(site, &plan, day)?
-    {
-        return Ok(Prepared::Shipped(decision));
+        };
+        day_in_plan(&plan, &plan_path, day)?;
+        if !settings.retry
+            && let Some(decision) = shipped(site, &plan, day)?
+        {
+            return nothing(Prepared::Shipped(decision));
+        }
+        earlier_days_shipped(site, &plan, day)?;
+        let gates = gate_days::closed_before(site, self.platform, (&plan, &branch), day, settings.approved);
+        if let Some(wait) = gates.await? {
+            return nothing(Prepared::Waits(wait));
+        }
+        let left_today = match settings.money.daily_budget_usd {
+            None => None,
+            Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
+                left if left > 0.0 => Some(left),
+                _ => return nothing(Prepared::BudgetUsed { budget }),
+            },
+        };
+        sprint::carry(site, &mut plan, day)?;
+        Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, left_today })))
     }
-    earlier_days_shipped(site, &plan, day)?;
-    if let Some(wait) =
-        gate_days::closed_before(site, platform, (&plan, &branch), day, settings.approved).await?
-    {
-        return Ok(Prepared::Waits(wait));
+
+    async fn settle(&self, choice: Choice, interrupted: Option<&Interrupted>) -> Result<Prepared, Error> {
+        let Choice { branch, plan, plan_path, day, left_today } = choice;
+        let chosen = Chosen {
+            plan: &plan,
+            plan_path: &plan_path,
+            branch: &branch,
+            day,
+            left_today,
+            platform: &self.platform.name,
+        };
+        let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
+        let terms = terms(self.settings, self.site, &chosen, &notice)?;
+        if !terms.dry_run
+            && let Some(setup) = set_up(self.settings, self.site, &notice).await?
+        {
+            // A run settles on its day once.
+            let _ = self.site.setup.set(setup);
+        }
+        let known = interrupted.map(Interrupted::start);
+        start(self.site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
     }
-    let left_today = match settings.money.daily_budget_usd {
-        None => None,
-        Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
-            left if left > 0.0 => Some(left),
-            _ => return Ok(Prepared::BudgetUsed { budget }),
-        },
-    };
-    sprint::carry(site, &mut plan, day)?;
-    let chosen = Chosen {
-        plan: &plan,
-        plan_path: &plan_path,
-        branch: &branch,
-        day,
-        left_today,
-        platform: &platform.name,
-    };
-    let terms = terms(settings, site, &chosen, &notice)?;
-    start(site, terms, plan, branch).await.map(|start| Prepared::Go(Box::new(start)))
+}
+
+/// The day that the settings name, else the first that the plan does not call shipped.
+fn first_day(settings: &Settings, plan: &Plan) -> u32 {
+    match settings.day {
+        Some(DayChoice::Number(day)) => day,
+        _ => plan.days.values().find(|day| !day.shipped).map_or(1, |day| day.day),
+    }
 }
 
 /// The plan and its path from the root.
@@ -219,7 +375,14 @@ pub(crate) fn read_plan(
     Ok((name, parsed.plan))
 }
 
-async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<Start, Error> {
+/// `resumed`: what an interrupted run started from, which is started again.
+async fn start(
+    site: &Site,
+    terms: Terms,
+    plan: Plan,
+    branch: Branch,
+    resumed: Option<&Start>,
+) -> Result<Start, Error> {
     let attempts = site.store.attempts(terms.day).map_err(Error::Abort)?;
     let base = match attempts.first().and_then(|a| a.base.clone()) {
         Some(base) => base,
@@ -241,7 +404,14 @@ async fn start(site: &Site, terms: Terms, plan: Plan, branch: Branch) -> Result<
             files.insert(path.to_owned(), text);
         }
     }
-    let baseline = if terms.dry_run { None } else { baseline(site, &terms, &base, &branch.head).await? };
+    let baseline = if let Some(resumed) = resumed {
+        resumed.baseline.clone()
+    } else if terms.dry_run {
+        None
+    } else {
+        baseline(site, &terms, &base, &branch.head).await?
+    };
+    site.repo.note_ignored().map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

@@ -2,16 +2,19 @@
 //! decisions and artifacts are computed anew and must be the recorded ones, byte for byte.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 
 use super::explain::explain;
+use super::keeper::Bookkeeper;
 use super::prepare::Site;
 use super::run::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
+use crate::agent::purse::Purse;
 use crate::day::stage;
 use crate::day::start::Start;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Stage;
 use crate::error::Error;
@@ -26,6 +29,7 @@ use crate::sandbox::open::Open;
 use crate::secret::Redactor;
 use crate::settings::LogStyle;
 use crate::store::artifacts::Store;
+use crate::tool::Written;
 
 /// Replays the journal at `path`: a file, or a folder whose newest journal is taken.
 pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool) -> Exit {
@@ -36,13 +40,18 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
     // An explanation is the only thing on its page.
     let events: &dyn Events = if explained { &Unheard } else { &terminal };
     let root = fresh_root(&path, &start)?;
-    let journal = Journal::play(&path, redactor.clone()).map_err(Error::Abort)?;
+    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    let journal = Journal::play(&path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
+        .map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;
     let site = Site {
         store: Store::new(root.clone()),
         repo: Arc::new(Absent),
-        sandbox: Arc::new(Open { env: vec![] }),
+        sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
         root: root.clone(),
+        dependencies: Dependencies::default(),
+        setup: OnceLock::new(),
+        own_refs: None,
     };
     let templates = Templates::new(None).map_err(Error::Abort)?;
     let model = Recorded::from_replies(vec![]);
@@ -55,6 +64,8 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
         events,
         stage: stage_of(&path).map_err(Error::Abort)?,
         handed: None,
+        purse,
+        written: Written::default(),
     };
     let ended = run_day(&parts, &start).await;
     let (code, error) = match &ended {

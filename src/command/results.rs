@@ -58,6 +58,15 @@ impl Results {
         self.branch = Some(start.branch.name.clone());
     }
 
+    /// Writes a run that a signal ended down.
+    pub(crate) fn book_signalled(&self, events: &dyn Events) {
+        let (Some(root), Some(day), Some(_)) = (&self.root, self.day, self.attempt) else { return };
+        if let Err(problem) = super::resume::book_signalled(&Store::new(root.clone()), day) {
+            let text = format!("attempts.yaml could not be written: {problem:#}");
+            events.emit(Event::Notice { level: Level::Error, text });
+        }
+    }
+
     /// Writes all that the CI around the run takes.
     pub(crate) fn write(&self, settings: &Settings, redactor: &Redactor, events: &dyn Events, exit: &Exit) {
         let redact = |text: &str| redactor.redact(text).into_owned();
@@ -76,7 +85,14 @@ impl Results {
         if ci.log_style == LogStyle::GitLab {
             tell(dotenv::FILE, self.write_dotenv(&outputs));
         }
-        let Some(view) = &self.view else { return };
+        let Some(view) = &self.view else {
+            if let (Some(path), Err(error @ (Error::Abort(_) | Error::Signal(_)))) = (&ci.step_summary, exit)
+            {
+                let text = crate::report::ended(self.day, &error.to_string(), outputs.cost_usd);
+                tell("the job summary", crate::report::append(path, &redact(&text)));
+            }
+            return;
+        };
         if ci.log_style == LogStyle::GitHub {
             let lines = annotations::lines(view, &clean).join("\n") + "\n";
             tell("annotations", print(lines.trim_start()));
@@ -100,7 +116,7 @@ impl Results {
                 day: self.day,
                 hold_reason: self.hold_reason.clone().filter(|_| exit.is_ok()),
                 branch: self.branch.clone(),
-                cost_usd: self.recorded_cost(),
+                cost_usd: if matches!(exit, Ok(exit::SKIPPED)) { Some(0.0) } else { self.recorded_cost() },
                 ..Outputs::default()
             },
         }
@@ -144,12 +160,8 @@ fn write_outputs(path: &Path, outputs: &Outputs) -> anyhow::Result<()> {
     crate::report::append(path, &outputs::github(outputs, delimiter)?)
 }
 
-/// 128 bits that nobody can guess.
 fn delimiter() -> anyhow::Result<String> {
-    let mut bytes = [0_u8; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(bytes.iter().fold("pace-".to_owned(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(format!("pace-{}", super::random::hex()?))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -1,17 +1,21 @@
 //! `pace run`: the day that the environment names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::prepare::{Prepared, Site, http, prepare, spend_problems};
+use super::lock::{self, Holding, TreeLock};
+use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
+use super::remote_journal::RemoteJournal;
 use super::results::Results;
+use super::resume::{self, Interrupted, Look};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
-use super::{Exit, Invocation, planning};
+use super::{Exit, Invocation, keeper, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
-use crate::day::stage::Handed;
+use crate::day::stage::{HandOff, Handed};
 use crate::day::start::Start;
 use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
@@ -27,8 +31,9 @@ use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, Network, Provider, Settings};
+use crate::settings::{DayChoice, JournalMode, Provider, Settings};
 use crate::store::artifacts::Store;
+use crate::tool::Written;
 
 /// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
 const CONTEXT_LIMIT: usize = 16 * 1024;
@@ -39,7 +44,15 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
-    let exit = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results).await;
+    let work = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results);
+    let exit = super::until_signalled(work).await;
+    if let Err(Error::Signal(_)) = &exit {
+        results.book_signalled(&terminal);
+        // A lock that stays behind expires.
+        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL).await {
+            tracing::debug!("the day's lock stays on the git server: {problem}");
+        }
+    }
     results.write(&settings, &redactor, &terminal, &exit);
     exit
 }
@@ -63,11 +76,6 @@ async fn run_told(
     for warning in &settings.warnings {
         events.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
     }
-    if matches!(settings.network, Network::Hosts(_)) {
-        let text =
-            "PACE_NETWORK: single hosts are not opened by this version, commands reach none of them".into();
-        events.emit(Event::Notice { level: Level::Warning, text });
-    }
     if settings.paused {
         events.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
         return Ok(exit::SKIPPED);
@@ -75,8 +83,23 @@ async fn run_told(
     run_in(settings, invocation, events, redactor.clone(), results).await
 }
 
-/// Runs the day with settings that are at hand; `results` is filled in.
+/// Runs the day with settings that are at hand, and gives back whatever it held; `results` is filled in.
 pub(crate) async fn run_in(
+    settings: &Settings,
+    invocation: &Invocation,
+    events: &dyn Events,
+    redactor: Redactor,
+    results: &mut Results,
+) -> Exit {
+    let exit = run_held(settings, invocation, events, redactor, results).await;
+    if let Some(problem) = invocation.holding.release(lock::AT_END).await {
+        let text = format!("The day's lock stays on the git server until it expires: {problem}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+    exit
+}
+
+async fn run_held(
     settings: &Settings,
     invocation: &Invocation,
     events: &dyn Events,
@@ -100,6 +123,12 @@ pub(crate) async fn run_in(
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
+    let holding = &invocation.holding;
+    let owner = lock::owner(settings)?;
+    match TreeLock::take(&site.store, &owner)? {
+        Ok(tree) => holding.keep_tree(tree),
+        Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
+    }
     if settings.stage == Stage::Publish {
         let job = Publishing {
             settings,
@@ -108,14 +137,30 @@ pub(crate) async fn run_in(
             templates: &templates,
             events,
             redactor,
+            holding,
+            owner: &owner,
         };
         return super::stage::publish(job, results).await;
     }
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
     }
-    let start = match prepare(settings, &site, &platform, &templates, events).await? {
+    let preparing = Preparing {
+        settings,
+        site: &site,
+        platform: &platform,
+        templates: &templates,
+        events,
+        holding,
+        owner: &owner,
+    };
+    let (prepared, interrupted) = prepared(&preparing, &redactor).await?;
+    let start = match prepared {
         Prepared::Go(start) => *start,
+        Prepared::Busy(text) => return Ok(busy(events, text)),
+        Prepared::Resumable => {
+            return Err(anyhow::anyhow!("the journal from the git server was not looked at").into());
+        }
         Prepared::Waits(text) => {
             events.emit(Event::Notice { level: Level::Info, text });
             return Ok(exit::SKIPPED);
@@ -144,59 +189,168 @@ pub(crate) async fn run_in(
             return Ok(exit::SHIP);
         }
     };
-    preflight(&site, &platform, events).await?;
-    results.begin(&start);
+    work(&preparing, (http, redactor), (&start, interrupted), results).await
+}
+
+/// The day itself, from the last look at the permissions on.
+async fn work(
+    preparing: &Preparing<'_>,
+    (http, redactor): (reqwest::Client, Redactor),
+    (start, interrupted): (&Start, Option<Interrupted>),
+    results: &mut Results,
+) -> Exit {
+    let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
+    preflight(site, platform, events).await?;
+    results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
-    let path = site.store.journal_path(start.terms.day, start.attempt).map_err(Error::Abort)?;
-    let journal = Journal::create(&path, redactor).map_err(Error::Abort)?;
-    journal.note("start", "", &start).map_err(Error::Abort)?;
+    let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
+    let remote = remote_journal(settings, site, start, holding);
+    let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
+    let seal = resume::seal(settings);
+    let journal = match interrupted {
+        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        None => resume::new_journal(site, start, redactor, seal, keeper)?,
+    };
+    journal.note("start", "", start).map_err(Error::Abort)?;
     let parts = Parts {
-        site: &site,
+        site,
         model: model.as_ref(),
-        platform: &platform,
+        platform,
         journal: &journal,
-        templates: &templates,
+        templates,
         events,
         stage: settings.stage,
         handed: None,
+        purse,
+        written,
     };
-    let ended = run_day(&parts, &start).await;
-    let handoff = match &ended {
-        Ok(Ended::HandedOff(_, handoff)) => Some(handoff.clone()),
-        _ => None,
+    let ended = tokio::select! {
+        ended = run_day(&parts, start) => ended,
+        // Whatever it would still write or pay is another run's now. Its journal has no end: it may be resumed.
+        reason = holding.lost() => {
+            return Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once")));
+        }
+        never = keep_up(remote.as_deref(), events) => never,
     };
-    let code = conclude(&journal, results, ended, start.terms.advisory_exit_code)?;
-    if let Some(handoff) = handoff {
-        let digest = super::stage::leave(settings, &site, &start, &handoff, &path).map_err(Error::Abort)?;
-        let text = format!(
-            "{} for the time being: the publishing job decides. Hand-off in {}, digest {digest}",
-            handoff.decision, settings.handoff
-        );
-        events.emit(Event::Notice { level: Level::Info, text });
-        results.handoff = Some((settings.handoff.clone(), digest));
+    let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
+    if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
+        prune(&remote, events).await;
     }
-    Ok(code)
+    if let Ok(Ended::HandedOff(_, handoff)) = &ended {
+        hand_off(preparing, start, (handoff, &journal.path()), results)?;
+    }
+    finish(results, ended?, code)
 }
 
-/// Closes the record of a day and fills in its results; the exit code.
-pub(crate) fn conclude(
-    journal: &Journal,
+/// Leaves what the publishing job goes on from.
+fn hand_off(
+    preparing: &Preparing<'_>,
+    start: &Start,
+    (handoff, journal): (&HandOff, &Path),
     results: &mut Results,
-    ended: Result<Ended, Error>,
-    advisory: u8,
-) -> Exit {
-    let code = match &ended {
+) -> Result<(), Error> {
+    let Preparing { settings, site, events, .. } = *preparing;
+    let digest = super::stage::leave(settings, site, start, handoff, journal).map_err(Error::Abort)?;
+    let text = format!(
+        "{} for the time being: the publishing job decides. Hand-off in {}, digest {digest}",
+        handoff.decision, settings.handoff
+    );
+    events.emit(Event::Notice { level: Level::Info, text });
+    results.handoff = Some((settings.handoff.clone(), digest));
+    Ok(())
+}
+
+/// Closes the record of a day; the exit code.
+pub(crate) fn end(journal: &Journal, ended: &Result<Ended, Error>, advisory: u8) -> Exit {
+    let code = match ended {
         Ok(ended) => code_of(ended, advisory),
         Err(error) => exit::of_error(error),
     };
     let error = ended.as_ref().err().map(ToString::to_string);
-    let end = serde_json::json!({"exit": code, "error": error});
-    match journal.note(END, "", &end) {
+    match journal.note(END, "", &serde_json::json!({"exit": code, "error": error})) {
         // A record that was not even played to its end keeps the error that says why.
-        Err(problem) if ended.is_ok() => return Err(Error::Abort(problem)),
-        _ => {}
+        Err(problem) if ended.is_ok() => Err(Error::Abort(problem)),
+        _ => Ok(code),
     }
-    finish(results, ended?, code)
+}
+
+/// The journal on the git server, where the settings want one and the day is held there.
+fn remote_journal(
+    settings: &Settings,
+    site: &Site,
+    start: &Start,
+    holding: &Holding,
+) -> Option<Arc<RemoteJournal>> {
+    let wanted = settings.journal == JournalMode::Auto && holding.day() == Some(start.terms.day);
+    let refs = site.own_refs.clone().filter(|_| wanted)?;
+    let day = (start.terms.sprint.as_str(), start.terms.day);
+    let remote = Arc::new(RemoteJournal::new(refs, day, &start.branch.head));
+    holding.keep_journal(Arc::clone(&remote));
+    Some(remote)
+}
+
+/// Keeps the journal on the git server up to date; never ends.
+async fn keep_up(remote: Option<&RemoteJournal>, events: &dyn Events) -> Result<Ended, Error> {
+    if let Some(remote) = remote {
+        remote.keep_up(|text| events.emit(Event::Notice { level: Level::Warning, text })).await;
+    }
+    std::future::pending().await
+}
+
+/// The day has shipped: its journal is of no more use to another runner.
+async fn prune(remote: &RemoteJournal, events: &dyn Events) {
+    let pruned = tokio::time::timeout(lock::AT_END, remote.prune()).await;
+    if !matches!(pruned, Ok(Ok(()))) {
+        let text = "The journal of the day could not be taken away from the git server".into();
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+/// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.
+async fn prepared(
+    preparing: &Preparing<'_>,
+    redactor: &Redactor,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let Preparing { settings, site, events, .. } = *preparing;
+    loop {
+        let (prepared, interrupted) = match resume::look(settings, site, redactor, events)? {
+            Look::Running => {
+                return Ok((Prepared::Busy("Another run of the day is at work here".into()), None));
+            }
+            Look::Interrupted(found) => prepare_again(preparing, *found).await?,
+            Look::Nothing => (preparing.prepare(&mut None).await?, None),
+        };
+        if !matches!(prepared, Prepared::Resumable) {
+            return Ok((prepared, interrupted));
+        }
+    }
+}
+
+/// Prepares on the tree as the interrupted run found it; where that run does not hold any more, as if it had not been.
+async fn prepare_again(
+    preparing: &Preparing<'_>,
+    found: Interrupted,
+) -> Result<(Prepared, Option<Interrupted>), Error> {
+    let mut found = Some(found);
+    let prepared = preparing.prepare(&mut found).await?;
+    let (fresh, interrupted) = match (prepared, found) {
+        (Prepared::Go(fresh), Some(interrupted)) => (fresh, interrupted),
+        (prepared, _) => return Ok((prepared, None)),
+    };
+    match interrupted.accept(*fresh) {
+        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Err(reason) => {
+            interrupted.leave(preparing.site, preparing.events, &reason)?;
+            Ok((preparing.prepare(&mut None).await?, None))
+        }
+    }
+}
+
+pub(crate) fn busy(events: &dyn Events, text: String) -> u8 {
+    let text = format!("{text}. Nothing was run and nothing was spent");
+    events.emit(Event::Notice { level: Level::Warning, text });
+    exit::SKIPPED
 }
 
 /// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
@@ -238,6 +392,9 @@ pub(crate) struct Parts<'a> {
     pub stage: Stage,
     /// What a publishing job was given.
     pub handed: Option<&'a Handed>,
+    pub purse: Arc<Purse>,
+    /// What agents wrote with their tools.
+    pub written: Written,
 }
 
 /// Puts the day together and runs it.
@@ -251,10 +408,13 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         model: parts.model,
         repo: parts.site.repo.clone(),
         sandbox: parts.site.sandbox.clone(),
+        setup: parts.site.setup.get().cloned(),
+        dependencies: parts.site.dependencies.clone(),
         journal: parts.journal,
         templates: parts.templates,
         events: parts.events,
-        purse: Purse::new(start.terms.max_run_usd),
+        purse: Arc::clone(&parts.purse),
+        written: parts.written.clone(),
         context: context(&parts.site.store)?,
     };
     let day = Day {
@@ -305,7 +465,8 @@ async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision
     Ok(exit::of_outcome(&Outcome::Decided(decision), settings.advisory_exit_code))
 }
 
-fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
+/// Fills in the results of a day; the exit code.
+pub(crate) fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
     match ended {
         Ended::Card(card) => {
             crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;

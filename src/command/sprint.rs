@@ -19,6 +19,16 @@ pub(crate) fn identity(settings: &Settings, plan: &Plan, branch: &Branch) -> Str
     named.unwrap_or_else(|| branch.name.clone())
 }
 
+/// Whether the days in `.pace/` are those of another sprint.
+pub(crate) fn is_another(
+    settings: &Settings,
+    site: &Site,
+    (plan, branch): (&Plan, &Branch),
+) -> Result<bool, Error> {
+    let sprint = identity(settings, plan, branch);
+    Ok(site.store.sprint().map_err(Error::Abort)?.is_some_and(|other| other != sprint))
+}
+
 /// Moves the days of another sprint to `.pace/archive/` and commits that, so that this sprint begins with its own.
 /// A dry run changes nothing.
 pub(crate) fn enter(

@@ -1,17 +1,23 @@
 //! The two halves of a day on two jobs: what the working one leaves, and the whole of the publishing one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::Exit;
+use super::keeper::Bookkeeper;
+use super::lock::{Holding, Turn};
 use super::prepare::Site;
 use super::replay::start_of;
 use super::results::Results;
-use super::run::{Parts, conclude, preflight, run_day};
+use super::resume::seal;
+use super::run::{Parts, busy, end, finish, preflight, run_day};
+use crate::agent::purse::Purse;
 use crate::day::stage::{HandOff, Handed};
 use crate::day::start::Start;
 use crate::domain::event::{Event, Events, Level};
+use crate::domain::lock::Owner;
 use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::exit;
@@ -23,6 +29,7 @@ use crate::repo::bundle::Bundled;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, Settings};
 use crate::store::handoff::{Folder, Manifest};
+use crate::tool::Written;
 
 /// Leaves the hand-off of a working job; the digest of its manifest. `journal` is the day's record, complete.
 pub(crate) fn leave(
@@ -61,6 +68,8 @@ pub(crate) struct Publishing<'a> {
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
     pub redactor: Redactor,
+    pub holding: &'a Holding,
+    pub owner: &'a Owner,
 }
 
 /// Runs the publishing job: the hand-off is verified, its record played, and the day goes on from there.
@@ -77,6 +86,9 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     let manifest = folder.open(digest).map_err(refused)?;
     let start = start_of(&folder.journal()).map_err(refused)?;
     fits(job.settings, &manifest, &start)?;
+    if let Some(other) = job.hold(&manifest).await? {
+        return Ok(busy(job.events, format!("Day {} is another run's: {other}", manifest.day)));
+    }
     results.begin(&start);
     job.say(format!(
         "Publishing day {} of run {}: the working job's {} is computed once more from its record",
@@ -94,7 +106,10 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     let path = job.site.store.journal_path(start.terms.day, start.attempt)?;
     let mut records = journal::read(&folder.journal())?;
     records.retain(|record| record.kind != END);
-    let journal = Journal::continued(&path, records, job.redactor.clone())?;
+    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    // A publishing job that was killed is not resumed: it begins with the hand-off again, and pays for nothing.
+    let keeper = Box::new(Bookkeeper(Arc::clone(&purse)));
+    let journal = Journal::continued(&path, records, job.redactor.clone(), seal(job.settings), keeper)?;
     journal.note("start", "", &start)?;
     let parts = Parts {
         site: job.site,
@@ -106,12 +121,30 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         events: job.events,
         stage: Stage::Publish,
         handed: Some(&handed),
+        purse,
+        written: Written::default(),
     };
-    let ended = run_day(&parts, &start).await;
-    conclude(&journal, results, ended, start.terms.advisory_exit_code)
+    let ended = tokio::select! {
+        ended = run_day(&parts, &start) => ended,
+        // Whatever it would still push or write is another run's now.
+        reason = job.holding.lost() => {
+            return Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once")));
+        }
+    };
+    let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    finish(results, ended?, code)
 }
 
 impl Publishing<'_> {
+    /// Holds the day on the git server; which other run has it, if so.
+    async fn hold(&self, manifest: &Manifest) -> Result<Option<String>, Error> {
+        let Some(refs) = &self.site.own_refs else { return Ok(None) };
+        Ok(match self.holding.take(refs, self.owner, (&manifest.sprint, manifest.day)).await? {
+            Turn::Ours => None,
+            Turn::Theirs(other) => Some(other),
+        })
+    }
+
     fn say(&self, text: String) {
         self.events.emit(Event::Notice { level: Level::Info, text });
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::prepare::Site;
+use super::setup::setup_command;
 use super::sprint;
 use crate::domain::event::Level;
 use crate::domain::plan::Plan;
@@ -55,7 +56,9 @@ pub(crate) fn terms(
         docs_dir: settings.docs_dir.clone(),
         plan_path: plan_path.to_owned(),
         test_command: test_command(settings, &site.root, notice)?,
+        setup_command: setup_command(settings, site, notice).map(|setup| setup.command),
         build_command: settings.commands.build.clone(),
+        coverage_min: settings.commands.coverage_min,
         model,
         analysis_model,
         max_retries: settings.limits.max_retries,
@@ -64,6 +67,7 @@ pub(crate) fn terms(
         test_timeout_ms: millis(settings.limits.test),
         run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
+        coverage_rule: settings.rules.coverage,
         max_run_usd: left_today
             .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
         sandbox: site.sandbox.describe(),
@@ -129,7 +133,7 @@ pub(crate) fn test_command(
 }
 
 /// Paths of the work tree that may tell its runner: two levels deep, ignored files left out.
-fn root_files(root: &Path) -> Vec<String> {
+pub(crate) fn root_files(root: &Path) -> Vec<String> {
     let walk = ignore::WalkBuilder::new(root).hidden(false).max_depth(Some(3)).build();
     let files =
         walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));

@@ -9,7 +9,7 @@ use super::prepare::Site;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
 use crate::platform::Platform;
-use crate::platform::actor::{self, Standing, Trigger};
+use crate::platform::actor::{self, News, Standing, Trigger};
 use crate::settings::{LogStyle, Settings};
 
 /// Payloads of events are smaller (GitHub: 25 MB).
@@ -33,22 +33,27 @@ pub(crate) async fn admit(
     events: &dyn Events,
 ) -> Result<Admitted, Error> {
     let ci = &settings.ci;
-    if ci.event.as_deref() == Some("push") && actor::is_own_commit(&site.repo.head_message()?) {
+    let payload = ci.event_path.as_deref().and_then(read);
+    let event = ci.event.as_deref().unwrap_or_default();
+    let message = match actor::news(event, payload.as_ref()) {
+        Some(News::Push) => Some(site.repo.head_message()?),
+        Some(News::Review) => Some(site.repo.reviewed_message()?),
+        None => None,
+    };
+    if message.is_some_and(|message| actor::is_own_commit(&message)) {
         let text = "This run was started by pace's own push: nothing to do".to_owned();
         events.emit(Event::Notice { level: Level::Info, text });
         return Ok(Admitted::Skip);
     }
     if ci.log_style == LogStyle::GitHub {
-        let event = ci.event.clone().unwrap_or_default();
-        check_actor(&Trigger { event, actors: ci.actors.clone() }, ci.event_path.as_deref(), platform)
-            .await?;
+        let trigger = Trigger { event: event.to_owned(), actors: ci.actors.clone() };
+        check_actor(&trigger, payload.as_ref(), platform).await?;
     }
     Ok(Admitted::Go)
 }
 
-async fn check_actor(trigger: &Trigger, payload: Option<&Path>, platform: &Platform) -> Result<(), Error> {
-    let payload = payload.and_then(read);
-    match actor::judge(trigger, payload.as_ref()) {
+async fn check_actor(trigger: &Trigger, payload: Option<&Value>, platform: &Platform) -> Result<(), Error> {
+    match actor::judge(trigger, payload) {
         Standing::Trusted => Ok(()),
         Standing::Refused(reason) => Err(Error::config(reason)),
         Standing::Ask(accounts) => {

@@ -1,10 +1,11 @@
-//! What the forge is told of a day: the review or the hold issue, the label, the commit status. Each output fails
+//! What the forge is told of a day: the review or the hold issue, the label, the commit status, the note. Each output fails
 //! alone, and no failure takes the verdict back; a last line says what is missing.
 
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Day, Verdict};
 use crate::domain::decision::Decision;
@@ -46,6 +47,11 @@ impl Day<'_> {
         if verdict.review_url.is_some() || verdict.issue_url.is_some() || verdict.compare_url.is_some() {
             self.write_bodies(verdict)?;
         }
+        if pushed {
+            let note = self.note_body(verdict)?;
+            let kept = self.remote("note", &note, self.platform.review.note(&self.line(), &note)).await?;
+            missing.extend(kept.err());
+        }
         if !missing.is_empty() {
             self.warn(format!(
                 "{} stands, but not everything was published: {}",
@@ -80,7 +86,7 @@ impl Day<'_> {
                 compare_url: self.platform.compare_url(&review.line),
             })
         };
-        let opened = self.desk.journal.step("review", &review.body, act).await?;
+        let opened = self.desk.journal.intend("review", &review.body, || Ok(json!({})), act).await?;
         match opened.published {
             Ok(published) => verdict.review_url = self.told(published),
             Err(error) => {
@@ -130,6 +136,6 @@ impl Day<'_> {
         write: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<Result<T, Unpublished>> {
         let act = async { anyhow::Ok(write.await.map_err(|error| format!("{error:#}"))) };
-        self.desk.journal.step(kind, input, act).await
+        self.desk.journal.intend(kind, input, || Ok(json!({})), act).await
     }
 }

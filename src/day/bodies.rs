@@ -120,6 +120,12 @@ impl Day<'_> {
         Ok(Bodies { title, text, commit })
     }
 
+    /// What the note on the review says; secrets masked.
+    pub(super) fn note_body(&self, verdict: &Verdict) -> anyhow::Result<String> {
+        let text = body::note(self.desk.templates, &self.view(verdict)?)?;
+        Ok(self.desk.journal.clean(&text))
+    }
+
     /// Writes what other programs read of the day.
     fn write_reports(&self, view: &DayView) -> anyhow::Result<()> {
         let redact = |text: &str| self.desk.journal.clean(text);

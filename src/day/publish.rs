@@ -108,11 +108,14 @@ impl Day<'_> {
     /// Commits the day's records and pushes. Where others pushed meanwhile, the merge is judged again: a verdict that
     /// no longer holds is none.
     async fn commit_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
-        for _ in 0..=CATCH_UPS {
+        for merges in 0..=CATCH_UPS {
             let bodies = self.write_bodies(verdict)?;
             self.commit_artifacts(&bodies.commit, docs).await?;
             let sent = self.push().await?;
             let Sent::Merged(head) = sent else { return Ok(sent) };
+            if merges == CATCH_UPS {
+                break;
+            }
             let decision = round::judge_again(self, verdict, head).await.map_err(super::as_error)?;
             if decision != verdict.decision {
                 return Err(Error::Abort(anyhow!(
@@ -124,7 +127,7 @@ impl Day<'_> {
             }
         }
         Err(Error::Abort(anyhow!(
-            "{} moved on {CATCH_UPS} times while the day was published; run it again when nobody pushes",
+            "{} moved on more than {CATCH_UPS} times while the day was published; run it again when nobody pushes",
             self.start.branch.name
         )))
     }
@@ -148,7 +151,7 @@ impl Day<'_> {
             self.warn(format!("not committed: {}", leak.evidence));
         }
         let commit = async { self.desk.repo.commit(&paths, message) };
-        self.desk.journal.step("commit", &paths, commit).await.map(drop)
+        self.desk.journal.act("commit", &paths, commit).await.map(drop)
     }
 
     /// Pushes the branch. What others pushed meanwhile is merged in; the merge is not pushed yet, as nobody has
@@ -173,7 +176,7 @@ impl Day<'_> {
                 Err(error) => Err(PushError::Repo(error)),
             }
         };
-        let sent: Sent = self.desk.journal.step("push", branch, act).await.map_err(|error| match error {
+        let sent: Sent = self.desk.journal.act("push", branch, act).await.map_err(|error| match error {
             PushError::Repo(error) => Error::from(error),
             PushError::Journal(error) => Error::Abort(error),
         })?;
@@ -207,6 +210,15 @@ pub(super) enum Sent {
 enum PushError {
     Repo(RepoError),
     Journal(anyhow::Error),
+}
+
+impl std::fmt::Display for PushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Repo(error) => error.fmt(f),
+            Self::Journal(error) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 impl From<anyhow::Error> for PushError {

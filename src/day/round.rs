@@ -5,9 +5,9 @@ use anyhow::anyhow;
 
 use super::publish::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, sentinel};
+use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;
-use crate::domain::artifact::{Finding, FindingResult, StoryCard};
+use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
 use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
@@ -16,6 +16,7 @@ use crate::domain::hold::{Cause, Hold};
 use crate::domain::observation::CiState;
 use crate::domain::terms::Stage;
 use crate::evidence::findings;
+use crate::evidence::red_phase::RedPhase;
 
 /// What a round starts from.
 pub(crate) struct Inputs<'a> {
@@ -24,6 +25,8 @@ pub(crate) struct Inputs<'a> {
     pub red_confirmed: bool,
     /// From 1.
     pub number: u32,
+    /// The test runners as the run found them; `None` where only a merge is judged again.
+    pub runners: Option<&'a tampering::Runners>,
 }
 
 /// Runs a round to its first HOLD or its end.
@@ -48,7 +51,7 @@ pub(crate) async fn judge_again(
     head: String,
 ) -> Result<Decision, AgentError> {
     let card = verdict.card.clone();
-    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1 };
+    let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1, runners: None };
     let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.decision) };
     handoff.commit = head;
     day.keep(handoff)?;
@@ -84,10 +87,14 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
     let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
-    if let Some(hold) = day.gate(inputs, &diff, reports).await.by(Agent::Gate)? {
+    let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
+        .await
+        .by(Agent::Gate)?;
+    if let Some(hold) = day.gate(inputs, &tampering, reports).await.by(Agent::Gate)? {
         return Ok(Some(hold));
     }
-    if let Some(hold) = day.sentinel(inputs, &diff, reports).await.by(Agent::Sentinel)? {
+    let concerns = tampering::concerns(&tampering);
+    if let Some(hold) = day.sentinel(inputs, &diff, concerns, reports).await.by(Agent::Sentinel)? {
         return Ok(Some(hold));
     }
     day.conduit(inputs, &diff, reports).await.by(Agent::Conduit)
@@ -106,11 +113,20 @@ impl Day<'_> {
             untracked: &self.start.untracked,
             red_confirmed: round.red_confirmed,
         };
-        match forge::run(&self.desk, &inputs).await? {
-            forge::Round::HandedOff(handoff) => {
+        let seal = self.store.seal()?;
+        let ended = forge::run(&self.desk, &inputs).await;
+        let forged = self.store.restore(&seal)?;
+        if !forged.is_empty() {
+            let what =
+                format!("Commands wrote pace's own records, which were put back: {}", forged.join(", "));
+            self.desk.step(Agent::Forge, what);
+        }
+        match ended? {
+            forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
                 self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
                 reports.handoff = Some(*handoff);
+                reports.red = Some(red);
                 Ok(None)
             }
             forge::Round::Unmended(findings) => {
@@ -165,34 +181,50 @@ impl Day<'_> {
     async fn gate(
         &self,
         round: &Inputs<'_>,
-        diff: &Diff,
+        tampering: &[Finding],
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Gate, round.number);
         let Some(handoff) = &reports.handoff else { return Ok(None) };
-        let observation = gate::observe(&self.desk, round.card, &handoff.commit).await?;
+        let baseline = self.start.baseline.as_ref();
+        let observation = gate::observe(&self.desk, round.card, &handoff.commit, baseline).await?;
+        let rules = self.rules(handoff, reports.red.as_ref(), &observation).await?;
         let ci = self.ci(&handoff.commit, reports.pushed).await?;
         let inputs = gate::Inputs {
             card: round.card,
             handoff,
             observation: &observation,
             ci: &ci,
-            production_changed: forge::has_production(diff),
+            rules: &rules,
+            baseline,
+            tampering,
         };
         let report = gate::run(&self.desk, &inputs).await?;
         self.keep(&report)?;
         self.finished(Agent::Gate, Some(report.gate_decision), tally(&report));
-        let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
+        let cause = gate::cause(&report, &inputs, |path| self.forge_may_write(path));
         let hold = held(Agent::Gate, report.gate_decision, cause, &report.hold_reason);
         reports.observation = Some(observation);
         reports.gate = Some(report);
         Ok(hold)
     }
 
+    /// The rules on the day's tests, held against the judged commit.
+    async fn rules(
+        &self,
+        handoff: &Handoff,
+        red: Option<&RedPhase>,
+        observation: &gate::Observation,
+    ) -> Result<rules::RuleChecks, AgentError> {
+        let (baseline, run) = (self.start.baseline.as_ref(), observation.tests.as_ref());
+        rules::check(&self.desk, &self.start.base, &handoff.commit, red, baseline, run).await
+    }
+
     async fn sentinel(
         &self,
         round: &Inputs<'_>,
         diff: &Diff,
+        concerns: Vec<Finding>,
         reports: &mut Reports,
     ) -> Result<Option<Hold>, AgentError> {
         self.started(Agent::Sentinel, round.number);
@@ -204,6 +236,7 @@ impl Day<'_> {
             gate,
             diff,
             base: &self.start.base,
+            concerns,
             backlog: &backlog,
         };
         let report = sentinel::run(&self.desk, &inputs).await?;
@@ -228,8 +261,11 @@ impl Day<'_> {
         self.started(Agent::Conduit, round.number);
         let (Some(handoff), Some(sentinel)) = (&reports.handoff, &reports.sentinel) else { return Ok(None) };
         let backlog = self.open_backlog(Some(Agent::Conduit))?;
-        let inputs = conduit::Inputs { card: round.card, handoff, sentinel, diff, backlog: &backlog };
-        let report = conduit::run(&self.desk, &inputs).await?;
+        let base_branch = &self.start.branch.base;
+        let inputs =
+            conduit::Inputs { card: round.card, handoff, sentinel, diff, base_branch, backlog: &backlog };
+        let protection = self.platform.access.protection(base_branch);
+        let report = conduit::run(&self.desk, &inputs, protection).await?;
         self.keep(&report)?;
         self.finished(
             Agent::Conduit,

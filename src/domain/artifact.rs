@@ -89,6 +89,9 @@ pub(crate) struct Handoff {
     pub known_gaps: Vec<String>,
     /// True only when the red phase was proved; false when the rule is off (filled).
     pub tdd_red_phase_confirmed: bool,
+    /// Why the red phase is not confirmed; absent where it is (filled).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub red_phase: String,
     /// Model calls made before `complete_handoff` (filled).
     pub iterations_used: u32,
     /// Every file of the day's change (filled).
@@ -204,12 +207,18 @@ pub(crate) struct GateReport {
     /// PARTIAL items mapped to out_of_scope.
     #[serde(default)]
     pub deferred: Vec<String>,
+    /// Tests that failed and then passed in a second run of the same commit (filled).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<String>,
     /// `SHIP` or `HOLD`, computed by the binary (filled).
     #[cfg_attr(test, schemars(extend("enum" = ["SHIP", "HOLD"])))]
     pub gate_decision: Decision,
     /// Actionable instruction for FORGE when HOLD.
     #[serde(default)]
     pub hold_reason: String,
+    /// What became of the coverage rule; absent where it was kept (filled).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub coverage_rule: String,
 }
 
 /// One security, reliability or pipeline check.

@@ -3,10 +3,12 @@
 pub(crate) mod artifact;
 pub(crate) mod backlog;
 pub(crate) mod decision;
+pub(crate) mod dependencies;
 pub(crate) mod diff;
 pub(crate) mod estimate;
 pub(crate) mod event;
 pub(crate) mod hold;
+pub(crate) mod lock;
 pub(crate) mod money;
 pub(crate) mod observation;
 pub(crate) mod plan;

@@ -189,7 +189,8 @@ impl Bill {
 
 /// US dollars as artifacts carry them: four decimals.
 pub(crate) fn round_usd(usd: f64) -> f64 {
-    (usd * 1e4).round() / 1e4
+    // Nothing is 0, not the -0 that an empty sum is.
+    (usd * 1e4).round() / 1e4 + 0.0
 }
 
 #[cfg(test)]

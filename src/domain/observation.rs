@@ -40,6 +40,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Adds `text` at the end, on lines of its own.
+    pub(crate) fn append(&mut self, text: &str) {
+        let last = if self.tail.is_empty() { &mut self.head } else { &mut self.tail };
+        let before = last.len();
+        if !text.is_empty() && !last.is_empty() && !last.ends_with('\n') {
+            last.push('\n');
+        }
+        last.push_str(text);
+        self.total_bytes += (last.len() - before) as u64;
+    }
+
     /// Head and tail as one text, with a line that says how much is left out between them.
     pub(crate) fn text(&self) -> String {
         let shown = (self.head.len() + self.tail.len()) as u64;
@@ -62,6 +73,19 @@ pub(crate) struct CommandRun {
     pub duration_ms: u64,
 }
 
+/// How a line begins in which pace says why it ended a command, at the end of its output.
+pub(crate) const ENDED: &str = "[pace: ended, ";
+
+impl CommandRun {
+    /// Why pace itself ended the command before its time: `its processes held … of memory`.
+    pub(crate) fn excess(&self) -> Option<String> {
+        let text = self.output.text();
+        let line = text.lines().rev().find(|line| !line.is_empty())?;
+        let reason = line.strip_prefix(ENDED)?.strip_suffix(']')?.to_owned();
+        matches!(self.exit, Exit::Signal(_)).then_some(reason)
+    }
+}
+
 /// What a test came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,6 +103,9 @@ pub(crate) struct TestCase {
     pub status: TestStatus,
 }
 
+/// [`TestRun::source`] of a run that ended at the setup: the dependencies could not be installed.
+pub(crate) const SETUP: &str = "setup";
+
 /// A run of the test command on a known tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TestRun {
@@ -90,6 +117,11 @@ pub(crate) struct TestRun {
 }
 
 impl TestRun {
+    /// Whether the dependencies could not be installed, so that no test ran.
+    pub(crate) fn setup_failed(&self) -> bool {
+        self.source == SETUP && !self.run.exit.ok()
+    }
+
     /// How many tests came to `status`.
     pub(crate) fn count(&self, status: TestStatus) -> usize {
         self.cases.iter().filter(|c| c.status == status).count()
@@ -103,6 +135,14 @@ impl TestRun {
     /// One line: `exit code 0, 4 tests collected, 4 passed`.
     pub(crate) fn summary(&self) -> String {
         let mut line = self.run.exit.to_string();
+        if self.setup_failed() {
+            return format!("{line} of the setup `{}`: the tests did not run", self.run.command);
+        }
+        if let Some(reason) = self.run.excess() {
+            line.push_str(&format!(" by pace ({reason})"));
+        } else if self.run.exit == Exit::TimedOut {
+            line.push_str(" (PACE_TEST_TIMEOUT)");
+        }
         if self.cases.is_empty() {
             line.push_str(", no test recognised in the output");
             return line;
@@ -118,6 +158,16 @@ impl TestRun {
         }
         line
     }
+}
+
+/// What a branch asks of a review before it can be merged, as far as the token may read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protection {
+    /// Names of the checks that must have passed.
+    Checks(Vec<String>),
+    /// Whether the whole pipeline must have.
+    Pipeline(bool),
 }
 
 /// What the CI says of a commit.

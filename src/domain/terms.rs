@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Agent;
 use super::money::Price;
 
 /// The terms of one run.
@@ -25,6 +26,12 @@ pub(crate) struct Terms {
     /// The test command; `None` = the project has none, by the user's word.
     pub test_command: Option<String>,
     pub build_command: Option<String>,
+    /// Least line coverage of GATE's run, in percent.
+    #[serde(default)]
+    pub coverage_min: Option<f64>,
+    /// Installs the dependencies; `None`: nothing to install.
+    #[serde(default)]
+    pub setup_command: Option<String>,
     /// Model of FORGE and SCRIBE.
     pub model: Rated,
     /// Model of the other agents.
@@ -39,6 +46,9 @@ pub(crate) struct Terms {
     pub run_timeout_ms: Option<u64>,
     /// The red phase is required.
     pub tdd: bool,
+    /// Every changed production file needs a changed test.
+    #[serde(default = "yes")]
+    pub coverage_rule: bool,
     /// Cap of one run, US dollars.
     pub max_run_usd: f64,
     /// How children are confined, in words.
@@ -77,10 +87,22 @@ impl Stage {
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Terms {
     /// Whether `path` is a record that pace itself keeps, and no part of the work that a day is judged by.
     pub(crate) fn is_record(&self, path: &str) -> bool {
         path.starts_with(".pace/") || path == self.plan_path || path == "PROGRESS.md"
+    }
+
+    /// The model that answers `agent`.
+    pub(crate) const fn rated(&self, agent: Agent) -> &Rated {
+        match agent {
+            Agent::Forge | Agent::Scribe => &self.model,
+            _ => &self.analysis_model,
+        }
     }
 
     /// Whether reviews go to a forge, which then may have a CI.

@@ -107,6 +107,15 @@ impl<'a> Evidence<'a> {
                 "production code alone shows no behaviour; cite a test that passed".into(),
             ));
         }
+        let prose_alone = verdict.cites.iter().all(|cite| {
+            let path = Place::parse(&cite.reference).path;
+            cite.kind == CiteKind::File && is_prose(&path) && !speaks_of(&verdict.criterion, &path)
+        });
+        if lacks.is_empty() && prose_alone && !ran {
+            lacks.push(Lack::Unseen(
+                "documentation says what should be, not what is; cite a test that passed".into(),
+            ));
+        }
         lacks
     }
 
@@ -297,4 +306,44 @@ fn bare(line: &str) -> String {
     let line = fold(line);
     let line = line.trim_matches(|c| matches!(c, '=' | '─' | '-' | '`' | '"' | ' '));
     line.trim_end_matches(['…']).trim_end_matches("...").trim().to_owned()
+}
+/// Texts for people.
+fn is_prose(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    [".md", ".rst", ".txt", ".adoc", ".mdx"].iter().any(|end| name.ends_with(end))
+        && kind_of(path) == FileKind::Other
+}
+
+/// Whether a criterion asks for the text itself: it names the file, or speaks of documentation.
+fn speaks_of(criterion: &str, path: &str) -> bool {
+    let criterion = criterion.to_lowercase();
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let stem = name.split('.').next().unwrap_or(&name);
+    const WORDS: &[&str] = &[
+        "doc",
+        "readme",
+        "changelog",
+        "guide",
+        "manual",
+        "tutorial",
+        "describ",
+        "explain",
+        "mention",
+        "license",
+        "comment",
+        "written",
+        "states",
+        "lists",
+        "says",
+        "names",
+        "contains",
+        "text",
+        "page",
+        "file",
+        "section",
+        "heading",
+        "note",
+        "link",
+    ];
+    criterion.contains(stem) || WORDS.iter().any(|word| criterion.contains(word))
 }

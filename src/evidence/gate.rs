@@ -89,7 +89,9 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
     let command = &run.run.command;
     let failing = names(run.names(TestStatus::Failed));
     match run.run.exit {
-        Exit::TimedOut => Some(format!("timed out: `{command}` did not end in time{}", after(&failing))),
+        Exit::TimedOut => {
+            Some(format!("timed out: `{command}` did not end within PACE_TEST_TIMEOUT{}", after(&failing)))
+        }
         // A pipe or a wrapper hid the exit code.
         Exit::Code(0) if run.count(TestStatus::Failed) > 0 => {
             Some(format!("exit code 0 of `{command}`, although tests failed{}", after(&failing)))
@@ -97,13 +99,15 @@ pub(crate) fn run_verdict(run: Option<&TestRun>, production_changed: bool) -> Op
         Exit::Code(0) => {
             let nothing =
                 run.count(TestStatus::Passed) == 0 && passed_by_summary(&run.run.output.text()) == 0;
-            (nothing && production_changed).then(|| {
-                format!(
-                    "exit code 0, but no test was seen to pass in `{command}` while production code changed"
-                )
-            })
+            (nothing && production_changed)
+                .then(|| format!("exit code 0, but no test was seen to pass in `{command}`"))
         }
-        exit => Some(format!("{exit} of `{command}`{}", after(&failing))),
+        exit => {
+            let by_pace =
+                run.run.excess().map(|reason| format!(", which pace ended: {reason}")).unwrap_or_default();
+            let setup = if run.setup_failed() { "the setup " } else { "" };
+            Some(format!("{exit} of {setup}`{command}`{by_pace}{}", after(&failing)))
+        }
     }
 }
 
@@ -267,6 +271,13 @@ fn reason(evidence: &str, number: usize) -> String {
 fn instruction(failed: &[(usize, &CriterionVerdict)], run: Option<&str>) -> &'static str {
     let any = |text: &str| failed.iter().any(|(_, r)| r.evidence.contains(text));
     match run {
+        Some(run) if run.starts_with(super::coverage::NO_REPORT) => "FORGE cannot mend that.",
+        Some(run) if run.starts_with(super::tamper::MUST_STAY) => {
+            "FORGE must undo that before this story can ship."
+        }
+        Some(run) if run.starts_with("coverage below threshold") => {
+            "FORGE must add tests until coverage meets the threshold."
+        }
         Some(run) if run.starts_with("exit code 0") => {
             "FORGE must add tests that run and pass before this story can ship."
         }

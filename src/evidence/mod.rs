@@ -4,18 +4,29 @@
 
 pub(crate) mod cites;
 pub(crate) mod claims;
+pub(crate) mod code;
 pub(crate) mod command;
+pub(crate) mod coverage;
+pub(crate) mod coverage_rule;
+pub(crate) mod day_change;
 pub(crate) mod files;
 pub(crate) mod findings;
+pub(crate) mod flaky;
 pub(crate) mod gate;
 pub(crate) mod names;
 pub(crate) mod pipeline;
 pub(crate) mod place;
+pub(crate) mod red_phase;
+pub(crate) mod related;
 pub(crate) mod reports;
 pub(crate) mod results;
 pub(crate) mod run_tests;
 pub(crate) mod runner;
 pub(crate) mod scan;
+pub(crate) mod setup;
+pub(crate) mod strays;
+pub(crate) mod tamper;
+pub(crate) mod waivers;
 
 /// Compiles a pattern that stands in the source.
 #[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]

@@ -29,21 +29,34 @@ pub(crate) fn report_env(command: &str, folder: &Path, env: &[(String, String)])
 }
 
 /// Report files as they stood before a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Before {
     files: HashMap<PathBuf, Stamp>,
+    wanted: Wanted,
 }
+
+/// Whether a file is a report: its name, whether it lies at the root, whether it lies among reports.
+type Wanted = fn(&str, bool, bool) -> bool;
 
 impl Before {
     /// Notes the report files below `root` and in `folder`.
     pub(crate) fn note(root: &Path, folder: &Path) -> Self {
-        Self { files: candidates(root, folder).into_iter().collect() }
+        Self::of(root, folder, is_report)
+    }
+
+    /// Notes the coverage reports below `root`.
+    pub(crate) fn note_coverage(root: &Path) -> Self {
+        Self::of(root, root, |name, _, _| super::coverage::is_report(name))
+    }
+
+    fn of(root: &Path, folder: &Path, wanted: Wanted) -> Self {
+        Self { files: candidates(root, folder, wanted).into_iter().collect(), wanted }
     }
 
     /// Name and content of the report files that were written since, sorted by path; at most 64 MiB in all.
     pub(crate) fn written_since(&self, root: &Path, folder: &Path) -> Vec<(String, String)> {
         let mut budget = MOST_BYTES;
-        let mut found = candidates(root, folder);
+        let mut found = candidates(root, folder, self.wanted);
         found.retain(|(path, stamp)| self.files.get(path) != Some(stamp));
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut reports = Vec::new();
@@ -67,7 +80,7 @@ pub(crate) fn clear_stale(command: &str, root: &Path) {
     if !command.contains("gradle") {
         return;
     }
-    for (path, _) in candidates(root, root) {
+    for (path, _) in candidates(root, root, is_report) {
         let named = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("TEST-"));
         if named && path.components().any(|c| c.as_os_str() == "test-results") {
             // What cannot be removed is recognised as old by its time.
@@ -117,7 +130,7 @@ const PASSED_OVER: &[&str] = &[
 const ROOT_FILES: &[&str] =
     &["junit.xml", "report.xml", "test-report.xml", "test-results.xml", "results.xml", "test-results.tap"];
 
-fn candidates(root: &Path, folder: &Path) -> Vec<(PathBuf, Stamp)> {
+fn candidates(root: &Path, folder: &Path, wanted: Wanted) -> Vec<(PathBuf, Stamp)> {
     let mut found = Vec::new();
     let mut open = vec![(root.to_path_buf(), 0, false)];
     if folder != root {
@@ -137,7 +150,7 @@ fn candidates(root: &Path, folder: &Path) -> Vec<(PathBuf, Stamp)> {
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() && depth < DEEPEST && !PASSED_OVER.contains(&name) {
                 open.push((entry.path(), depth + 1, reports || REPORT_FOLDERS.contains(&name)));
-            } else if meta.is_file() && is_report(name, depth == 0, reports) {
+            } else if meta.is_file() && wanted(name, depth == 0, reports) {
                 found.push((entry.path(), stamp(&meta)));
             }
         }

@@ -96,6 +96,28 @@ fn fork(payload: &Value) -> Option<String> {
     })
 }
 
+/// What brought new commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    Push,
+    /// A review that was opened, or updated by a push.
+    Review,
+}
+
+/// Whether `event` tells of new commits on a branch. A review that somebody labelled or commented on is another matter.
+pub(crate) fn news(event: &str, payload: Option<&Value>) -> Option<News> {
+    let action = || payload.and_then(|payload| payload.get("action")).and_then(Value::as_str);
+    match event {
+        "push" => Some(News::Push),
+        // Made by a commit or by hand, which GitLab does not tell apart.
+        "merge_request_event" => Some(News::Review),
+        "pull_request" | "pull_request_target" => {
+            matches!(action(), Some("opened" | "reopened" | "synchronize")).then_some(News::Review)
+        }
+        _ => None,
+    }
+}
+
 /// Whether `message` carries the trailer by which pace knows its own commits.
 pub(crate) fn is_own_commit(message: &str) -> bool {
     let last = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
@@ -140,6 +162,24 @@ mod tests {
         let mut run = payload("ann", "User");
         run["workflow_run"] = json!({"head_repository": {"full_name": "evil/r"}});
         assert!(is_refused(&judged("workflow_run", &[], Some(run)), "evil/r"));
+    }
+
+    #[test]
+    fn some_events_tell_of_commits() {
+        let action = |action: &str| Some(json!({"action": action}));
+        for (event, payload, expected) in [
+            ("push", None, Some(News::Push)),
+            ("merge_request_event", None, Some(News::Review)),
+            ("pull_request", action("synchronize"), Some(News::Review)),
+            ("pull_request", action("opened"), Some(News::Review)),
+            ("pull_request", action("labeled"), None),
+            ("pull_request", None, None),
+            ("workflow_dispatch", None, None),
+            ("web", None, None),
+            ("schedule", None, None),
+        ] {
+            assert_eq!(news(event, payload.as_ref()), expected, "{event} {payload:?}");
+        }
     }
 
     #[test]

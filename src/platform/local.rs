@@ -4,7 +4,7 @@
 use futures_util::future::BoxFuture;
 
 use super::{Access, Ci, IssueText, Line, Probe, Published, Review, ReviewText, Status, StatusText, Tracker};
-use crate::domain::observation::CiState;
+use crate::domain::observation::{CiState, Protection};
 
 /// The platform of a checkout without a forge.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,10 @@ impl Review for Local {
         _label: &'a str,
         _wanted: bool,
     ) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn note<'a>(&'a self, _line: &'a Line, _body: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -52,6 +56,10 @@ impl Ci for Local {
 }
 
 impl Access for Local {
+    fn protection<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
         Box::pin(async { vec![] })
     }

@@ -22,7 +22,7 @@ pub(crate) use connect::{Platform, connect};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::observation::CiState;
+use crate::domain::observation::{CiState, Protection};
 
 /// A review (pull or merge request) of the sprint branch.
 pub(crate) trait Review: Send + Sync {
@@ -31,6 +31,9 @@ pub(crate) trait Review: Send + Sync {
     /// Puts `label` on the open review from `branch` to `base` or takes it off; nothing happens where there is none.
     fn label<'a>(&'a self, line: &'a Line, label: &'a str, wanted: bool)
     -> BoxFuture<'a, anyhow::Result<()>>;
+    /// Keeps `body`, whose first line is its marker, as the one note of its kind on the open review, where the platform
+    /// shows a job's summary nowhere else; nothing happens where there is no open review.
+    fn note<'a>(&'a self, line: &'a Line, body: &'a str) -> BoxFuture<'a, anyhow::Result<()>>;
     /// Commits up to which people let the branch pass: heads of merged reviews from `branch` to `base`, and commits at
     /// which somebody with write access approved the open one and did not take that back.
     fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>>;
@@ -62,6 +65,8 @@ pub(crate) trait Access: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>>;
     /// Whether the account `login` may write to the project.
     fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>>;
+    /// What `branch` asks of a review; `None` where the token may not read it or nothing is known.
+    fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>>;
 }
 
 /// From which branch to which one a review goes.

@@ -1,14 +1,15 @@
 //! A repository that is not there: a replay takes every answer from the record, so whatever asks the repository
 //! itself has left the recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
-use super::{Branch, Pushed, RepoError, Repository};
+use super::checkpoint::{Point, Spared};
+use super::{Branch, Pushed, RepoError, Repository, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -32,11 +33,36 @@ impl Repository for Absent {
         absent()
     }
 
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn work_diff(&self, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
         absent()
     }
 
     fn day_diff(&self, _base: &str, _commit: &str) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_work_diff(&self, _base: &str, _except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        absent()
+    }
+
+    fn day_start(
+        &self,
+        _base: &str,
+        _commit: &str,
+        _paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        absent()
+    }
+
+    fn exchange(&self, _instead: &BTreeMap<String, Option<Stored>>, _kept: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
         absent()
     }
 
@@ -72,6 +98,18 @@ impl Repository for Absent {
         absent()
     }
 
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
     fn reset_paths(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
     }
@@ -81,6 +119,10 @@ impl Repository for Absent {
     }
 
     fn head_message(&self) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn reviewed_message(&self) -> anyhow::Result<String> {
         absent()
     }
 
@@ -107,6 +149,26 @@ impl Repository for Absent {
         _path: &'a Path,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>> {
         Box::pin(async { Ok(absent()?) })
+    }
+
+    fn checkpoint(&self, _name: &str, _spared: &Spared<'_>) -> anyhow::Result<String> {
+        absent()
+    }
+
+    fn forget_checkpoints(&self, _name: &str) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn head_of(&self, _point: Point<'_>) -> anyhow::Result<Option<String>> {
+        absent()
+    }
+
+    fn differences(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
+    fn restore(&self, _point: Point<'_>, _spared: &Spared<'_>) -> anyhow::Result<()> {
+        absent()
     }
 
     fn push<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

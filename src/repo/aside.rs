@@ -10,17 +10,12 @@ use anyhow::{Context, bail};
 use git2::Repository;
 
 use super::status;
+use crate::domain::dependencies::Dependencies;
 
 /// Moves untracked, unignored files aside, but those below `.pace/` and in `kept`. Returns what was moved.
-pub(super) fn set(repo: &Repository, root: &Path, kept: &[String]) -> anyhow::Result<BTreeSet<String>> {
+pub(super) fn set(repo: &Repository, root: &Path, kept: &Dependencies) -> anyhow::Result<BTreeSet<String>> {
     restore(root)?;
-    let stays = |path: &str| {
-        let below = |folder: &str| {
-            let rest = path.strip_prefix(folder.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        below(".pace") || kept.iter().any(|folder| below(folder))
-    };
+    let stays = |path: &str| path == ".pace" || path.starts_with(".pace/") || kept.hold(path);
     let moved: BTreeSet<String> = status::untracked(repo)?.into_iter().filter(|path| !stays(path)).collect();
     if moved.is_empty() {
         return Ok(moved);

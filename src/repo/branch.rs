@@ -6,7 +6,7 @@ use git2::{Oid, Repository, RepositoryState};
 
 use super::git::Inner;
 use super::settle::{self, Names};
-use super::{Branch, RepoError, aside, checkout, fetch, history, status};
+use super::{Branch, RepoError, aside, checkout, exchange, fetch, history, status};
 
 /// Files of earlier days that pace itself writes; a run that ended early may have left them uncommitted.
 const DAY_FILES: &str = ".pace/day-";
@@ -26,6 +26,7 @@ pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     let known = settle::known(&repo, &inner.options.rules);
     let head = Head::of(&repo)?;
     let names = settle::names(&inner.options.rules, head.branch.as_deref(), &known)?;
+    exchange::put_back(&inner.root)?;
     aside::restore(&inner.root)?;
     refuse_changes(&repo)?;
     take_answers_back(&repo)?;

@@ -18,6 +18,29 @@ use super::{Identity, RepoError, history};
 pub(super) fn switch(repo: &Repository, root: &Path, branch: &str, commit: Oid) -> Result<(), RepoError> {
     let tree = repo.find_commit(commit).and_then(|commit| commit.tree()).context("reading the new commit")?;
     refuse_filtered(repo, root, branch, &tree)?;
+    let mut blocking = try_switch(repo, branch, &tree)?;
+    if !blocking.is_empty() && blocking.iter().all(|path| is_left_record(repo, path)) {
+        set_records_aside(root, &blocking)?;
+        blocking = try_switch(repo, branch, &tree)?;
+    }
+    if !blocking.is_empty() {
+        return Err(RepoError::Unusable(format!(
+            "checking out {branch} would overwrite {}; move or remove what is there",
+            blocking.join(", ")
+        )));
+    }
+    let name = format!("refs/heads/{branch}");
+    let point = repo.reference(&name, commit, true, "checkout by pace").and_then(|_| repo.set_head(&name));
+    point.map_err(|error| {
+        RepoError::Unusable(format!(
+            "the branch {branch} cannot be checked out: {}; set PACE_BRANCH to another name",
+            error.message()
+        ))
+    })
+}
+
+/// Makes the work tree `tree`, or tells which files stand in the way.
+fn try_switch(repo: &Repository, branch: &str, tree: &Tree<'_>) -> Result<Vec<String>, RepoError> {
     let blocking = RefCell::new(Vec::new());
     let mut options = CheckoutBuilder::new();
     options.safe().overwrite_ignored(false).notify_on(CheckoutNotificationType::CONFLICT);
@@ -28,22 +51,30 @@ pub(super) fn switch(repo: &Repository, root: &Path, branch: &str, commit: Oid) 
     let result = repo.checkout_tree(tree.as_object(), Some(&mut options));
     drop(options);
     match result {
-        Err(error) if error.code() == ErrorCode::Conflict => {
-            let files = blocking.into_inner().join(", ");
-            return Err(RepoError::Unusable(format!(
-                "checking out {branch} would overwrite {files}; move or remove what is there"
-            )));
+        Err(error) if error.code() == ErrorCode::Conflict => Ok(blocking.into_inner()),
+        result => {
+            result.with_context(|| format!("checking out {branch}"))?;
+            Ok(vec![])
         }
-        result => result.with_context(|| format!("checking out {branch}"))?,
     }
-    let name = format!("refs/heads/{branch}");
-    let point = repo.reference(&name, commit, true, "checkout by pace").and_then(|_| repo.set_head(&name));
-    point.map_err(|error| {
-        RepoError::Unusable(format!(
-            "the branch {branch} cannot be checked out: {}; set PACE_BRANCH to another name",
-            error.message()
-        ))
-    })
+}
+
+/// A record of a day that a run left here without committing it.
+fn is_left_record(repo: &Repository, path: &str) -> bool {
+    let committed =
+        repo.head().and_then(|head| head.peel_to_tree()).map(|tree| tree.get_path(path.as_ref()).is_ok());
+    path.starts_with(".pace/day-") && !committed.unwrap_or(true)
+}
+
+/// Another runner pushed the day's records meanwhile, and those count: the ones here are kept beside.
+fn set_records_aside(root: &Path, paths: &[String]) -> anyhow::Result<()> {
+    for path in paths {
+        let to = root.join(".pace/.run/left").join(path);
+        std::fs::create_dir_all(to.parent().unwrap_or(root))
+            .and_then(|()| std::fs::rename(root.join(path), &to))
+            .with_context(|| format!("moving {path} to .pace/.run/left"))?;
+    }
+    Ok(())
 }
 
 /// Merges `new` (the base branch) into `tip` (our branch) and returns the merge commit; neither the branch nor the

@@ -14,6 +14,7 @@ use git2::{
 };
 
 use super::status;
+use crate::domain::dependencies::Dependencies;
 use crate::domain::diff::{Change, Diff, FileDiff};
 
 /// Longest patch of one file, in bytes.
@@ -23,11 +24,26 @@ const FILE_CAP: u64 = 16 * 1024 * 1024;
 /// How far git looks for a NUL byte to tell a binary file (xdiff-interface.h, FIRST_FEW_BYTES).
 const BINARY_PROBE: usize = 8000;
 
-/// HEAD → work tree, without the untracked paths in `except`.
-pub(super) fn of_work_tree(repo: &Repository, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+/// HEAD → work tree, without the untracked paths in `except` and those of `made`.
+pub(super) fn of_work_tree(
+    repo: &Repository,
+    except: &BTreeSet<String>,
+    made: &Dependencies,
+) -> anyhow::Result<Diff> {
+    let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
+    work_tree_since(repo, &head, except, made)
+}
+
+/// `start` → work tree, without the untracked paths in `except` and those of `made`.
+pub(super) fn work_tree_since(
+    repo: &Repository,
+    start: &Tree<'_>,
+    except: &BTreeSet<String>,
+    made: &Dependencies,
+) -> anyhow::Result<Diff> {
     let head = repo.head()?.peel_to_tree().context("HEAD has no commit")?;
     let mut changed = status::changed(repo)?;
-    changed.retain(|c| c.tracked || !except.contains(&c.path));
+    changed.retain(|c| c.tracked || !(except.contains(&c.path) || made.hold(&c.path)));
     let repo = super::history::in_memory(repo)?;
     let root = repo.workdir().context("no work tree")?;
     let mut index = repo.index()?;
@@ -50,7 +66,7 @@ pub(super) fn of_work_tree(repo: &Repository, except: &BTreeSet<String>) -> anyh
         }
     }
     let now = repo.find_tree(index.write_tree()?)?;
-    let mut diff = of_trees(repo, &head, &now)?;
+    let mut diff = of_trees(repo, start, &now)?;
     diff.files.extend(nested);
     Ok(diff)
 }

@@ -1,20 +1,24 @@
 //! `GitRepo`: the [`Repository`] of a checkout. It owns the settings and hands each call to the file that does it;
 //! it knows no git itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
+use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, aside, branch, bundle, catch_up,
-    commit, diff, handle, history, push, settle, status,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, bundle,
+    catch_up,
+    checkpoint::{self, Point, Spared},
+    commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
+use crate::domain::dependencies::Dependencies;
 use crate::domain::diff::Diff;
 
 /// What a [`GitRepo`] is told at start.
@@ -26,9 +30,8 @@ pub(crate) struct Options {
     pub push: PushRules,
     /// URL that is fetched from and pushed to; `None` = `remote.origin.url` as it stands in `.git/config`.
     pub remote: Option<String>,
-    /// Untracked paths (files, or folders with all below) that stay in place when the others are set aside,
-    /// e.g. dependency folders of the setup that no ignore file names; `/`-separated.
-    pub kept: Vec<String>,
+    /// What the setup made: untracked, perhaps by no ignore file's word, and no change of anybody's.
+    pub kept: Dependencies,
     /// The shared client. Build it with `redirect::Policy::none()`: an answer that came through a redirect is
     /// refused.
     pub http: reqwest::Client,
@@ -39,7 +42,7 @@ pub(crate) struct Options {
 /// A checkout, through libgit2.
 #[derive(Debug, Clone)]
 pub(crate) struct GitRepo {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What every file of this room works with.
@@ -51,6 +54,8 @@ pub(super) struct Inner {
     pub remote: Remote,
     /// Whether that is the remote that `.git/config` calls `origin`.
     pub is_origin: bool,
+    /// What git ignored when the run began.
+    pub noted: Mutex<Option<Noted>>,
 }
 
 impl GitRepo {
@@ -59,7 +64,7 @@ impl GitRepo {
     /// # Errors
     /// [`RepoError::Unusable`] where `root` is no work tree, or one that cannot be worked on (bare, sparse, partial).
     pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, RepoError> {
-        handle::open(root)?;
+        handle::whole(&handle::open(root)?);
         if handle::local_value(root, "core.sparseCheckout").is_some_and(|value| value == "true") {
             return Err(RepoError::Unusable(format!(
                 "{} is a sparse checkout; run `git sparse-checkout disable`, or check out all files",
@@ -71,7 +76,7 @@ impl GitRepo {
         let url = explicit.or_else(|| handle::local_value(root, "remote.origin.url"));
         let remote = Remote::of(root, url.as_deref(), options.push.credential.as_ref());
         let root = root.to_path_buf();
-        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin }) })
+        Ok(Self { inner: Arc::new(Inner { root, options, remote, is_origin, noted: Mutex::default() }) })
     }
 
     /// Where fetches and pushes go, without any credential; `None` without a remote.
@@ -80,7 +85,7 @@ impl GitRepo {
     }
 
     /// Runs `work` on a thread that may block.
-    async fn blocking<T, F>(&self, work: F) -> Result<T, RepoError>
+    pub(super) async fn blocking<T, F>(&self, work: F) -> Result<T, RepoError>
     where
         T: Send + 'static,
         F: FnOnce(&Inner) -> Result<T, RepoError> + Send + 'static,
@@ -119,11 +124,17 @@ impl Repository for GitRepo {
     }
 
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
-        status::untracked(&self.inner.open()?)
+        let mut untracked = status::untracked(&self.inner.open()?)?;
+        untracked.retain(|path| !self.inner.options.kept.hold(path));
+        Ok(untracked)
+    }
+
+    fn ignored(&self) -> anyhow::Result<Vec<String>> {
+        status::ignored(&self.inner.open()?)
     }
 
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
-        diff::of_work_tree(&self.inner.open()?, except)
+        diff::of_work_tree(&self.inner.open()?, except, &self.inner.options.kept)
     }
 
     fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff> {
@@ -131,6 +142,31 @@ impl Repository for GitRepo {
         let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
         let end = history::commit(&repo, commit)?.tree()?;
         diff::of_trees(&repo, &start, &end)
+    }
+
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, &self.head()?)?;
+        diff::work_tree_since(&repo, &start, except, &self.inner.options.kept)
+    }
+
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>> {
+        let repo = self.inner.open()?;
+        let start = history::day_start(&repo, &self.inner.options.rules, base, commit)?;
+        paths.iter().map(|path| Ok((path.clone(), history::stored(&repo, &start, path)?))).collect()
+    }
+
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()> {
+        exchange::exchange(&self.inner.root, instead, kept)
+    }
+
+    fn put_back(&self) -> anyhow::Result<()> {
+        exchange::put_back(&self.inner.root)
     }
 
     fn commit(&self, paths: &[String], message: &str) -> anyhow::Result<String> {
@@ -167,6 +203,22 @@ impl Repository for GitRepo {
         aside::restore(&self.inner.root)
     }
 
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>> {
+        untracked::entries(&self.inner.open()?)
+    }
+
+    fn note_ignored(&self) -> anyhow::Result<()> {
+        let noted = Noted::take(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)?;
+        *self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
+        Ok(())
+    }
+
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
+        noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+    }
+
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {
         commit::reset(&self.inner.open()?, paths)
     }
@@ -191,6 +243,13 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
         Ok(String::from_utf8_lossy(head.message_bytes()).into_owned())
+    }
+
+    fn reviewed_message(&self) -> anyhow::Result<String> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
+        let reviewed = head.parent(1).unwrap_or(head);
+        Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
     }
 
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
@@ -220,6 +279,26 @@ impl Repository for GitRepo {
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>> {
         let (branch, bundled, path) = (branch.to_owned(), bundled.clone(), path.to_path_buf());
         Box::pin(self.blocking(move |inner| bundle::take_over(inner, &branch, &bundled, &path)))
+    }
+
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {
+        checkpoint::keep(&self.inner.open()?, name, spared)
+    }
+
+    fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()> {
+        checkpoint::forget(&self.inner.open()?, name)
+    }
+
+    fn head_of(&self, point: Point<'_>) -> anyhow::Result<Option<String>> {
+        checkpoint::head_of(&self.inner.open()?, point)
+    }
+
+    fn differences(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>> {
+        checkpoint::differences(&self.inner.open()?, point, spared)
+    }
+
+    fn restore(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<()> {
+        checkpoint::restore(&self.inner.open()?, &self.inner.root, point, spared)
     }
 
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>> {

@@ -59,6 +59,21 @@ pub(super) fn open(root: &Path) -> Result<Repository, RepoError> {
     Ok(repo)
 }
 
+/// Makes the folder for packs where it is missing: what carries a checkout from job to job often leaves empty folders
+/// behind, and libgit2 sees no pack that is fetched into a folder which it did not find when it looked first.
+pub(super) fn whole(repo: &Repository) {
+    let packs = repo.commondir().join("objects/pack");
+    if let Err(error) = std::fs::create_dir_all(&packs) {
+        tracing::debug!("{} cannot be made: {error}", packs.display());
+    }
+}
+
+/// The repository of a remote on this machine, bare or not. Nothing of its configuration is run: libgit2 runs none.
+pub(super) fn open_remote(path: &Path) -> anyhow::Result<Repository> {
+    switches()?;
+    Ok(Repository::open(path)?)
+}
+
 /// A value of the repository's own configuration as it stands in the file (no rewriting of URLs).
 pub(super) fn local_value(root: &Path, key: &str) -> Option<String> {
     switches().ok()?;

@@ -9,8 +9,8 @@ use git2::{
     TreeWalkResult,
 };
 
-use super::BranchRules;
 use super::settle;
+use super::{BranchRules, Stored};
 
 /// What to do about a clone without the history that is needed.
 pub(super) const DEEPEN: &str = "this is a shallow clone; check out the whole history (`fetch-depth: 0` on GitHub, `GIT_DEPTH: 0` on GitLab)";
@@ -59,6 +59,19 @@ pub(super) fn show(repo: &Repository, sha: &str, path: &str) -> anyhow::Result<O
         Ok(_) => Ok(None),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("reading {path} of {sha}")),
+    }
+}
+
+/// The file or link at `path` of `tree`; `None` where it is absent or neither.
+pub(super) fn stored(repo: &Repository, tree: &Tree<'_>, path: &str) -> anyhow::Result<Option<Stored>> {
+    match tree.get_path(path.as_ref()) {
+        Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
+            let content = repo.find_blob(entry.id())?.content().to_vec();
+            Ok(Some(Stored { content, mode: u32::try_from(entry.filemode()).unwrap_or_default() }))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {path}")),
     }
 }
 

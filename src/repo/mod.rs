@@ -8,19 +8,24 @@ mod branch;
 pub(crate) mod bundle;
 mod catch_up;
 mod checkout;
+pub(crate) mod checkpoint;
 mod commit;
 mod diff;
+mod exchange;
 mod fetch;
 mod git;
 mod handle;
 mod history;
+mod ignored;
 mod init;
+mod own_refs;
 mod push;
 mod refusal;
 mod remote;
 mod settle;
 mod status;
 mod transport;
+mod untracked;
 
 #[cfg(test)]
 mod tests;
@@ -28,8 +33,10 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
+pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
+pub(crate) use refusal::JOB_USER;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
@@ -37,6 +44,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::diff::Diff;
 use bundle::Bundled;
+use checkpoint::{Point, Spared};
 
 /// What the day needs of a repository.
 pub(crate) trait Repository: Send + Sync {
@@ -50,11 +58,33 @@ pub(crate) trait Repository: Send + Sync {
     /// Untracked, unignored files of the work tree, `/`-separated.
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>>;
 
+    /// Ignored entries of the work tree, `/`-separated; a folder that is ignored as a whole is one entry ending with `/`.
+    fn ignored(&self) -> anyhow::Result<Vec<String>>;
+
     /// HEAD → work tree, without ignored files and without the untracked files named in `except`.
     fn work_diff(&self, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
 
     /// The day diff: `base` → `commit`, merges from the base branch excluded, renames detected.
     fn day_diff(&self, base: &str, commit: &str) -> anyhow::Result<Diff>;
+
+    /// The day diff as it would be if the work tree were committed now, without the untracked files in `except`.
+    fn day_work_diff(&self, base: &str, except: &BTreeSet<String>) -> anyhow::Result<Diff>;
+
+    /// `paths` as the day's own work found them: those of `base` with the merges from the base branch that `commit`
+    /// contains. `None` for what is absent there or no file.
+    fn day_start(
+        &self,
+        base: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> anyhow::Result<BTreeMap<String, Option<Stored>>>;
+
+    /// Puts `instead` in the place of files of the work tree (`None`: no file there), after a copy of these and of
+    /// `kept` was laid by. [`Repository::put_back`] undoes it; after an interrupted run the next start does.
+    fn exchange(&self, instead: &BTreeMap<String, Option<Stored>>, kept: &[String]) -> anyhow::Result<()>;
+
+    /// Makes the files of [`Repository::exchange`] what they were before it; nothing where there was none.
+    fn put_back(&self) -> anyhow::Result<()>;
 
     /// Commits exactly `paths` as they stand in the work tree (deleted files as deletions) on top of HEAD and
     /// returns the new SHA; HEAD's SHA where nothing changed.
@@ -83,6 +113,16 @@ pub(crate) trait Repository: Send + Sync {
     /// Undoes [`Repository::set_untracked_aside`].
     fn restore_untracked(&self) -> anyhow::Result<()>;
 
+    /// Untracked and ignored paths; a folder without a tracked file is one entry that ends with `/`.
+    fn beside_git(&self) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Notes the ignored files as they are, build outputs and dependencies apart.
+    fn note_ignored(&self) -> anyhow::Result<()>;
+
+    /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
+    /// written since then lies in `.pace/.run/removed`.
+    fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
+
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;
 
@@ -92,6 +132,10 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;
+
+    /// Message of the commit that a review is about: HEAD's, or where CI checked out a trial merge (base first, review
+    /// second) the one of the review's head, as far as this clone has it.
+    fn reviewed_message(&self) -> anyhow::Result<String>;
 
     /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
     /// the new SHA of HEAD. Nothing has changed when this refuses.
@@ -117,8 +161,33 @@ pub(crate) trait Repository: Send + Sync {
         path: &'a Path,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>>;
 
+    /// Keeps HEAD and the work tree as they are, without ignored files and what is `spared`, in a commit of the local object database that `refs/pace/run/<name>` keeps alive; its SHA. No branch, index or
+    /// file changes.
+    fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String>;
+
+    /// Lets go of the checkpoints of `name`.
+    fn forget_checkpoints(&self, name: &str) -> anyhow::Result<()>;
+
+    /// SHA of HEAD at `point`; `None` where this repository does not have it.
+    fn head_of(&self, point: Point<'_>) -> anyhow::Result<Option<String>>;
+
+    /// Files that are not as `point` has them.
+    fn differences(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<BTreeSet<String>>;
+
+    /// Brings the checked-out branch, the index and the work tree to `point`, but for what is spared.
+    fn restore(&self, point: Point<'_>, spared: &Spared<'_>) -> anyhow::Result<()>;
+
     /// Pushes `branch` to the remote that the settings allow, never forced.
     fn push<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<Pushed, RepoError>>;
+}
+
+/// A file as git stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// A link's target, for a link.
+    pub content: Vec<u8>,
+    /// Git's mode bits.
+    pub mode: u32,
 }
 
 /// The branch of a run.

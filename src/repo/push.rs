@@ -7,7 +7,7 @@ use anyhow::Context;
 use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
 
 use super::git::Inner;
-use super::refusal::{Refusal, plain};
+use super::refusal::{Refusal, mend, plain};
 use super::{Pushed, RepoError, settle};
 
 /// Lines of a remote's own words that an error repeats.
@@ -82,11 +82,30 @@ impl From<String> for Failure {
 
 /// What the remote said.
 #[derive(Default)]
-struct Report {
+pub(super) struct Report {
     /// Per the status report: `None` = nothing about our branch, `Some(None)` = taken, else why not.
-    status: Rc<RefCell<Option<Option<String>>>>,
+    pub status: Rc<RefCell<Option<Option<String>>>>,
     /// Its messages to people, e.g. a hook's.
-    said: Rc<RefCell<Vec<u8>>>,
+    pub said: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Report {
+    /// Callbacks that fill this in for the reference `name`.
+    pub(super) fn callbacks(&self, name: String) -> RemoteCallbacks<'static> {
+        let mut callbacks = RemoteCallbacks::new();
+        let (status, said) = (Rc::clone(&self.status), Rc::clone(&self.said));
+        callbacks.push_update_reference(move |reference, problem| {
+            if reference == name {
+                status.replace(Some(problem.map(str::to_owned)));
+            }
+            Ok(())
+        });
+        callbacks.sideband_progress(move |bytes| {
+            said.borrow_mut().extend_from_slice(bytes);
+            true
+        });
+        callbacks
+    }
 }
 
 fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -> Result<(), git2::Error> {
@@ -98,20 +117,8 @@ fn send(repo: &Repository, url: &str, branch: &str, tip: Oid, report: &Report) -
         report.status.replace(Some(None));
         return Ok(());
     }
-    let mut callbacks = RemoteCallbacks::new();
-    let (status, said) = (Rc::clone(&report.status), Rc::clone(&report.said));
-    callbacks.push_update_reference(move |reference, problem| {
-        if reference == name {
-            status.replace(Some(problem.map(str::to_owned)));
-        }
-        Ok(())
-    });
-    callbacks.sideband_progress(move |bytes| {
-        said.borrow_mut().extend_from_slice(bytes);
-        true
-    });
     let mut options = PushOptions::new();
-    options.remote_callbacks(callbacks);
+    options.remote_callbacks(report.callbacks(name));
     let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
     connection.remote().push(&[refspec], Some(&mut options))
 }
@@ -125,12 +132,12 @@ fn verdict(
 ) -> Result<(), Failure> {
     let said = said(&report.said.borrow(), token);
     if let Some(Some(problem)) = &*report.status.borrow() {
-        let protected =
-            if problem.contains("hook declined") { " (a hook or a branch protection)" } else { "" };
         // Somebody pushed between our look and our push.
         let behind =
             ["fast-forward", "fetch first", "cannot lock ref"].iter().any(|word| problem.contains(word));
-        let reason = format!("the remote rejected it: {}{protected}{said}", plain(problem, token));
+        let all = format!("{problem} {}", String::from_utf8_lossy(&report.said.borrow()));
+        let mend = mend(&all).filter(|_| !behind).map(|mend| format!("; {mend}")).unwrap_or_default();
+        let reason = format!("the remote rejected it: {}{said}{mend}", plain(problem, token));
         return Err(Failure { reason, behind });
     }
     match (result, refusal) {
@@ -149,7 +156,7 @@ fn verdict(
     }
 }
 
-fn said(bytes: &[u8], token: Option<&str>) -> String {
+pub(super) fn said(bytes: &[u8], token: Option<&str>) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text.split(['\n', '\r']).map(|line| plain(line, token)).collect();
     let lines: Vec<_> = lines.into_iter().filter(|line| !line.is_empty()).collect();

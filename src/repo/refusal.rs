@@ -1,5 +1,12 @@
 //! What a git server's refusal means to a person. Pure; knows no connection.
 
+/// The user name that goes with GitLab's job token.
+pub(crate) const JOB_USER: &str = "gitlab-ci-token";
+
+const JOB_MEND: &str = "CI_JOB_TOKEN may push only where the project allows it (Settings, CI/CD, Job token \
+                        permissions), and such a push starts no pipeline: use a project access token with the `api` \
+                        scope as GITLAB_TOKEN";
+
 /// Why the server did not serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -16,11 +23,22 @@ impl Refusal {
         }
     }
 
-    /// The meaning of an HTTP status. `sent` tells whether a credential went along, `said` what the server
+    /// The meaning of an HTTP status. `user` is whose credential went along, if one did; `said` what the server
     /// said, as `: text` or empty.
-    pub(super) fn of_status(status: u16, host: &str, repository: &str, sent: bool, said: &str) -> Self {
+    pub(super) fn of_status(
+        status: u16,
+        host: &str,
+        repository: &str,
+        user: Option<&str>,
+        said: &str,
+    ) -> Self {
         Self::Access(match status {
-            401 if sent => format!("{host} refused the credential (HTTP 401{said}); renew the token"),
+            401 | 403 | 404 if user == Some(JOB_USER) => {
+                format!("{host} forbids it to the job token (HTTP {status}{said}); {JOB_MEND}")
+            }
+            401 if user.is_some() => {
+                format!("{host} refused the credential (HTTP 401{said}); renew the token")
+            }
             401 => format!(
                 "{host} asks for a credential (HTTP 401{said}), and there is none for it; give pace a token"
             ),
@@ -36,6 +54,77 @@ impl Refusal {
             _ => return Self::Network(format!("{host} answered HTTP {status}{said}")),
         })
     }
+}
+
+/// What a server's words on a rejected branch mean, by parts of them in lower case: GitHub's protections and rule
+/// sets, GitLab's protected branches and push rules, git's own refusals. The first that fits counts.
+const REJECTIONS: [(&[&str], &str); 11] = [
+    (
+        &["verified signatures", "must be signed", "unsigned commit", "commit is not signed"],
+        "the branch requires signed commits, and pace's are not: take the branch out of that rule, or set PACE_BRANCH \
+         to one outside of it",
+    ),
+    (
+        &["without `workflow"],
+        "the token may not change workflows: use one with `workflows: write`, or take .github out of PACE_SOURCE_DIRS",
+    ),
+    (
+        &["cannot contain secrets", "contains secrets", "secret detected", "push protection"],
+        "the forge's own scan saw a secret in the commits: take it out of them and renew it, or allow it there",
+    ),
+    (
+        &["file size limit", "large files detected", "larger than the allowed", "exceeds the maximum"],
+        "a file of the commits is too large for the forge: take it out, or ignore it in .gitignore",
+    ),
+    (
+        &[
+            "is not a member of team",
+            "cannot push commits for",
+            "'s email",
+            "committer email",
+            "author email",
+        ],
+        "the forge does not accept who pace commits as: set PACE_GIT_NAME and PACE_GIT_EMAIL to an account that it knows",
+    ),
+    (
+        &["not follow the pattern"],
+        "a push rule wants other commit messages or branch names: PACE_TEMPLATES_DIR (commit*.txt.j2), PACE_BRANCH",
+    ),
+    (
+        &[
+            "protected branch",
+            "protected branches",
+            "through a pull request",
+            "rule violations",
+            "gh006",
+            "gh013",
+        ],
+        "the branch is protected: let pace's token push to it, or set PACE_BRANCH to one that is not",
+    ),
+    (
+        &["not allowed to push", "not allowed to upload", "read-only", "read only"],
+        "the token may not write: give it write access to the repository's contents (GitLab: role Developer)",
+    ),
+    (
+        &["shallow update", "missing necessary objects", "failed to traverse parents"],
+        "the clone is too shallow: check out the whole history (fetch-depth: 0, GIT_DEPTH: 0)",
+    ),
+    (
+        &["checked out"],
+        "the remote has that branch checked out: give origin a bare repository, or set PACE_BRANCH",
+    ),
+    (
+        &["hook declined"],
+        "a hook of the server decided that, and what it said names the rule: mend that, or set PACE_BRANCH to a branch \
+         that the rule leaves alone",
+    ),
+];
+
+/// The mend of a branch that the server rejected with `words`, its messages to people included.
+pub(super) fn mend(words: &str) -> Option<&'static str> {
+    let words = words.to_lowercase();
+    let fits = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    REJECTIONS.iter().find(|(parts, _)| fits(parts)).map(|(_, mend)| *mend)
 }
 
 /// A remote's text for people: no control characters, no token, 200 characters at most.
@@ -54,19 +143,61 @@ mod tests {
 
     #[test]
     fn a_status_names_the_mend() {
-        for (status, sent, access, part) in [
-            (401, true, true, "renew the token"),
-            (401, false, true, "give pace a token"),
-            (403, true, true, "write access"),
-            (404, true, true, "no repository at /o/r.git"),
-            (413, true, true, "this size"),
-            (500, true, false, "HTTP 500: gone"),
-            (503, false, false, "h answered HTTP 503"),
+        let user = Some("x-access-token");
+        for (status, user, access, part) in [
+            (401, user, true, "renew the token"),
+            (401, None, true, "give pace a token"),
+            (403, user, true, "write access"),
+            (404, user, true, "no repository at /o/r.git"),
+            (413, user, true, "this size"),
+            (500, user, false, "HTTP 500: gone"),
+            (503, None, false, "h answered HTTP 503"),
+            (403, Some(JOB_USER), true, "project access token"),
+            (404, Some(JOB_USER), true, "CI_JOB_TOKEN"),
+            (500, Some(JOB_USER), false, "HTTP 500: gone"),
         ] {
-            let refusal = Refusal::of_status(status, "h", "/o/r.git", sent, ": gone");
+            let refusal = Refusal::of_status(status, "h", "/o/r.git", user, ": gone");
             assert!(refusal.text().contains(part), "{refusal:?}");
             assert_eq!(matches!(refusal, Refusal::Access(_)), access);
         }
+    }
+
+    /// As GitHub, GitLab and git say it.
+    #[test]
+    fn a_rejection_names_the_mend() {
+        for (words, part) in [
+            (
+                "GH006: Protected branch update failed for refs/heads/x. Commits must have verified signatures.",
+                "signed",
+            ),
+            ("GH013: Repository rule violations found - Commits must have verified signatures.", "signed"),
+            ("GitLab: Commit must be signed with a GPG key", "signed"),
+            (
+                "GH006: Protected branch update failed for refs/heads/main. Changes must be made through a pull request.",
+                "is protected",
+            ),
+            ("push declined due to repository rule violations", "is protected"),
+            (
+                "GitLab: You are not allowed to push code to protected branches on this project.",
+                "is protected",
+            ),
+            ("GitLab: You are not allowed to push code to this project.", "may not write"),
+            (
+                "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows` permission",
+                "workflows: write",
+            ),
+            ("GH013: Repository rule violations found. - Push cannot contain secrets", "a secret"),
+            ("File big.bin is 120.00 MB; this exceeds GitHub's file size limit of 100.00 MB", "too large"),
+            ("GitLab: Author 'ci@example.org' is not a member of team", "PACE_GIT_EMAIL"),
+            ("GitLab: Commit message does not follow the pattern '^[A-Z]+-'", "PACE_TEMPLATES_DIR"),
+            ("shallow update not allowed", "fetch-depth: 0"),
+            ("branch is currently checked out", "bare repository"),
+            ("pre-receive hook declined", "a hook of the server"),
+        ] {
+            let found = mend(words).unwrap_or_default();
+            assert!(found.contains(part), "{words}: {found}");
+        }
+        assert_eq!(mend("failed to update ref"), None);
     }
 
     #[test]

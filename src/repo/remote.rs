@@ -15,7 +15,7 @@ pub(super) enum Remote {
     Local(String),
     Http {
         url: Url,
-        credential: Option<Credential>,
+        credential: Option<Box<Credential>>,
     },
     /// One that pace cannot talk to: the URL as it may be shown.
     Unsupported(String),
@@ -26,6 +26,8 @@ pub(super) enum Remote {
 pub(super) struct Credential {
     /// `Basic …`.
     pub header: Secret,
+    /// Whose it is.
+    pub user: String,
     /// The bare token, to keep it out of what is shown.
     pub token: Secret,
     scope: Url,
@@ -34,7 +36,8 @@ pub(super) struct Credential {
 impl Credential {
     fn new(user: &str, token: &str, scope: Url) -> Self {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{token}"));
-        Self { header: Secret::new(format!("Basic {pair}")), token: Secret::new(token), scope }
+        let header = Secret::new(format!("Basic {pair}"));
+        Self { header, user: user.to_owned(), token: Secret::new(token), scope }
     }
 
     /// Whether the credential may be sent to `url`: same scheme, host and port, at or below the scope's path.
@@ -75,7 +78,7 @@ impl Remote {
             credential.covers(&url).then_some(credential)
         });
         let inside = || inside.map(|(user, token)| Credential::new(&user, &token, url.clone()));
-        let credential = given.or_else(inside);
+        let credential = given.or_else(inside).map(Box::new);
         Self::Http { url, credential }
     }
 
@@ -98,7 +101,7 @@ impl Remote {
 
     pub(super) fn credential(&self) -> Option<&Credential> {
         match self {
-            Self::Http { credential, .. } => credential.as_ref(),
+            Self::Http { credential, .. } => credential.as_deref(),
             _ => None,
         }
     }

@@ -25,6 +25,20 @@ pub(super) fn untracked(repo: &Repository) -> anyhow::Result<BTreeSet<String>> {
     Ok(changed.filter(|c| !c.tracked).map(|c| c.path).collect())
 }
 
+/// Ignored entries; a folder that is ignored as a whole is one entry that ends with `/`.
+pub(super) fn ignored(repo: &Repository) -> anyhow::Result<Vec<String>> {
+    let mut options = StatusOptions::new();
+    options
+        .include_untracked(true)
+        .recurse_untracked_dirs(true)
+        .include_ignored(true)
+        .exclude_submodules(true);
+    let statuses = repo.statuses(Some(&mut options)).context("reading the work tree's status")?;
+    let ignored = statuses.iter().filter(|entry| entry.status().contains(Status::IGNORED));
+    let paths = ignored.map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
+    Ok(paths.filter(|path| !path.starts_with(".pace/")).collect())
+}
+
 /// What a commit would take from the work tree at `path`: a link is its target, and nothing is read through it.
 pub(super) fn work_file(root: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
     let full = root.join(path);

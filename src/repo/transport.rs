@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
 use reqwest::{Body, Response};
 use tempfile::{SpooledData, SpooledTempFile};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -40,6 +40,7 @@ pub(super) struct Session {
     runtime: tokio::runtime::Handle,
     credential: Option<Credential>,
     refusal: Arc<Mutex<Option<Refusal>>>,
+    server_time: Arc<Mutex<Option<i64>>>,
 }
 
 impl Session {
@@ -48,7 +49,12 @@ impl Session {
         runtime: tokio::runtime::Handle,
         credential: Option<Credential>,
     ) -> Self {
-        Self { http, runtime, credential, refusal: Arc::default() }
+        Self { http, runtime, credential, refusal: Arc::default(), server_time: Arc::default() }
+    }
+
+    /// Where the server's own time goes (its `Date` header, seconds since 1970) once it has answered.
+    pub(super) fn server_time(&self) -> Arc<Mutex<Option<i64>>> {
+        Arc::clone(&self.server_time)
     }
 
     /// Runs libgit2 calls that may connect; the refusal is the reason behind an error of theirs.
@@ -166,6 +172,10 @@ impl Exchange {
             Ok(Err(error)) => return Err(network(&self.url, error)),
             Err(_) => return Err(silence(&self.url, HEAD_WAIT)),
         };
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
+        if date.is_some() {
+            *self.session.server_time.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        }
         self.judge(answer, &expected).await
     }
 
@@ -222,9 +232,10 @@ impl Exchange {
                 self.repository()
             )));
         }
-        let sent = self.authorization().is_some();
         let said = self.said(answer).await;
-        Err(Refusal::of_status(status.as_u16(), host, self.repository(), sent, &said))
+        let sent = self.session.credential.as_ref().filter(|_| self.authorization().is_some());
+        let user = sent.map(|credential| credential.user.as_str());
+        Err(Refusal::of_status(status.as_u16(), host, self.repository(), user, &said))
     }
 
     /// Path of the repository, without the service's part.
@@ -248,6 +259,12 @@ impl Exchange {
     }
 }
 
+/// Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7).
+fn seconds(date: &str) -> Option<i64> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+    parser.parse_timestamp(date).ok().map(jiff::Timestamp::as_second)
+}
+
 fn network(url: &Url, error: reqwest::Error) -> Refusal {
     let error = anyhow::Error::new(error.without_url());
     Refusal::Network(format!("{} cannot be reached: {error:#}", url.host_str().unwrap_or_default()))
@@ -256,4 +273,13 @@ fn network(url: &Url, error: reqwest::Error) -> Refusal {
 fn silence(url: &Url, waited: Duration) -> Refusal {
     let host = url.host_str().unwrap_or_default();
     Refusal::Network(format!("{host} was silent for {} s", waited.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_http_date_is_read() {
+        assert_eq!(super::seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(super::seconds("yesterday"), None);
+    }
 }

@@ -37,6 +37,13 @@ pub(crate) fn summary(templates: &Templates, view: &DayView) -> anyhow::Result<S
     Ok(fit(templates.render("summary.md.j2", view)?, SUMMARY))
 }
 
+/// The same as a note on the review. Its first line is [`super::view::summary_marker`].
+pub(crate) fn note(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
+    let marker = super::view::summary_marker(&view.sprint);
+    let summary = templates.render("summary.md.j2", view)?;
+    Ok(fit(format!("{marker}\n{}", summary.trim_start()), BODY))
+}
+
 /// Message of the commit that records the day's artifacts.
 pub(crate) fn artifacts_commit(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
     templates.render("commit-artifacts.txt.j2", view)

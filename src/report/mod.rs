@@ -38,6 +38,14 @@ pub(crate) fn error(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
     lines.try_for_each(|line| writeln!(out, "[PACE]        {line}"))
 }
 
+/// Markdown for the job summary of a run that came to no verdict, and why.
+pub(crate) fn ended(day: Option<u32>, why: &str, cost: Option<f64>) -> String {
+    let day = day.map_or_else(|| "pace".to_owned(), |day| format!("pace: day {day}"));
+    let why: String = why.chars().filter(|c| *c != '`').take(4000).collect();
+    let cost = cost.map(|cost| format!("\nCost so far: {}\n", crate::prompt::figures::usd(Some(cost))));
+    format!("## {day}: no verdict\n\n```text\n{why}\n```\n{}", cost.unwrap_or_default())
+}
+
 /// Appends to a file that the CI gave, e.g. the job summary.
 pub(crate) fn append(path: &Path, text: &str) -> anyhow::Result<()> {
     let open = std::fs::OpenOptions::new().append(true).create(true).open(path);

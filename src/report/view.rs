@@ -286,6 +286,11 @@ pub(crate) fn review_marker(sprint: &str) -> String {
     format!("<!-- pace:{}:review -->", markdown::marker(sprint))
 }
 
+/// Hidden marker of the note that shows the last run's summary on the review.
+pub(crate) fn summary_marker(sprint: &str) -> String {
+    format!("<!-- pace:{}:summary -->", markdown::marker(sprint))
+}
+
 /// Hidden marker of a day's hold issue.
 pub(crate) fn hold_marker(sprint: &str, day: u32) -> String {
     format!("<!-- pace:{}:day-{day}:hold -->", markdown::marker(sprint))
@@ -303,6 +308,7 @@ mod tests {
 
     fn gate(reason: &str) -> GateReport {
         GateReport {
+            flaky: vec![],
             day: 1,
             agent: Agent::Gate,
             criteria_results: vec![],
@@ -310,6 +316,7 @@ mod tests {
             deferred: vec![],
             gate_decision: Decision::Hold,
             hold_reason: reason.into(),
+            coverage_rule: String::new(),
         }
     }
 

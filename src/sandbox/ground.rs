@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Sandbox;
 use super::open::Open;
+use crate::domain::dependencies::Dependencies;
 use crate::settings::{Network, SandboxMode, Settings};
 
 /// pace's own state and configuration, and what makes a folder another repository.
@@ -43,11 +44,37 @@ pub(crate) struct Ground {
     pub hidden: Vec<PathBuf>,
     /// The environment of children.
     pub env: Vec<(String, String)>,
+    /// What the setup made: only the setup itself writes it.
+    pub dependencies: Dependencies,
+}
+
+/// Whom the network is open to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "walls are built on Linux only"))]
+pub(crate) struct Reach {
+    /// All children reach whatever the machine reaches.
+    pub all: bool,
+    /// The setup does.
+    pub setup: bool,
+    /// All children reach these, `host:port` each.
+    pub hosts: Vec<String>,
+}
+
+impl Reach {
+    fn of(network: &Network) -> Self {
+        let hosts = if let Network::Hosts(hosts) = network { hosts.clone() } else { vec![] };
+        Self { all: *network == Network::Allow, setup: *network != Network::Deny, hosts }
+    }
 }
 
 impl Ground {
     /// The ground of a run in the work tree at `root` whose plan is at `plan`, from the root.
-    pub(crate) fn new(settings: &Settings, root: PathBuf, plan: Option<String>) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        root: PathBuf,
+        plan: Option<String>,
+        dependencies: Dependencies,
+    ) -> Self {
         let named = |path: &str| {
             settings.source_dirs.iter().any(|dir| {
                 let dir = dir.trim_end_matches('/');
@@ -60,7 +87,13 @@ impl Ground {
         if let Some(path) = settings.templates_dir.as_ref().and_then(|dir| dir.strip_prefix(&root).ok()) {
             protected.extend(path.to_str().map(str::to_owned));
         }
-        Self { root, protected, hidden: settings.runner_places.clone(), env: settings.child_env.clone() }
+        Self {
+            root,
+            protected,
+            hidden: settings.runner_places.clone(),
+            env: settings.child_env.clone(),
+            dependencies,
+        }
     }
 }
 
@@ -68,15 +101,15 @@ impl Ground {
 /// and what to do.
 pub(crate) async fn choose(settings: &Settings, ground: Ground) -> anyhow::Result<Arc<dyn Sandbox>> {
     if settings.sandbox == SandboxMode::Off {
-        return Ok(Arc::new(Open { env: ground.env }));
+        return Ok(Arc::new(Open { env: ground.env, dependencies: ground.dependencies }));
     }
-    confine(ground, settings.network == Network::Allow, settings.sandbox == SandboxMode::Strict).await
+    confine(ground, Reach::of(&settings.network), settings.sandbox == SandboxMode::Strict).await
 }
 
 #[cfg(target_os = "linux")]
-async fn confine(ground: Ground, network: bool, strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+async fn confine(ground: Ground, reach: Reach, strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
     let least = if strict { "tier 1, as PACE_SANDBOX=strict wants it" } else { "tier 1 or 2" };
-    match super::confined::Confined::establish(ground, network, strict).await {
+    match super::confined::Confined::establish(ground, &reach, strict).await {
         Ok(confined) => Ok(Arc::new(confined)),
         Err(error) => anyhow::bail!(
             "sandbox refused: this machine offers no {least}, so what the model runs could not be confined ({error:#}). \
@@ -86,7 +119,7 @@ async fn confine(ground: Ground, network: bool, strict: bool) -> anyhow::Result<
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn confine(_ground: Ground, _network: bool, _strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
+async fn confine(_ground: Ground, _reach: Reach, _strict: bool) -> anyhow::Result<Arc<dyn Sandbox>> {
     anyhow::bail!(
         "sandbox refused: children can be confined on Linux only; say that you accept the risk with PACE_SANDBOX=off"
     )

@@ -66,6 +66,12 @@ pub(crate) trait Sandbox: Send + Sync {
     /// shell itself could not be started; a failing command is an `Ok` with its exit.
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>>;
 
+    /// Runs the setup command. Beside what other commands may do, it reaches the network unless that is denied to
+    /// all, fills the tools' caches, and writes the folders of dependencies.
+    fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
+        self.run(command)
+    }
+
     /// How children are confined, in words for the log, the summary and `handoff.yaml`, e.g. `off`.
     fn describe(&self) -> String;
 }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use futures_util::future::BoxFuture;
 
 use super::{Command, Sandbox, running};
+use crate::domain::dependencies::Dependencies;
 use crate::domain::observation::CommandRun;
 
 /// Runs commands as they are, with nothing but a clean environment and an end of the whole tree.
@@ -13,6 +14,8 @@ use crate::domain::observation::CommandRun;
 pub(crate) struct Open {
     /// The whole environment of children, before a command's own additions.
     pub env: Vec<(String, String)>,
+    /// What the setup made: nothing keeps a child from it, but its programs are found.
+    pub dependencies: Dependencies,
 }
 
 impl Sandbox for Open {
@@ -34,7 +37,7 @@ impl Open {
             .arg(&command.script)
             .current_dir(&command.dir)
             .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.dependencies.environment(&self.env))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         shell

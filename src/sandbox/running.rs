@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Command;
 use super::capture::Capture;
 use super::tree::{self, Excess, Tree, Turn};
-use crate::domain::observation::{CommandRun, Exit};
+use crate::domain::observation::{CommandRun, ENDED, Exit};
 
 /// Between TERM and KILL of a command that ran out of time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -33,14 +33,28 @@ pub(super) async fn run_to_end(
     command: &Command,
     shell: impl FnOnce() -> anyhow::Result<tokio::process::Command>,
 ) -> anyhow::Result<CommandRun> {
+    run_within(tree::Limits::of_machine(), command, shell).await
+}
+
+/// The same within limits of its own.
+pub(super) async fn run_within(
+    limits: tree::Limits,
+    command: &Command,
+    shell: impl FnOnce() -> anyhow::Result<tokio::process::Command>,
+) -> anyhow::Result<CommandRun> {
     let turn = tree::turn().await;
     let mut capture = Capture::new(command.spool.as_deref())?;
     let started = Instant::now();
     let (mut child, mut pipe, tree) = start(shell()?, command, turn)?;
-    let exit = watch(&mut child, &mut pipe, &mut capture, &tree, started + command.timeout).await?;
+    let (exit, excess) =
+        watch(&mut child, &mut pipe, &mut capture, (&tree, limits), started + command.timeout).await?;
     // Ending a tree may take some looks at it, which must not block the runtime.
     tokio::task::spawn_blocking(move || drop(tree)).await?;
     drain(&mut pipe, &mut capture).await;
+    // Behind everything that the tree still said.
+    if let Some(excess) = excess {
+        capture.push(told(&excess).as_bytes());
+    }
     Ok(CommandRun {
         command: command.script.clone(),
         exit,
@@ -71,24 +85,23 @@ fn start(
     Ok((child, pipe, tree))
 }
 
-/// Reads output until the shell has ended, by itself or by the time-out.
+/// Reads output until the shell has ended, by itself or by the time-out, or has too much of something.
 async fn watch(
     child: &mut Child,
     pipe: &mut Receiver,
     capture: &mut Capture,
-    tree: &Tree,
+    (tree, limits): (&Tree, tree::Limits),
     deadline: Instant,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<(Exit, Option<Excess>)> {
     let mut buffer = vec![0; 64 * 1024];
     let mut open = true;
     let mut measure = tokio::time::interval(MEASURE);
     loop {
         tokio::select! {
-            status = child.wait() => return Ok(exit_of(status.context("cannot wait for a child")?)),
+            status = child.wait() => return Ok((exit_of(status.context("cannot wait for a child")?), None)),
             read = pipe.read(&mut buffer), if open => open = keep(read, &buffer, capture),
-            _ = measure.tick() => if let Some(excess) = tree.excess() {
-                capture.push(told(&excess).as_bytes());
-                return Ok(Exit::Signal(rustix::process::Signal::KILL.as_raw()));
+            _ = measure.tick() => if let Some(excess) = tree.excess(limits) {
+                return Ok((Exit::Signal(rustix::process::Signal::KILL.as_raw()), Some(excess)));
             },
             () = tokio::time::sleep_until(deadline) => break,
         }
@@ -101,18 +114,18 @@ async fn watch(
             () = tokio::time::sleep(LOOK) => {}
         }
     }
-    Ok(Exit::TimedOut)
+    Ok((Exit::TimedOut, None))
 }
 
 fn told(excess: &Excess) -> String {
     match excess {
         Excess::Memory { used, limit } => format!(
-            "\n[pace: ended, its processes held {} MiB of memory; {} MiB are allowed]\n",
+            "\n{ENDED}its processes held {} MiB of memory; {} MiB are allowed]\n",
             used >> 20,
             limit >> 20
         ),
         Excess::Processes { count, limit } => {
-            format!("\n[pace: ended, it had {count} processes; {limit} are allowed]\n")
+            format!("\n{ENDED}it had {count} processes; {limit} are allowed]\n")
         }
     }
 }

@@ -4,7 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::open::Open;
+#[cfg(target_os = "linux")]
+use super::running::run_within;
+#[cfg(target_os = "linux")]
+use super::tree::Limits;
 use super::{Command, Sandbox};
+use crate::domain::dependencies::Dependencies;
 use crate::domain::observation::{CommandRun, Exit};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -12,7 +17,10 @@ const SHORT: Duration = Duration::from_millis(300);
 
 fn open() -> Open {
     let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    Open { env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())] }
+    Open {
+        env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())],
+        dependencies: Dependencies::default(),
+    }
 }
 
 fn command(dir: &Path, script: &str, timeout: Duration) -> Command {
@@ -182,4 +190,55 @@ async fn a_swarm_of_forks_ends() {
         seen += 1;
     }
     assert_eq!(seen, 50);
+}
+
+/// Runs a script with nothing but limits of its own around it.
+#[cfg(target_os = "linux")]
+async fn within(limits: Limits, dir: &Path, script: &str) -> crate::domain::observation::CommandRun {
+    let command = command(dir, script, LONG);
+    let shell = || {
+        #[expect(clippy::disallowed_methods, reason = "the shell of a test")]
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        shell.arg("-c").arg(script).current_dir(dir).stdin(std::process::Stdio::null());
+        Ok(shell)
+    };
+    run_within(limits, &command, shell).await.unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_memory_hog_is_ended_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { memory: Some(64 << 20), processes: 100 };
+    // A line without an end: `tail` must keep all of it.
+    let script = "echo $$ > pid; head -c 300000000 /dev/zero | tail -n 1 | { sleep 1000; }";
+    let got = within(limits, dir.path(), script).await;
+    assert_eq!(got.exit, Exit::Signal(9), "{}", got.output.text());
+    let reason = got.excess().unwrap();
+    assert!(reason.contains("MiB of memory; 64 MiB are allowed"), "{reason}");
+    assert!(!alive(pid_in(&dir.path().join("pid")).await));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn reserved_memory_is_no_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { memory: Some(256 << 20), processes: 100 };
+    let script = "python3 -c 'import mmap, time; m = mmap.mmap(-1, 64 << 30, flags=mmap.MAP_PRIVATE | 0x4000); time.sleep(1); print(len(m))'";
+    let got = within(limits, dir.path(), script).await;
+    assert_eq!(got.output.text(), format!("{}\n", 64u64 << 30));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_fork_bomb_is_ended_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { memory: None, processes: 60 };
+    // Doubles nine times: enough to be far beyond the limit, too little to starve the machine that runs the test.
+    let script = "bomb() { test $1 -gt 8 || { bomb $(($1 + 1)) & bomb $(($1 + 1)) & wait; }; sleep 1000; }
+        echo $$ > pid; bomb 0";
+    let got = within(limits, dir.path(), script).await;
+    assert_eq!(got.exit, Exit::Signal(9), "{}", got.output.text());
+    assert!(got.excess().unwrap().contains("processes; 60 are allowed"), "{}", got.output.text());
+    assert!(!alive(pid_in(&dir.path().join("pid")).await));
 }

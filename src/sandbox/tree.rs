@@ -9,6 +9,8 @@
 //! taken for pace's own. Where there is no `/proc` (other systems) the process group is all that is known, so
 //! a daemon with a session of its own gets away. The output pipe is given up on in any case.
 
+#[cfg(target_os = "linux")]
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -17,11 +19,26 @@ use rustix::process::{Pid, Signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// How long an ended tree is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Processes that a command may have at a time.
 const MOST_PROCESSES: usize = 1024;
+
+/// What a command may have at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of resident memory; `None` where the machine does not tell what it has.
+    pub memory: Option<u64>,
+    pub processes: usize,
+}
+
+impl Limits {
+    /// What this machine can bear.
+    pub(super) fn of_machine() -> Self {
+        Self { memory: memory_limit(), processes: MOST_PROCESSES }
+    }
+}
 
 /// What a tree has too much of.
 #[derive(Debug)]
@@ -81,13 +98,13 @@ impl Tree {
 
     /// What the tree has too much of, if anything. Resident memory counts, never address space: the JVM, Go and
     /// Node reserve terabytes. Pages that processes share are counted for each of them.
-    pub(super) fn excess(&self) -> Option<Excess> {
+    pub(super) fn excess(&self, limits: Limits) -> Option<Excess> {
         let members = members(self.shell)?;
         let count = members.iter().filter(|member| !member.zombie).count();
-        if count > MOST_PROCESSES {
-            return Some(Excess::Processes { count, limit: MOST_PROCESSES });
+        if count > limits.processes {
+            return Some(Excess::Processes { count, limit: limits.processes });
         }
-        let limit = memory_limit()?;
+        let limit = limits.memory?;
         let used = members.iter().map(|member| member.resident).sum::<u64>();
         (used > limit).then_some(Excess::Memory { used, limit })
     }
@@ -161,13 +178,32 @@ fn memory_limit() -> Option<u64> {
             .lines()
             .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
             .map(|kilobytes: u64| kilobytes * 1024)?;
-        let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-            .iter()
-            .filter_map(|path| read(path)?.trim().parse::<u64>().ok())
-            .min();
+        let groups = read("/proc/self/cgroup").unwrap_or_default();
+        let container =
+            limit_files(&groups).iter().filter_map(|path| read(path)?.trim().parse::<u64>().ok()).min();
         Some(container.map_or(machine, |bytes| bytes.min(machine)) / 10 * 9)
     });
     *LIMIT
+}
+
+/// Files that may hold a limit for the control groups of this process, which `/proc/self/cgroup` names: those of every
+/// group above them too. A container often sees its own group as the root.
+#[cfg(target_os = "linux")]
+fn limit_files(groups: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else { continue };
+        let (root, name) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            _ => continue,
+        };
+        let ups = std::path::Path::new(group).ancestors();
+        files
+            .extend(ups.map(|up| format!("{root}{}/{name}", up.display().to_string().trim_end_matches('/'))));
+    }
+    files
 }
 
 #[cfg(target_os = "linux")]
@@ -198,14 +234,17 @@ fn members(shell: Pid) -> Option<Vec<Member>> {
                 || p.session == shell
         })
         .collect();
+    // A swarm has thousands: every process is looked at once.
+    let mut children: HashMap<i32, Vec<&Stat>> = HashMap::new();
+    for p in &all {
+        children.entry(p.parent).or_default().push(p);
+    }
+    let mut known: HashSet<i32> = found.iter().map(|p| p.pid).collect();
     let mut next = 0;
     while next < found.len() {
-        let parent = found[next].pid;
-        for p in all.iter().filter(|p| p.parent == parent) {
-            if !found.iter().any(|known| known.pid == p.pid) {
-                found.push(p);
-            }
-        }
+        let below = children.get(&found[next].pid).into_iter().flatten();
+        let new: Vec<&Stat> = below.copied().filter(|p| known.insert(p.pid)).collect();
+        found.extend(new);
         next += 1;
     }
     Some(found.iter().filter_map(|p| p.member(me, shell)).collect())
@@ -253,4 +292,29 @@ fn stat_of(pid: i32) -> Option<Stat> {
         session,
         resident: pages * rustix::param::page_size() as u64,
     })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::limit_files;
+
+    #[test]
+    fn limits_of_every_group_above_count() {
+        assert_eq!(
+            limit_files("0::/system.slice/runner.service\n"),
+            [
+                "/sys/fs/cgroup/system.slice/runner.service/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max"
+            ]
+        );
+        assert_eq!(
+            limit_files("8:pids:/x\n4:memory:/docker/ab\n"),
+            [
+                "/sys/fs/cgroup/memory/docker/ab/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+            ]
+        );
+    }
 }

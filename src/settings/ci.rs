@@ -35,7 +35,15 @@ pub(super) fn context(inputs: &Inputs) -> CiContext {
             .filter_map(Given::text)
             .collect(),
         run_id: if gitlab { inputs.ci_pipeline_id() } else { inputs.github_run_id() }.text(),
+        run_url: if gitlab { inputs.ci_job_url().text() } else { github_run(inputs) },
     }
+}
+
+/// Page of the run on GitHub.
+fn github_run(inputs: &Inputs) -> Option<String> {
+    let (server, project) = (inputs.github_server_url().text, inputs.github_repository().text?);
+    let server = server.unwrap_or("https://github.com").trim_end_matches('/');
+    Some(format!("{server}/{project}/actions/runs/{}", inputs.github_run_id().text?))
 }
 
 /// Where reviews and issues go, and the way there.

@@ -53,10 +53,6 @@ pub(crate) struct Settings {
     /// `PACE_NETWORK`.
     pub network: Network,
     /// `PACE_JOURNAL`: `auto` or `local`.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub journal: JournalMode,
     /// `PACE_STAGE`.
     pub stage: Stage,
@@ -188,23 +184,11 @@ pub(crate) enum CommandChoice {
 #[derive(Debug, Clone)]
 pub(crate) struct Commands {
     pub test: CommandChoice,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub setup: CommandChoice,
     pub build: Option<String>,
     /// `PACE_COVERAGE_MIN`, percent.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub coverage_min: Option<f64>,
     /// `PACE_SETUP_ENV`: names and values for the first setup only.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub setup_env: Vec<(String, Secret)>,
 }
 
@@ -351,6 +335,8 @@ pub(crate) struct CiContext {
     pub actors: Vec<String>,
     /// `$GITHUB_RUN_ID` or `$CI_PIPELINE_ID`.
     pub run_id: Option<String>,
+    /// Its page: made of the former, or `$CI_JOB_URL`.
+    pub run_url: Option<String>,
 }
 
 /// How log lines are grouped.

@@ -165,6 +165,7 @@ fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
         ("ci.output", format!("{:?}", s.ci.output)),
         ("ci.log_style", format!("{:?}", s.ci.log_style)),
         ("ci.run_id", format!("{:?}", s.ci.run_id)),
+        ("ci.run_url", format!("{:?}", s.ci.run_url)),
         ("child_env", env(&s.child_env)),
         (
             "secrets",

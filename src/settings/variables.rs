@@ -143,11 +143,11 @@ variables! {
     pace_source_dirs = "PACE_SOURCE_DIRS", Path, Now, "`.`", "where FORGE may write: folders of the repository, separated by commas; CI definitions only when named here";
     pace_docs_dir = "PACE_DOCS_DIR", Path, Now, "—", "docs that SCRIBE may update: a folder of the repository";
     pace_test_command = "PACE_TEST_COMMAND", Command, Now, "detected", "what GATE runs; `none` = no tests";
-    pace_setup_command = "PACE_SETUP_COMMAND", Command, Later, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
-    pace_setup_env = "PACE_SETUP_ENV", Names, Later, "—", "names of variables that the day's first setup sees, separated by commas";
+    pace_setup_command = "PACE_SETUP_COMMAND", Command, Now, "detected from the lockfile", "installs dependencies; `none` = nothing to install";
+    pace_setup_env = "PACE_SETUP_ENV", Names, Now, "—", "names of variables that the day's first setup sees, separated by commas";
     pace_child_env = "PACE_CHILD_ENV", Names, Now, "—", "names of variables that every child process sees, separated by commas";
     pace_build_command = "PACE_BUILD_COMMAND", Command, Now, "—", "runs before the tests";
-    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Later, "—", "least line coverage in percent";
+    pace_coverage_min = "PACE_COVERAGE_MIN", Percent, Now, "—", "least line coverage in percent, read from the LCOV, Cobertura or JaCoCo files that GATE's run wrote; less, or no such file, is a HOLD";
     pace_llm_provider = "PACE_LLM_PROVIDER", Choice, Now, "`anthropic`", "wire protocol: `anthropic`; `openai` (any compatible endpoint); `replay`; `litellm` (`provider/model` names)";
     pace_model = "PACE_MODEL", Text, Now, "`claude-sonnet-4-6`", "model of FORGE and SCRIBE";
     pace_analysis_model = "PACE_ANALYSIS_MODEL", Text, Now, "same as `PACE_MODEL`", "model of the other agents";
@@ -173,7 +173,7 @@ variables! {
     pace_max_retries = "PACE_MAX_RETRIES", Count, Now, "`2`", "FORGE reruns inside one run";
     pace_max_iterations = "PACE_MAX_ITERATIONS", Count, Now, "`35`", "model calls in FORGE's loop";
     pace_tdd = "PACE_TDD", Flag, Now, "`true`", "tests first: the red phase is required";
-    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Later, "`true`", "every changed production file needs a changed test";
+    pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Now, "`true`", "every changed production file needs a changed test";
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
     pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";
@@ -185,8 +185,8 @@ variables! {
     pace_test_timeout = "PACE_TEST_TIMEOUT", Duration, Now, "`30m`", "for one run of the tests";
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
-    pace_network = "PACE_NETWORK", Choice, Later, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
-    pace_journal = "PACE_JOURNAL", Choice, Later, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
+    pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
+    pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
     pace_stage = "PACE_STAGE", Choice, Now, "`all`", "which half of the day this job runs: `work` (the agents; no write token) leaves a hand-off, `publish` (no model key) pushes it, reads the CI and decides; `all` is both";
     pace_handoff = "PACE_HANDOFF", Path, Now, "`.pace/handoff`", "folder of the hand-off, inside the repository";
     pace_handoff_digest = "PACE_HANDOFF_DIGEST", Text, Now, "—", "what the working job said in its output `handoff-digest`; a publishing job takes no other hand-off";
@@ -222,6 +222,7 @@ variables! {
     ci_project_path = "CI_PROJECT_PATH", Ci, Now, "—", "project of the pipeline";
     ci_project_id = "CI_PROJECT_ID", Ci, Now, "—", "number of the project";
     ci_pipeline_id = "CI_PIPELINE_ID", Ci, Now, "—", "number of the pipeline";
+    ci_job_url = "CI_JOB_URL", Ci, Now, "—", "page of the job";
     ci_pipeline_source = "CI_PIPELINE_SOURCE", Ci, Now, "—", "what started the pipeline";
     ci_server_url = "CI_SERVER_URL", Ci, Now, "—", "web address of GitLab";
     ci_api_v4_url = "CI_API_V4_URL", Ci, Now, "—", "API of GitLab";

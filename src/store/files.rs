@@ -100,6 +100,19 @@ fn write_new(dir: &OwnedFd, name: &OsString, mode: Mode, text: &str) -> std::io:
     file.sync_all()
 }
 
+/// Opens a regular file (relative to `root`) for reading and writing, made empty where it is not there.
+pub(super) fn open(root: &Path, path: &Path) -> Result<File> {
+    let (parents, name) = split(path)?;
+    let dir = open_dir(root, &parents, true)?.with_context(|| shown(path))?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&dir, &name, flags, Mode::from_raw_mode(0o644));
+    let file = File::from(fd.map_err(|error| refused(path, error))?);
+    if !file.metadata().with_context(|| shown(path))?.is_file() {
+        bail!("{}: not a regular file", path.display());
+    }
+    Ok(file)
+}
+
 /// Moves a file or folder from `from` to `to` (both relative to `root`), making missing folders. False where
 /// `from` does not exist; an error where `to` does.
 pub(super) fn rename(root: &Path, from: &Path, to: &Path) -> Result<bool> {

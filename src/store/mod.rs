@@ -6,4 +6,5 @@ pub(crate) mod handoff;
 pub(crate) mod plan;
 mod round;
 mod run;
+mod seal;
 mod write;

@@ -1,6 +1,7 @@
 //! `.pace/.run/`: what runs keep for themselves on this machine. Git ignores it, so it never reaches a branch.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -25,11 +26,87 @@ struct Baseline {
 impl Store {
     /// A free path for the journal of run `attempt` of `day`, absolute; the folder is made and git ignores it.
     pub(crate) fn journal_path(&self, day: u32, attempt: u32) -> Result<PathBuf> {
+        let folder = self.run_folder(day)?;
+        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
+        free.context("no free journal name")
+    }
+
+    /// Where a journal from elsewhere lies until it was looked at.
+    pub(crate) fn fetched_path(&self, day: u32) -> Result<PathBuf> {
+        Ok(self.run_folder(day)?.join("fetched.jsonl"))
+    }
+
+    fn run_folder(&self, day: u32) -> Result<PathBuf> {
         self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
         let folder = self.root.join(RUN).join(format!("day-{day}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let free = (attempt..).map(|n| folder.join(format!("run-{n}.jsonl"))).find(|path| !path.exists());
-        free.context("no free journal name")
+        Ok(folder)
+    }
+
+    /// The file that is locked while a run works here, made where it is not there.
+    pub(crate) fn lock_file(&self) -> Result<File> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        files::open(&self.root, Path::new(RUN).join("lock").as_path())
+    }
+
+    /// The journals of `day`, the newest first.
+    pub(crate) fn journals(&self, day: u32) -> Vec<PathBuf> {
+        let folder = self.root.join(RUN).join(format!("day-{day}"));
+        let number = |path: &Path| -> Option<u32> {
+            path.file_name()?.to_str()?.strip_prefix("run-")?.strip_suffix(".jsonl")?.parse().ok()
+        };
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        let mut journals: Vec<_> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter_map(|path| Some((number(&path)?, path)))
+            .collect();
+        journals.sort_unstable_by(|a, b| b.cmp(a));
+        journals.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The days that have running state here.
+    pub(crate) fn days_run(&self) -> Vec<u32> {
+        let names = files::names(&self.root, Path::new(RUN)).unwrap_or_default();
+        let mut days: Vec<u32> = names.iter().filter_map(|name| super::artifacts::day_of(name)).collect();
+        days.sort_unstable();
+        days
+    }
+
+    /// Says, until [`Store::settled`], that the work tree of `day` is being brought to another state.
+    pub(crate) fn unsettle(&self, day: u32) -> Result<()> {
+        self.write_text(&format!("{RUN}/.gitignore"), "*\n")?;
+        self.write_text(&unsettled_path(day), "")
+    }
+
+    /// Whether a run was killed while it brought the work tree to another state.
+    pub(crate) fn is_unsettled(&self, day: u32) -> bool {
+        self.root.join(unsettled_path(day)).exists()
+    }
+
+    /// The work tree is as it was to be.
+    pub(crate) fn settled(&self, day: u32) -> Result<()> {
+        match std::fs::remove_file(self.root.join(unsettled_path(day))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the texts of `.pace/`, and those of `beside`, the ones of `files`, an earlier [`Store::snapshot`] with
+    /// the others beside it.
+    pub(crate) fn rewind(&self, files: &BTreeMap<String, String>, beside: &[&str]) -> Result<()> {
+        let there = self.snapshot()?.into_keys().chain(beside.iter().map(|path| (*path).to_owned()));
+        for path in there.filter(|path| !files.contains_key(path)) {
+            match std::fs::remove_file(self.root.join(&path)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                result => result.with_context(|| format!("taking {path} back"))?,
+            }
+        }
+        for (path, text) in files {
+            if self.read_text(path)?.as_ref() != Some(text) {
+                self.write_text(path, text)?;
+            }
+        }
+        Ok(())
     }
 
     /// The test run on `base`, if an earlier run of the day made it here.
@@ -99,6 +176,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn unsettled_path(day: u32) -> String {
+    format!("{RUN}/day-{day}/unsettled")
 }
 
 fn baseline_path(day: u32) -> String {

@@ -40,6 +40,14 @@ pub(crate) trait Tool: Send + Sync {
         None
     }
 
+    /// Whether it may change files of the work tree.
+    fn changes_files(&self) -> bool {
+        false
+    }
+
+    /// Learns that a call with `input` succeeded, perhaps in an earlier process.
+    fn recall(&self, _input: &Value) {}
+
     /// Runs the tool. `input` was already validated against [`Tool::input_schema`].
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>>;
 }
@@ -63,16 +71,34 @@ impl ToolError {
 
 /// The paths that tools wrote, `/`-separated and relative to the root. Clones share one record.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Written(Arc<Mutex<BTreeSet<String>>>);
+pub(crate) struct Written {
+    paths: Arc<Mutex<BTreeSet<String>>>,
+    /// A longer record that learns of all that this one does.
+    whole: Option<Arc<Mutex<BTreeSet<String>>>>,
+}
 
 impl Written {
+    /// An empty record; `whole` learns of everything that comes to it.
+    pub(crate) fn within(whole: &Self) -> Self {
+        Self { paths: Arc::default(), whole: Some(Arc::clone(&whole.paths)) }
+    }
+
     fn record(&self, name: &Name) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string());
+        for paths in [Some(&self.paths), self.whole.as_ref()].into_iter().flatten() {
+            paths.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_string());
+        }
+    }
+
+    /// Records the path that an input names.
+    fn recall(&self, input: &Value) {
+        if let Some(Ok(name)) = field(input, "path").map(Name::parse) {
+            self.record(&name);
+        }
     }
 
     /// All of them so far, sorted.
     pub(crate) fn paths(&self) -> BTreeSet<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -87,6 +87,10 @@ impl Tool for RunBash {
         Some(step("Running:", field(input, "command")?))
     }
 
+    fn changes_files(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
         Box::pin(async move {
             let input: Input = parse(input)?;
@@ -104,14 +108,18 @@ impl Tool for RunBash {
                 timeout,
                 spool: None,
             };
-            Ok(answer(&self.sandbox.run(&command).await?, timeout))
+            Ok(answer(&self.sandbox.run(&command).await?, timeout, limit))
         })
     }
 }
 
-fn answer(run: &CommandRun, timeout: Duration) -> String {
+fn answer(run: &CommandRun, timeout: Duration, limit: Duration) -> String {
     let exit = match run.exit {
-        Exit::TimedOut => format!("timed out after {} s and was ended", timeout.as_secs()),
+        Exit::TimedOut => format!(
+            "timed out after {} s and was ended{}",
+            timeout.as_secs(),
+            if timeout == limit { "; PACE_COMMAND_TIMEOUT allows no more" } else { "" }
+        ),
         exit => exit.to_string(),
     };
     if run.output.total_bytes == 0 {

@@ -45,6 +45,10 @@ impl Tool for RunTests {
         Some(step("Running tests:", self.tests.command()))
     }
 
+    fn changes_files(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, _input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
         Box::pin(async move { Ok(answer(&self.tests.run().await?)) })
     }

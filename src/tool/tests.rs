@@ -94,7 +94,10 @@ fn all(dir: &Path, written: &Written) -> ToolBox {
         Box::new(WriteFile { door: Arc::clone(&door), written: written.clone() }),
         Box::new(EditFile { door, written: written.clone() }),
         Box::new(RunBash {
-            sandbox: Arc::new(Open { env: vec![path] }),
+            sandbox: Arc::new(Open {
+                env: vec![path],
+                dependencies: crate::domain::dependencies::Dependencies::default(),
+            }),
             dir: dir.to_owned(),
             timeout: Duration::from_secs(60),
         }),

@@ -52,6 +52,14 @@ impl Tool for WriteFile {
         Some(step("Writing", field(input, "path")?))
     }
 
+    fn changes_files(&self) -> bool {
+        true
+    }
+
+    fn recall(&self, input: &Value) {
+        self.written.recall(input);
+    }
+
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
         Box::pin(async move {
             let input: Input = parse(input)?;

@@ -5,18 +5,24 @@
 
 mod architecture;
 mod binary;
+mod day_lock;
 mod demo;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod kill;
 mod model_server;
 mod peer_model;
 mod project;
+mod remote_journal;
 mod replay;
 mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod scenario;
+#[cfg(target_os = "linux")]
+mod setup;
 mod sprint_page;
+mod team;
 mod third_party;

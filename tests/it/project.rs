@@ -46,6 +46,13 @@ impl Project {
         repository.commit(Some("HEAD"), &person, &person, message, &tree, &parents).unwrap();
     }
 
+    /// Sets `branch` to HEAD's commit.
+    pub(crate) fn fast_forward(&self, branch: &str) {
+        let repository = self.repository();
+        let head = repository.head().unwrap().peel_to_commit().unwrap().id();
+        repository.reference(&format!("refs/heads/{branch}"), head, true, "merge").unwrap();
+    }
+
     pub(crate) fn write(&self, path: &str, content: &str) {
         let target = self.dir.join(path);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();

@@ -1,6 +1,8 @@
 //! Escapes from the rooms of a child, against the real binary: as root and as an unprivileged user, where
 //! namespaces are allowed and where a container forbids them. A probe that could not be tried counts as failed.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -349,7 +351,7 @@ pub(crate) fn daemon_lives(site: &Site) -> bool {
         .any(|folder| folder.starts_with(&site.project.dir))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

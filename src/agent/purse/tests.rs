@@ -30,9 +30,9 @@ fn an_unknown_price_reserves_nothing() {
 fn every_try_is_reserved_and_an_uncounted_one_costs_its_reservation() {
     let purse = Purse::new(0.12);
     let call = purse.reserve(Some(PRICE), 4_000, 3_000).unwrap();
-    call.lost(None);
+    call.lose(None);
     assert_eq!(call.may_try_again(), Ok(()));
-    call.lost(None);
+    call.lose(None);
     let refused = call.may_try_again().unwrap_err();
     assert!(refused.contains("$0.1050 spent"), "{refused}");
     let worst = Usage { cache_write: 2_000, output: 3_000, ..Usage::default() };
@@ -120,16 +120,16 @@ fn make(reserved: &Reservation<'_>, price: Price, call: &Call, billed: &mut f64)
             Try::Counted(i, o) => {
                 let usage = took(call, (i, o));
                 *billed += price.of(usage);
-                reserved.lost(Some(usage));
+                reserved.lose(Some(usage));
             }
             Try::Uncounted(i, o) => {
                 *billed += price.of(took(call, (i, o)));
-                reserved.lost(None);
+                reserved.lose(None);
             }
             Try::Killed(i, o) => {
                 *billed += price.of(took(call, (i, o)));
                 // Whoever resumes books what was under way at its reservation, after the tries before it.
-                reserved.lost(None);
+                reserved.lose(None);
                 return Made::Killed(reserved.lost_tries());
             }
         }

@@ -179,12 +179,15 @@ fn chained<T: Serialize>(before: [u8; 32], journal: &Journal, value: &T) -> anyh
 mod tests {
     use super::*;
     use crate::domain::Agent;
+    use crate::journal::Seal;
     use crate::llm::ToolResult;
     use crate::secret::Redactor;
 
     fn journal() -> (tempfile::TempDir, Journal) {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::create(&dir.path().join("j.jsonl"), Redactor::new(&[])).unwrap();
+        let keeper = Box::new(crate::journal::NoKeeper);
+        let path = dir.path().join("j.jsonl");
+        let journal = Journal::create(&path, Redactor::new(&[]), Seal::new(None), keeper).unwrap();
         (dir, journal)
     }
 

@@ -19,6 +19,7 @@ pub(super) enum Family {
     Targets,
     Lockfiles,
     Environments,
+    Protection,
 }
 
 impl Family {
@@ -34,6 +35,7 @@ impl Family {
             Self::Targets => "Make targets",
             Self::Lockfiles => "Lockfile consistency",
             Self::Environments => "Hard-coded environment",
+            Self::Protection => "Required checks",
         }
     }
 }

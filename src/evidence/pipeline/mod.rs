@@ -15,6 +15,7 @@ mod gitlab_gates;
 mod kinds;
 mod lockfiles;
 mod makefiles;
+mod protection;
 mod references;
 mod script;
 mod source;
@@ -26,6 +27,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use kinds::is_pipeline;
+pub(crate) use protection::{check_protection, has_test_jobs};
 
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;
@@ -46,6 +48,11 @@ pub(crate) struct Commit {
 pub(crate) fn is_wanted(path: &str) -> bool {
     is_pipeline(path)
         || !kinds::is_foreign(path) && (lockfiles::is_manifest(path) || targets::is_include(path))
+}
+
+/// Whether `path` says what the project depends on: a manifest or a lockfile.
+pub(crate) fn is_manifest(path: &str) -> bool {
+    lockfiles::is_manifest(path) || kinds::kind_of(path) == Some(Kind::Lockfile)
 }
 
 /// Findings over the pipeline of `commit`: one for each flaw — FAIL where `diff` introduced it, ADVISORY where it was

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{GitHub, explain};
+use super::{GitHub, PAGES, explain};
+use crate::domain::observation::Protection;
 use crate::platform::http::{Call, Failure, encoded};
 use crate::platform::mend::Need;
 use crate::platform::{Access, Probe};
@@ -82,7 +83,76 @@ impl GitHub {
     }
 }
 
+/// A branch as everybody who may read the code sees it.
+#[derive(Deserialize)]
+struct Branch {
+    protected: bool,
+    protection: Option<Classic>,
+}
+
+#[derive(Deserialize)]
+struct Classic {
+    required_status_checks: Option<Required>,
+}
+
+#[derive(Deserialize)]
+struct Required {
+    #[serde(default)]
+    contexts: Vec<String>,
+}
+
+/// A rule of a ruleset that holds for a branch.
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(rename = "type")]
+    kind: String,
+    parameters: Option<Parameters>,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    #[serde(default)]
+    required_status_checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    context: String,
+}
+
+impl GitHub {
+    /// Classic protection and rulesets ask together. What a token may not read leaves nothing known.
+    async fn required(&self, branch: &str) -> Result<Option<Protection>, Failure> {
+        let at: Branch =
+            self.sender().json(&Call::get(self.path(&format!("/branches/{}", encoded(branch))))).await?;
+        if !at.protected {
+            return Ok(Some(Protection::Checks(vec![])));
+        }
+        let classic =
+            at.protection.and_then(|p| p.required_status_checks).map(|r| r.contexts).unwrap_or_default();
+        let path = self.path(&format!("/rules/branches/{}", encoded(branch)));
+        let rules: Vec<Rule> = self.sender().all(&path, None, PAGES).await?;
+        let of_rules = rules.into_iter().filter(|rule| rule.kind == "required_status_checks");
+        let checks = of_rules.filter_map(|rule| rule.parameters).flat_map(|p| p.required_status_checks);
+        let all: Vec<String> = classic.into_iter().chain(checks.map(|check| check.context)).collect();
+        // A protected branch without any required check may hide them from this token.
+        Ok((!all.is_empty()).then_some(Protection::Checks(all)))
+    }
+}
+
 impl Access for GitHub {
+    fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
+        Box::pin(async move {
+            match self.required(branch).await {
+                Ok(protection) => Ok(protection),
+                Err(failure) => {
+                    tracing::debug!("what {branch} asks for cannot be read: {failure}");
+                    Ok(None)
+                }
+            }
+        })
+    }
+
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
         Box::pin(self.probes())
     }

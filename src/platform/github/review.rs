@@ -201,6 +201,11 @@ impl Review for GitHub {
         })
     }
 
+    /// The job has a summary of its own.
+    fn note<'a>(&'a self, _line: &'a Line, _body: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn approved<'a>(&'a self, line: &'a Line) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
         Box::pin(async {
             let approved = self.approved_commits(line).await;

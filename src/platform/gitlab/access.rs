@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::GitLab;
+use crate::domain::observation::Protection;
 use crate::platform::http::{Call, Failure, encoded};
 use crate::platform::mend::{Door, Need};
 use crate::platform::{Access, Probe};
@@ -91,7 +92,28 @@ fn allowed(project: &Project, least: u32, role: &str, feature: &Option<String>) 
     }
 }
 
+#[derive(Deserialize)]
+struct Merging {
+    /// Shown to those who may see the project's merge settings.
+    only_allow_merge_if_pipeline_succeeds: Option<bool>,
+}
+
 impl Access for GitLab {
+    fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
+        Box::pin(async move {
+            if self.inner.door == Door::JobToken {
+                return Ok(None);
+            }
+            match self.sender().json::<Merging>(&Call::get(self.path(""))).await {
+                Ok(project) => Ok(project.only_allow_merge_if_pipeline_succeeds.map(Protection::Pipeline)),
+                Err(failure) => {
+                    tracing::debug!("what {branch} asks for cannot be read: {failure}");
+                    Ok(None)
+                }
+            }
+        })
+    }
+
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>> {
         Box::pin(self.probes())
     }

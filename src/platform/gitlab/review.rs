@@ -127,6 +127,11 @@ impl GitLab {
         self.put(there.iid, json!({"labels": labels.join(",")})).await
     }
 
+    async fn note_review(&self, line: &Line, body: &str) -> Result<(), Failure> {
+        let Some(there) = self.merge_request(line).await? else { return Ok(()) };
+        self.note(&format!("/merge_requests/{}", there.iid), body).await
+    }
+
     async fn approved_commits(&self, line: &Line) -> Result<Vec<String>, Failure> {
         let mut commits = Vec::new();
         for there in self.merge_requests(line, "all").await? {
@@ -183,6 +188,13 @@ impl Review for GitLab {
             labelled.map_err(|failure| {
                 self.explain(Need::Reviews, &format!("the label {label} could not be set"), &failure)
             })
+        })
+    }
+
+    fn note<'a>(&'a self, line: &'a Line, body: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            let noted = self.note_review(line, body).await;
+            noted.map_err(|failure| self.explain(Need::Reviews, "the day's note could not be kept", &failure))
         })
     }
 

@@ -281,3 +281,18 @@ async fn a_checkout_of_another_user_is_worked_on() {
     }
     assert_eq!(prepared(&fixture.open()).await.name, "pace/sprint");
 }
+
+/// What a run that was cut off left uncommitted gives way to what another runner pushed of the day, and is kept.
+#[tokio::test]
+async fn left_records_of_a_day_do_not_stand_in_the_way() {
+    let fixture = Fixture::with_remote();
+    let colleague = fixture.colleague();
+    colleague.git("checkout -q -b pace/sprint");
+    colleague.commit(".pace/day-1/attempts.yaml", "theirs\n");
+    colleague.git("push -q origin pace/sprint");
+    fixture.write(".pace/day-1/attempts.yaml", "ours\n");
+    let repo = fixture.with(|options| options.rules = ci("main"));
+    repo.prepare_branch().await.unwrap();
+    assert_eq!(fixture.read(".pace/day-1/attempts.yaml"), "theirs\n");
+    assert_eq!(fixture.read(".pace/.run/left/.pace/day-1/attempts.yaml"), "ours\n");
+}

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::domain::dependencies::Dependencies;
 use crate::repo::{BranchRules, CiRef, GitRepo, Identity, Options, PushRules};
 use crate::secret::Secret;
 
@@ -106,7 +107,7 @@ pub(super) fn options() -> Options {
         identity: Identity { name: "Pace".into(), email: "pace@example.org".into() },
         push: PushRules { never: None, credential: None },
         remote: None,
-        kept: Vec::new(),
+        kept: Dependencies::default(),
         http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
         runtime: tokio::runtime::Handle::current(),
     }

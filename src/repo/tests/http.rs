@@ -8,6 +8,7 @@ use std::path::Path;
 use super::fixture::{Fixture, ci, credential, git};
 use super::server::{Server, TOKEN, listen, request};
 use crate::repo::{GitRepo, Pushed, RepoError, Repository};
+use crate::secret::Secret;
 
 /// A work tree whose origin is `remote.git` on a server.
 fn served(start: impl Fn(&Path) -> Server) -> (Fixture, Server) {
@@ -209,6 +210,93 @@ async fn a_declining_hook_is_quoted() {
     assert!(reason.contains("pre-receive hook declined"), "{reason}");
     assert!(reason.contains("GL-HOOK: this branch is protected ***"), "{reason}");
     assert!(!reason.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_checkout_that_lost_its_empty_folders_is_fetched_into() {
+    let (fixture, server) = served(Server::start);
+    fixture.git("checkout -q -b pace/sprint");
+    let theirs = fixture.commit("new.txt", "1\n");
+    git(&fixture.root, &format!("push -q {} pace/sprint", fixture.remote().display()));
+    let runner = Fixture::unborn();
+    runner.git(&format!("fetch -q {} main", fixture.remote().display()));
+    runner.git("checkout -q -B main FETCH_HEAD");
+    runner.git(&format!("remote add origin {}/remote.git", server.url));
+    fs::remove_dir_all(runner.root.join(".git/objects/pack")).unwrap();
+    let branch = opened(&runner, &server, TOKEN).prepare_branch().await.unwrap();
+    assert_eq!((branch.name.as_str(), branch.head), ("pace/sprint", theirs));
+    assert_eq!(runner.read("new.txt"), "1\n");
+}
+
+/// What GitHub, GitLab and a hook of one's own say, by the real git server.
+#[tokio::test]
+async fn a_rejection_names_the_rule_and_its_mend() {
+    let (fixture, server) = served(Server::start);
+    let repo = opened(&fixture, &server, TOKEN);
+    repo.prepare_branch().await.unwrap();
+    commit(&repo, &fixture, "a", "a");
+    for (said, mend) in [
+        (
+            "error: GH006: Protected branch update failed for refs/heads/pace/sprint.|error: Commits must have verified signatures.",
+            "the branch requires signed commits",
+        ),
+        (
+            "error: GH013: Repository rule violations found for refs/heads/pace/sprint.",
+            "the branch is protected",
+        ),
+        (
+            "GitLab: You are not allowed to push code to protected branches on this project.",
+            "the branch is protected: let pace's token push to it",
+        ),
+        ("GitLab: Author 'pace@example.org' is not a member of team", "PACE_GIT_EMAIL"),
+        ("Not on a Friday", "a hook of the server decided that"),
+    ] {
+        let lines: String = said.split('|').map(|line| format!("echo \"{line}\" >&2; ")).collect();
+        hook(&fixture, &format!("{lines}exit 1"));
+        let reason = push_reason(repo.push("pace/sprint").await);
+        let last = said.rsplit('|').next().unwrap();
+        assert!(reason.contains(last) && reason.contains(mend), "{said}: {reason}");
+    }
+    let head = git(&fixture.remote(), "for-each-ref --format=%(refname) refs/heads/pace");
+    assert_eq!(head, "", "nothing was pushed");
+}
+
+#[tokio::test]
+async fn a_token_that_may_only_read_is_named_before_anything_is_done() {
+    let (fixture, server) = served(Server::start);
+    git(&fixture.remote(), "config http.receivepack false");
+    for (user, token, mend) in [
+        ("x-access-token", TOKEN, "needs write access"),
+        (crate::repo::JOB_USER, "glcbt-canary9Zz", "CI_JOB_TOKEN may push only where the project allows it"),
+    ] {
+        let repo = fixture.with(|options| {
+            options.rules = ci("main");
+            options.push.credential = Some((user.into(), Secret::new(token), server.url.clone()));
+        });
+        repo.prepare_branch().await.unwrap();
+        let refused = repo.may_push().await.unwrap_err();
+        assert!(matches!(refused, RepoError::Unusable(_)), "{refused:?}");
+        for text in [refused.to_string(), push_reason(repo.push("main").await)] {
+            assert!(text.contains(mend) && text.contains("HTTP 403") && !text.contains(token), "{text}");
+        }
+        fixture.git("checkout -q main");
+    }
+}
+
+#[tokio::test]
+async fn gitlabs_tokens_push_under_their_own_names() {
+    let (fixture, server) = served(Server::start);
+    for (user, token) in [("oauth2", "glpat-canary7Qd0x1Kp"), (crate::repo::JOB_USER, "glcbt-canary9Zz")] {
+        let repo = fixture.with(|options| {
+            options.rules = ci("main");
+            options.push.credential = Some((user.into(), Secret::new(token), server.url.clone()));
+        });
+        let branch = repo.prepare_branch().await.unwrap();
+        repo.may_push().await.unwrap();
+        let sha = commit(&repo, &fixture, "who.txt", user);
+        repo.push(&branch.name).await.unwrap();
+        assert_eq!(git(&fixture.remote(), &format!("rev-parse {}", branch.name)), sha);
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 mod aside;
 mod branch;
+mod checkpoint;
 mod commit;
 mod diff;
+mod exchange;
 mod fixture;
 mod hostile;
 mod http;
+mod own_refs;
 mod server;
 mod shallow;

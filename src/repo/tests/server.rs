@@ -19,6 +19,10 @@ use super::fixture::git;
 pub(super) const USER: &str = "x-access-token";
 pub(super) const TOKEN: &str = "canary-5f2e9d";
 
+/// User names and passwords that are let in: as GitHub's, and as GitLab's for a token of one's own and for a job's.
+const ACCOUNTS: [(&str, &str); 3] =
+    [(USER, TOKEN), ("oauth2", "glpat-canary7Qd0x1Kp"), ("gitlab-ci-token", "glcbt-canary9Zz")];
+
 /// A server for the bare repositories in a folder; ends with the value.
 pub(super) struct Server {
     pub url: String,
@@ -55,7 +59,9 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let socket = run.join("cgi.sock");
         let _ = fs::remove_file(&socket);
-        fs::write(run.join("users"), format!("{USER}:{{PLAIN}}{TOKEN}\n")).unwrap();
+        let users: String =
+            ACCOUNTS.iter().map(|(user, password)| format!("{user}:{{PLAIN}}{password}\n")).collect();
+        fs::write(run.join("users"), users).unwrap();
         let config = NGINX
             .replace("@RUN@", &run.display().to_string())
             .replace("@FOLDER@", &folder.display().to_string())
@@ -138,8 +144,10 @@ fn field(head: &str, name: &str) -> Option<String> {
 fn serve(mut stream: TcpStream, folder: &Path, seen: &Mutex<Vec<String>>) {
     let (head, body) = request(&stream);
     seen.lock().unwrap().push(head.clone());
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{TOKEN}"));
-    if field(&head, "authorization") != Some(format!("Basic {pair}")) {
+    let given = field(&head, "authorization").unwrap_or_default();
+    let encode = |pair| base64::engine::general_purpose::STANDARD.encode(pair);
+    let known = |(user, password)| given == format!("Basic {}", encode(format!("{user}:{password}")));
+    if !ACCOUNTS.into_iter().any(known) {
         let _ = stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 7\r\nConnection: close\r\n\r\nbad key");
         return;
     }

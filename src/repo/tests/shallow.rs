@@ -110,3 +110,15 @@ async fn a_merge_without_the_history_is_refused_with_the_mend() {
     assert_eq!(runner.head(), before);
     assert_eq!(runner.git("status --porcelain"), "");
 }
+
+#[tokio::test]
+async fn a_push_to_a_place_without_the_history_names_the_mend() {
+    let (origin, runner, server) = shallow("main", |_| ());
+    git(origin.dir.path(), "init -q --bare empty.git");
+    git(&origin.dir.path().join("empty.git"), "config http.receivepack true");
+    runner.git(&format!("remote set-url origin {}/empty.git", server.url));
+    let repo = opened(&runner, &server, "main");
+    let branch = repo.prepare_branch().await.unwrap();
+    let error = repo.push(&branch.name).await.unwrap_err().to_string();
+    assert!(error.contains("fetch-depth: 0") && error.contains("GIT_DEPTH: 0"), "{error}");
+}

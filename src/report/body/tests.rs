@@ -9,7 +9,7 @@ use crate::domain::hold::Cause;
 use crate::domain::money::{Bill, Usage};
 use crate::report::view::{
     AgentState, BillView, FindingView, HistoryDay, HoldView, ProductView, RoundView, TestsView, agents,
-    hold_marker, review_marker,
+    hold_marker, review_marker, summary_marker,
 };
 
 fn bill(agents: &[Agent]) -> Bill {
@@ -411,4 +411,14 @@ fn a_sprint_of_many_files_and_findings_fits() {
         assert!(body.len() <= BODY + 200);
     }
     assert!(summary(&templates(), &view).unwrap().len() <= SUMMARY + 200);
+}
+
+#[test]
+fn a_note_is_the_summary_below_its_marker() {
+    let templates = Templates::new(None).unwrap();
+    for view in [ship(), hostile()] {
+        let (note, summary) = (note(&templates, &view).unwrap(), summary(&templates, &view).unwrap());
+        let (marker, rest) = note.split_once('\n').unwrap();
+        assert_eq!((marker, rest), (summary_marker(&view.sprint).as_str(), summary.trim_start()));
+    }
 }

@@ -1,13 +1,17 @@
 //! Which system calls a child may make (seccomp). Denied is what leads out of its rooms: mounts, namespaces,
-//! kernel doors, other processes' memory, and sockets to anywhere but its own loopback.
+//! kernel doors, other processes' memory, and sockets to anywhere but its own loopback. Calls that make or connect
+//! sockets can be handed over to a supervisor.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 use anyhow::Context;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter, sock_filter,
 };
+
+use super::notify;
 
 /// Denied whatever the arguments.
 const DENIED: &[libc::c_long] = &[
@@ -80,14 +84,19 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
 /// Types into a terminal as if its user did.
 const TYPING: [libc::c_ulong; 2] = [libc::TIOCSTI, 0x541C];
 
-/// Which sockets a child may make. Unix sockets by name are never among them: a path leads to any daemon that
-/// listens in a visible folder.
+/// Code of a filter's answer.
+const RETURN: u16 = 0x06;
+
+/// Which sockets a child may make. Unix sockets by name are supervised or not among them: a path leads to any
+/// daemon that listens in a visible folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sockets {
     /// Pairs only.
     None,
     /// Internet sockets: the network namespace, or the operator's word, says where they lead.
     Internet,
+    /// Internet sockets and Unix sockets by name: a supervisor makes and connects them.
+    Supervised,
 }
 
 /// Applies the rules to this process and all that it starts. Needs `no_new_privs`.
@@ -111,12 +120,38 @@ fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
 
     // The flags of clone3 lie in memory, where a filter cannot look; libraries fall back to clone.
     let absent: Rules = [(libc::SYS_clone3, vec![])].into();
-    Ok(vec![
+    let mut programs = vec![
         filter(refused, libc::EPERM)?,
         filter(absent, libc::ENOSYS)?,
         filter(families(sockets)?, libc::EAFNOSUPPORT)?,
         without_x32(),
-    ])
+    ];
+    if sockets == Sockets::Supervised {
+        programs.push(filter(unseen()?, libc::EOPNOTSUPP)?);
+    }
+    Ok(programs)
+}
+
+/// Hands the calls that make or connect sockets over, for this process and all that it starts; the end at which they
+/// are received. Needs `no_new_privs`, and [`restrict`] beside it. `datagrams`: those that name a receiver too.
+pub(super) fn hand_over(datagrams: bool) -> anyhow::Result<OwnedFd> {
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+    let families = families.map(|family| when(0, SeccompCmpOp::Eq, of(family))).into_iter();
+    let mut rules: Rules =
+        [libc::SYS_connect, libc::SYS_bind, libc::SYS_listen].map(|call| (call, vec![])).into();
+    rules.insert(libc::SYS_socket, families.collect::<Result<_, _>>()?);
+    if datagrams {
+        let named = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+        rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![named])?]);
+    }
+    // The library knows no such answer; it is put in place of one that it knows.
+    let known = SeccompAction::Trace(0);
+    let answer = u32::from(known.clone());
+    let mut program = compile(rules, known)?;
+    for step in program.iter_mut().filter(|step| step.code == RETURN && step.k == answer) {
+        step.k = notify::HAND_OVER;
+    }
+    notify::listen(&program).context("calls cannot be handed over")
 }
 
 type Rules = BTreeMap<libc::c_long, Vec<SeccompRule>>;
@@ -125,10 +160,13 @@ fn families(sockets: Sockets) -> anyhow::Result<Rules> {
     let not_unix = vec![when(0, SeccompCmpOp::Ne, of(libc::AF_UNIX))?];
     let socket = match sockets {
         Sockets::None => vec![],
-        Sockets::Internet => {
+        Sockets::Internet | Sockets::Supervised => {
             let unless = |family| condition(0, SeccompCmpOp::Ne, of(family));
             // Netlink's protocol 0 tells about interfaces and routes; the others reach other parts of the kernel.
-            let none = vec![unless(libc::AF_INET)?, unless(libc::AF_INET6)?, unless(libc::AF_NETLINK)?];
+            let mut none = vec![unless(libc::AF_INET)?, unless(libc::AF_INET6)?, unless(libc::AF_NETLINK)?];
+            if sockets == Sockets::Supervised {
+                none.push(unless(libc::AF_UNIX)?);
+            }
             let netlink = vec![
                 condition(0, SeccompCmpOp::Eq, of(libc::AF_NETLINK))?,
                 condition(2, SeccompCmpOp::Ne, of(libc::NETLINK_ROUTE))?,
@@ -137,6 +175,22 @@ fn families(sockets: Sockets) -> anyhow::Result<Rules> {
         }
     };
     Ok([(libc::SYS_socket, socket), (libc::SYS_socketpair, not_unix)].into())
+}
+
+/// Ways to name a receiver that no supervisor sees: connecting by sending, and Unix datagrams.
+fn unseen() -> anyhow::Result<Rules> {
+    let connecting = |argument| {
+        let flag = of(libc::MSG_FASTOPEN);
+        when(argument, SeccompCmpOp::MaskedEq(flag), flag)
+    };
+    let datagrams = when(1, SeccompCmpOp::MaskedEq(0xf), of(libc::SOCK_DGRAM))?;
+    Ok([
+        (libc::SYS_sendto, vec![connecting(3)?]),
+        (libc::SYS_sendmsg, vec![connecting(2)?]),
+        (libc::SYS_sendmmsg, vec![connecting(3)?]),
+        (libc::SYS_socketpair, vec![datagrams]),
+    ]
+    .into())
 }
 
 fn of(number: libc::c_int) -> u64 {
@@ -152,8 +206,11 @@ fn when(argument: u8, op: SeccompCmpOp, value: u64) -> anyhow::Result<SeccompRul
 }
 
 fn filter(rules: Rules, errno: libc::c_int) -> anyhow::Result<BpfProgram> {
+    compile(rules, SeccompAction::Errno(errno.cast_unsigned()))
+}
+
+fn compile(rules: Rules, action: SeccompAction) -> anyhow::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).context("seccomp rules for this processor")?;
-    let action = SeccompAction::Errno(errno.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?;
     Ok(BpfProgram::try_from(filter)?)
 }
@@ -162,7 +219,7 @@ fn filter(rules: Rules, errno: libc::c_int) -> anyhow::Result<BpfProgram> {
 fn without_x32() -> BpfProgram {
     const LOAD_NUMBER: sock_filter = sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
     const JUMP_IF_AT_LEAST: sock_filter = sock_filter { code: 0x35, jt: 0, jf: 1, k: 0x4000_0000 };
-    let answer = |k| sock_filter { code: 0x06, jt: 0, jf: 0, k };
+    let answer = |k| sock_filter { code: RETURN, jt: 0, jf: 0, k };
     let refuse: u32 = SeccompAction::Errno(libc::ENOSYS.cast_unsigned()).into();
     vec![LOAD_NUMBER, JUMP_IF_AT_LEAST, answer(refuse), answer(SeccompAction::Allow.into())]
 }

@@ -86,6 +86,9 @@ fn alone(order: &Order) -> Rules {
     // These get rules of their own.
     closed.push(rooms.work.clone());
     open(Path::new("/"), &closed, reading(), &mut rules);
+    if let Some(shown) = &rooms.shown {
+        rules.push((shown.folder.join(&shown.path), AccessFs::ReadFile.into()));
+    }
     for folder in &rooms.programs {
         open(folder, &rooms.hidden, reading(), &mut rules);
     }
@@ -99,7 +102,9 @@ fn alone(order: &Order) -> Rules {
     for path in rooms.caches.iter().filter(|path| !hides(path, &rooms.hidden)) {
         open(path, &rooms.hidden, writing(), &mut rules);
     }
-    rules.extend(rooms.writable.iter().map(|path| (path.clone(), writing())));
+    for path in &rooms.writable {
+        open(path, &rooms.hidden, writing(), &mut rules);
+    }
     rules
 }
 

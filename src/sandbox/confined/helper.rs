@@ -1,19 +1,28 @@
 //! The re-executed binary: confines itself, then becomes the child. It runs on one thread and sees nothing of
-//! pace but its order. In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell.
+//! pace but its order. In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
+//! that stays outside the walls supervises the sockets of the child and ends with it.
 
 use std::fs;
-use std::io::Write;
-use std::os::fd::AsFd;
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::Context;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
+use rustix::io::FdFlags;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socket_with,
+    socketpair,
+};
 use rustix::process::{DumpableBehavior, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::order::{CONFINED, INIT, Order, SIGNAL, Task, Tier};
-use super::{calls, files, mounts, powers, probe, raw};
+use super::order::{CONFINED, INIT, Network, Order, SIGNAL, Task, Tier};
+use super::supervisor::hosts::Outside;
+use super::supervisor::{Lookout, Supervisor};
+use super::{calls, files, mounts, notify, powers, probe, raw};
 
 /// What a helper that could not confine ends with; pace reads the reason from the helper's socket.
 const REFUSED: u8 = 125;
@@ -38,49 +47,112 @@ fn order() -> anyhow::Result<Order> {
     Order::receive(fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?))
 }
 
-/// Makes the namespaces and mounts; without namespaces it becomes the child itself.
+/// Makes the namespaces and mounts where there shall be some, starts the process that becomes the child, and stays
+/// with it.
 fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = order()?;
-    let Tier::Namespaces { user } = order.tier else {
-        confine(&order)?;
-        return carry_out(order);
+    let lookout = Lookout::here()?;
+    let outside = if let Tier::Namespaces { user } = order.tier {
+        let outside = separate(user, &order.network)?;
+        mounts::arrange(&order)?;
+        powers::hand_down_mounting()?;
+        outside
+    } else {
+        // Whoever is left behind by its parent stays below this process, which alone may look into it.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        outside(&order.network)?
     };
-    separate(user, order.network)?;
-    mounts::arrange(&order)?;
-    powers::hand_down_mounting()?;
+    let start = |outside| Supervisor::start(&order, lookout, outside, tell);
+    let supervisor = outside.map(start).transpose()?;
+    if order.tier != Tier::Rules {
+        raw::unshare(UnshareFlags::NEWPID).context("process namespaces are not allowed")?;
+    }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .context("cannot speak with the process that is confined")?;
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
     // The path is resolved by the new process, so it is its own `/proc/self`.
     #[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
-    let mut init = std::process::Command::new("/proc/self/exe")
+    let inner = std::process::Command::new("/proc/self/exe")
         .arg0(INIT)
+        .arg(theirs.as_raw_fd().to_string())
         .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
         .spawn()
-        .context("the first process of the namespace cannot be started")?;
+        .context("the process that is confined cannot be started")?;
     raw::ignore_term();
-    let status = init.wait().context("the first process of the namespace was lost")?;
-    Ok(code(status))
+    drop(theirs);
+    if let Some((supervisor, listener)) = supervisor.zip(receive(&ours)?) {
+        supervisor.send(listener).context("the supervisor")?;
+    }
+    drop(ours);
+    wait_for(rustix::process::Pid::from_child(&inner)).context("the confined process was lost")
 }
 
-/// New namespaces for this process and those that it starts.
-fn separate(user: bool, network: bool) -> anyhow::Result<()> {
+/// What connects to opened hosts, from the network that this process is in now; `None`: nothing is supervised.
+fn outside(network: &Network) -> anyhow::Result<Option<Outside>> {
+    let Network::Supervised { hosts } = network else { return Ok(None) };
+    Ok(Some(Outside::here(hosts.clone()).context("no thread for opened hosts")?))
+}
+
+/// The end at which the child's calls are received, if it hands them over.
+fn receive(from: &OwnedFd) -> anyhow::Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
+        .context("the process that is confined says nothing")?;
+    Ok(control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+        _ => None,
+    }))
+}
+
+fn send_over(to: &OwnedFd, listener: &OwnedFd) -> anyhow::Result<()> {
+    let files = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(to, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
+        .context("the supervisor cannot be reached")?;
+    Ok(())
+}
+
+/// The exit code of `child`. Also whoever was left behind by its parent is waited for.
+fn wait_for(child: rustix::process::Pid) -> anyhow::Result<u8> {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == child => {
+                return Ok(code(ExitStatus::from_raw(status.as_raw())));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// New namespaces for this process, but that of processes; what stays in the old network.
+fn separate(user: bool, network: &Network) -> anyhow::Result<Option<Outside>> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     if user {
         raw::unshare(UnshareFlags::NEWUSER).context("user namespaces are not allowed")?;
         fs::write("/proc/self/setgroups", "deny").context("user namespaces cannot be set up")?;
         fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).context("the user cannot be mapped")?;
         fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).context("the group cannot be mapped")?;
     }
-    if !network {
+    // Its thread leaves only for the user namespace, which must be first: a process with threads cannot enter one.
+    let outside = outside(network)?;
+    let own = *network != Network::Open;
+    if own {
         flags |= UnshareFlags::NEWNET;
     }
     raw::unshare(flags).context("namespaces are not allowed")?;
-    if !network {
+    if own {
         raise_loopback().context("the loopback of a network namespace cannot be used")?;
     }
-    Ok(())
+    Ok(outside)
 }
 
 /// Switches the namespace's own loopback on: one `RTM_NEWLINK` message of rtnetlink(7).
@@ -111,28 +183,24 @@ fn raise_loopback() -> anyhow::Result<()> {
     }
 }
 
-/// The first process of the new process namespace: when it ends, so does everything in there.
+/// Becomes the child, or the first process of the new process namespace: when that ends, so does everything in there.
 fn init() -> anyhow::Result<u8> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let supervisor = std::env::args().nth(1).and_then(|number| number.parse().ok());
+    let supervisor = notify::inherited(supervisor.context("the supervisor was not named")?)?;
     let order = order()?;
+    if order.tier == Tier::Rules {
+        confine(&order, supervisor)?;
+        return carry_out(order);
+    }
     mounts::show_own_processes()?;
-    confine(&order)?;
+    confine(&order, supervisor)?;
     let Task::Shell { script } = &order.task else { return carry_out(order) };
     // What it starts must not look into it: the child's exit code goes through here.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
     tell(CONFINED);
-    let child = rustix::process::Pid::from_child(&child);
-    loop {
-        // Also whoever was left behind by its parent is waited for.
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == child => {
-                return Ok(code(ExitStatus::from_raw(status.as_raw())));
-            }
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("the shell was lost"),
-        }
-    }
+    let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
+    wait_for(rustix::process::Pid::from_child(&child)).context("the shell was lost")
 }
 
 /// Its exit code; a signal is told to pace, since the exit code of a helper cannot.
@@ -148,13 +216,23 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 /// The walls that hold whatever the mounts are.
-fn confine(order: &Order) -> anyhow::Result<()> {
+fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     powers::drop_powers()?;
     rustix::thread::set_no_new_privs(true)?;
     files::restrict(order)?;
-    let own_loopback = matches!(order.tier, Tier::Namespaces { .. });
-    let sockets = if own_loopback || order.network { calls::Sockets::Internet } else { calls::Sockets::None };
-    calls::restrict(sockets)
+    let own_network = matches!(order.tier, Tier::Namespaces { .. });
+    let listener = match order.network {
+        Network::Supervised { .. } => calls::hand_over(own_network).ok(),
+        Network::Open => None,
+    };
+    calls::restrict(match (&listener, &order.network) {
+        (Some(_), _) => calls::Sockets::Supervised,
+        (None, Network::Open) => calls::Sockets::Internet,
+        // Another sandbox around this one may have taken the supervisor's place; the namespace holds all the same.
+        (None, Network::Supervised { .. }) if own_network => calls::Sockets::Internet,
+        (None, Network::Supervised { .. }) => calls::Sockets::None,
+    })?;
+    listener.map_or(Ok(()), |listener| send_over(&supervisor, &listener))
 }
 
 /// Does what was ordered, in this process.

@@ -8,11 +8,13 @@ mod calls;
 mod files;
 mod helper;
 mod mounts;
+mod notify;
 pub(super) mod order;
 mod powers;
 mod probe;
 mod raw;
 mod rooms;
+pub(super) mod supervisor;
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -24,9 +26,10 @@ use anyhow::Context;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
-use self::order::{CONFINED, HELPER, Order, Rooms, SIGNAL, Task, Tier};
+use self::order::{CONFINED, HELPER, NETWORK, Network, Order, Rooms, SIGNAL, Task, Tier};
 use self::probe::{Found, Trap};
-use super::ground::Ground;
+use self::supervisor::hosts::{self, Host};
+use super::ground::{Ground, Reach};
 use super::{Command, Sandbox, running};
 use crate::domain::observation::{CommandRun, Exit};
 
@@ -40,8 +43,9 @@ const PROBE: Duration = Duration::from_secs(20);
 pub(crate) struct Confined {
     tier: Tier,
     ground: Ground,
-    /// Children reach whatever the machine reaches.
-    network: bool,
+    network: Network,
+    /// Whether the setup reaches whatever the machine reaches.
+    open_setup: bool,
     /// What this tier lacks here, in words.
     lacks: Vec<String>,
 }
@@ -49,12 +53,20 @@ pub(crate) struct Confined {
 impl Confined {
     /// The strongest tier that this machine offers and a probe proves; with `strict` none but the first. An `Err`
     /// says what is missing for each.
-    pub(crate) async fn establish(ground: Ground, network: bool, strict: bool) -> anyhow::Result<Self> {
+    pub(crate) async fn establish(ground: Ground, reach: &Reach, strict: bool) -> anyhow::Result<Self> {
         let first = Tier::Namespaces { user: !powers::may_mount() };
         let tiers: &[Tier] = if strict { &[first] } else { &[first, Tier::Rules] };
+        let hosts = reach.hosts.iter().filter_map(|host| Host::parse(host)).collect();
+        let network = if reach.all { Network::Open } else { Network::Supervised { hosts } };
         let mut missing = Vec::new();
         for &tier in tiers {
-            let mut confined = Self { tier, ground: ground.clone(), network, lacks: vec![] };
+            let mut confined = Self {
+                tier,
+                ground: ground.clone(),
+                network: network.clone(),
+                open_setup: reach.setup,
+                lacks: vec![],
+            };
             match confined.prove().await {
                 Ok(found) => {
                     confined.lacks.extend(confined.shortcomings(&found));
@@ -78,20 +90,21 @@ impl Confined {
             spool: None,
         };
         let shell = Task::Shell { script: command.script.clone() };
-        let run = self.carry_out(&command, shell).await?;
+        let (run, _) = self.carry_out(&command, shell, false).await?;
         anyhow::ensure!(
             run.exit == Exit::Code(7),
             "a shell does not run: {}, {}",
             run.exit,
             run.output.text()
         );
-        let run = self.carry_out(&command, Task::Probe(trap.bait()?)).await?;
+        let task = Task::Probe(trap.bait()?);
+        let (run, _) = self.carry_out(&command, task, false).await?;
         anyhow::ensure!(run.exit.ok(), "the self-probe failed: {}, {}", run.exit, run.output.text());
         let found: Found = serde_json::from_str(&run.output.text())
             .context("the self-probe said nothing that can be read")?;
         let known: Vec<_> = self.ground.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let rooms = self.ground.rooms(&std::env::temp_dir());
-        let escapes = trap.escapes(&found, &rooms, &known, self.network);
+        let rooms = self.ground.rooms(&std::env::temp_dir(), None);
+        let escapes = trap.escapes(&found, &rooms, &known, self.network == Network::Open);
         anyhow::ensure!(escapes.is_empty(), "{}", escapes.join(", "));
         // The first process of a namespace of its own is alone.
         let alone = found.processes == 1 || self.tier == Tier::Rules;
@@ -106,30 +119,43 @@ impl Confined {
                 lacks.push(text.to_owned());
             }
         };
-        lack(self.network, "the network is open, by PACE_NETWORK");
+        let open = self.network == Network::Open;
+        lack(open, "the network is open, by PACE_NETWORK");
+        lack(!open && !found.loopback, "no server on loopback");
         if self.tier == Tier::Rules {
-            lack(!found.loopback, "no server on loopback");
+            lack(!open, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
             lack(true, "tool caches are written in place");
             lack(true, "file modes outside the rooms can be changed");
-        } else {
-            lack(!found.loopback && !self.network, "no server on loopback");
         }
-        lack(true, "no Unix socket by name");
+        lack(!found.named, "no Unix socket by name");
         lacks
     }
 
-    async fn carry_out(&self, command: &Command, task: Task) -> anyhow::Result<CommandRun> {
+    /// Runs a command; what was refused to it stands below its output.
+    async fn shell(&self, command: &Command, setup: bool) -> anyhow::Result<CommandRun> {
+        let task = Task::Shell { script: command.script.clone() };
+        let (mut run, refused) = self.carry_out(command, task, setup).await?;
+        run.output.append(&refused.iter().map(|line| format!("[pace: {line}]\n")).collect::<String>());
+        Ok(run)
+    }
+
+    /// Runs `task`; what it came to, and what was refused to it. A `setup` has more rooms and perhaps the network.
+    async fn carry_out(
+        &self,
+        command: &Command,
+        task: Task,
+        setup: bool,
+    ) -> anyhow::Result<(CommandRun, Vec<String>)> {
         // Dropped, and with it all that the child left there, at the end of this function.
         let temporary =
             tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let order = self.order(command, task, &temporary)?;
+        let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
-        let twice = matches!(order.tier, Tier::Namespaces { .. });
-        let talk = tokio::task::spawn_blocking(move || converse(ours, &frame, twice));
+        let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
         let run = running::run_to_end(command, || Ok(self.helper(command, &order, theirs.into()))).await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
@@ -137,33 +163,44 @@ impl Confined {
         let Some(ending) = said.strip_prefix(CONFINED) else {
             // A command that ran out of time before it began ran out of time.
             if run.exit == Exit::TimedOut {
-                return Ok(run);
+                return Ok((run, vec![]));
             }
             let reason = if said.trim().is_empty() { run.exit.to_string() } else { said.trim().to_owned() };
             anyhow::bail!("a command cannot be confined: {reason}");
         };
-        if let Some(signal) = ending.lines().next().and_then(|line| line.strip_prefix(SIGNAL))
-            && run.exit != Exit::TimedOut
-        {
-            run.exit = Exit::Signal(signal.trim().parse().unwrap_or(0));
-        } else if let Some(reason) = ending.lines().next().filter(|line| !line.starts_with(SIGNAL)) {
+        let (refused, ending): (Vec<&str>, Vec<&str>) =
+            ending.lines().partition(|line| line.starts_with(NETWORK));
+        if let Some(signal) = ending.first().and_then(|line| line.strip_prefix(SIGNAL)) {
+            if run.exit != Exit::TimedOut {
+                run.exit = Exit::Signal(signal.trim().parse().unwrap_or(0));
+            }
+        } else if let Some(reason) = ending.first() {
             anyhow::bail!("a command cannot be started: {reason}");
         }
-        Ok(run)
+        Ok((run, refused.into_iter().map(str::to_owned).collect()))
     }
 
-    fn order(&self, command: &Command, task: Task, temporary: &TempDir) -> anyhow::Result<Order> {
+    fn order(
+        &self,
+        command: &Command,
+        task: Task,
+        setup: bool,
+        temporary: &TempDir,
+    ) -> anyhow::Result<Order> {
         let temporary = match self.tier {
             Tier::Namespaces { .. } => "/tmp".into(),
             Tier::Rules => std::fs::canonicalize(temporary.path())?,
         };
-        let mut rooms: Rooms = self.ground.rooms(&temporary);
+        let network = if setup && self.open_setup { &Network::Open } else { &self.network };
+        let mut rooms: Rooms = self.ground.rooms(&temporary, setup.then_some(command.script.as_str()));
+        rooms.shown = if *network == Network::Open { rooms::resolver(&rooms.hidden) } else { None };
         // Where a test runner leaves the reports that it was asked for.
         let reports = command.spool.as_ref().map(|spool| spool.with_extension("reports"));
         rooms.writable.extend(reports.and_then(|folder| std::fs::canonicalize(folder).ok()));
+        rooms.replaced.extend(names(network));
         let dir = std::fs::canonicalize(&command.dir)
             .with_context(|| format!("cannot enter {}", command.dir.display()))?;
-        Ok(Order { tier: self.tier, rooms, dir, network: self.network, task })
+        Ok(Order { tier: self.tier, rooms, dir, network: network.clone(), task })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a confined child")]
@@ -173,7 +210,7 @@ impl Confined {
             .arg0(HELPER)
             .current_dir(&command.dir)
             .env_clear()
-            .envs(self.ground.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.ground.dependencies.environment(&self.ground.env))
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .env("TMPDIR", &order.rooms.temporary)
             .stdin(Stdio::from(socket));
@@ -183,12 +220,19 @@ impl Confined {
 
 impl Sandbox for Confined {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
-        Box::pin(self.carry_out(command, Task::Shell { script: command.script.clone() }))
+        Box::pin(self.shell(command, false))
+    }
+
+    fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
+        Box::pin(self.shell(command, true))
     }
 
     fn describe(&self) -> String {
-        let lacks = self.lacks.join("; ");
-        format!("{}, proved by escapes that failed; lacks: {lacks}", name(self.tier))
+        let proved = format!("{}, proved by escapes that failed", name(self.tier));
+        if self.lacks.is_empty() {
+            return proved;
+        }
+        format!("{proved}; lacks: {}", self.lacks.join("; "))
     }
 }
 
@@ -199,9 +243,19 @@ const fn name(tier: Tier) -> &'static str {
     }
 }
 
+/// The hosts file in which opened hosts are found by name, where a child sees files of its own.
+fn names(network: &Network) -> Option<(std::path::PathBuf, String)> {
+    let Network::Supervised { hosts } = network else { return None };
+    let lines = Some(hosts::stand_ins(hosts)).filter(|lines| !lines.is_empty())?;
+    let file = std::fs::canonicalize("/etc/hosts").ok()?;
+    let known = std::fs::read_to_string(&file).unwrap_or_default();
+    Some((file, lines + &known))
+}
+
 /// Gives the helper its order and hears it out.
-fn converse(mut socket: UnixStream, frame: &[u8], twice: bool) -> String {
-    let frames = if twice { [frame, frame].concat() } else { frame.to_vec() };
+fn converse(mut socket: UnixStream, frame: &[u8]) -> String {
+    // Once for the process that stays outside, once for the one that becomes the child.
+    let frames = [frame, frame].concat();
     // A helper that ended early says why, or its exit does.
     let _ = socket.write_all(&frames);
     let mut said = Vec::new();

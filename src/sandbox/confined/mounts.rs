@@ -44,13 +44,14 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
     let layers = layers(&kept, user)?;
     set_mount(CWD, Path::new("/"), Mode::ReadOnly, true, true).context("mounts cannot be made read only")?;
 
-    private(Path::new(TMP), "mode=1777")?;
+    private(Path::new(TMP), "mode=1777,size=40%")?;
     build_devices(devices)?;
     kept.give_back(layers)?;
     protect(rooms)?;
     replace(rooms, &scratch)?;
     for path in &rooms.hidden {
-        hide(path, &scratch)?;
+        let shown = rooms.shown.as_ref().is_some_and(|shown| shown.folder == *path);
+        hide(path, &scratch, if shown { "shown" } else { "empty" })?;
     }
     rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))
 }
@@ -127,7 +128,8 @@ fn put(tree: &OwnedFd, path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot mount at {}", path.display()))
 }
 
-/// A file system in memory at `path`.
+/// A file system in memory at `path`. Each says its share: what lies there counts as nobody's memory, and together
+/// they must not use up the machine's.
 fn private(path: &Path, options: &str) -> anyhow::Result<()> {
     let options = std::ffi::CString::new(options)?;
     mount("tmpfs", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options.as_c_str()))
@@ -138,11 +140,16 @@ fn private(path: &Path, options: &str) -> anyhow::Result<()> {
 /// and what stands in place of hidden files.
 fn scratch(rooms: &Rooms) -> anyhow::Result<OwnedFd> {
     let tmp = Path::new(TMP);
-    private(tmp, "mode=0700")?;
+    private(tmp, "mode=0700,size=30%")?;
     fs::create_dir(tmp.join("empty"))?;
     fs::write(tmp.join("nothing"), "")?;
     for (number, (_, text)) in rooms.replaced.iter().enumerate() {
         fs::write(tmp.join(format!("text{number}")), text)?;
+    }
+    if let Some(shown) = &rooms.shown {
+        let path = tmp.join("shown").join(&shown.path);
+        fs::create_dir_all(path.parent().unwrap_or(tmp))?;
+        fs::write(&path, &shown.text)?;
     }
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     rustix::fs::open(tmp, flags, FileMode::empty()).context("scratch")
@@ -194,7 +201,7 @@ fn build_devices(devices: Vec<(&str, OwnedFd)>) -> anyhow::Result<()> {
     for folder in ["shm", "pts"] {
         fs::create_dir(dev.join(folder))?;
     }
-    private(&dev.join("shm"), "mode=1777")?;
+    private(&dev.join("shm"), "mode=1777,size=20%")?;
     // Without it only pseudo terminals are missing.
     let options = Some(c"newinstance,ptmxmode=0666,mode=0620");
     let _ = mount("devpts", "/dev/pts", "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, options);
@@ -239,10 +246,10 @@ fn replace(rooms: &Rooms, scratch: &OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn hide(path: &Path, scratch: &OwnedFd) -> anyhow::Result<()> {
+fn hide(path: &Path, scratch: &OwnedFd, folder: &str) -> anyhow::Result<()> {
     // What a private folder covers is gone already.
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
-    cover(path, scratch, if found.is_dir() { "empty" } else { "nothing" })
+    cover(path, scratch, if found.is_dir() { folder } else { "nothing" })
 }
 
 fn cover(path: &Path, scratch: &OwnedFd, with: &str) -> anyhow::Result<()> {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::supervisor::hosts::Host;
+
 /// The name under which the binary is started to become a helper, and to become the first process of its own
 /// process namespace.
 pub(in crate::sandbox) const HELPER: &str = "pace: confine";
@@ -16,6 +18,9 @@ pub(in crate::sandbox) const INIT: &str = "pace: init";
 pub(super) const CONFINED: &str = "confined\n";
 /// Before the number of the signal that ended the child.
 pub(super) const SIGNAL: &str = "signal ";
+
+/// Before what was refused to the child, a line each.
+pub(super) const NETWORK: &str = "network: ";
 
 /// How far a child is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +38,17 @@ pub(super) struct Order {
     pub rooms: Rooms,
     /// Where the child starts.
     pub dir: PathBuf,
-    /// Reaches whatever the machine reaches.
-    pub network: bool,
+    pub network: Network,
     pub task: Task,
+}
+
+/// Whom a child reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Network {
+    /// Its own servers on loopback and these hosts.
+    Supervised { hosts: Vec<Host> },
+    /// Whatever the machine reaches.
+    Open,
 }
 
 /// What a child may see and change. Every path is absolute and exists.
@@ -60,6 +73,18 @@ pub(super) struct Rooms {
     pub programs: Vec<PathBuf>,
     /// Stands for `/tmp` where that cannot be private.
     pub temporary: PathBuf,
+    /// A file inside a hidden folder that is seen all the same.
+    pub shown: Option<Shown>,
+}
+
+/// One file of a hidden folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The hidden folder.
+    pub folder: PathBuf,
+    /// From there.
+    pub path: PathBuf,
+    pub text: String,
 }
 
 /// What the confined child does.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Bait {
     outside: PathBuf,
     port: u16,
     datagrams: u16,
+    /// A server on the machine's own address, if it has one.
+    address: Option<SocketAddr>,
     /// pace's own process id.
     pid: i32,
 }
@@ -45,6 +47,8 @@ pub(super) struct Found {
     pub processes: usize,
     /// Servers on its own loopback work.
     pub loopback: bool,
+    /// So do servers on Unix sockets by name in its folder for temporary files.
+    pub named: bool,
     /// It may make files at the top of the work tree.
     pub top: bool,
     /// It has a folder for temporary files.
@@ -57,6 +61,8 @@ pub(super) struct Trap {
     unix: UnixListener,
     tcp: TcpListener,
     udp: UdpSocket,
+    /// Not on loopback: what reaches it left the child's walls.
+    own: Option<TcpListener>,
 }
 
 impl Trap {
@@ -68,7 +74,11 @@ impl Trap {
         unix.set_nonblocking(true)?;
         tcp.set_nonblocking(true)?;
         udp.set_nonblocking(true)?;
-        Ok(Self { folder, unix, tcp, udp })
+        let own = own_address().and_then(|address| TcpListener::bind((address, 0)).ok());
+        if let Some(own) = &own {
+            own.set_nonblocking(true)?;
+        }
+        Ok(Self { folder, unix, tcp, udp, own })
     }
 
     pub(super) fn bait(&self) -> anyhow::Result<Bait> {
@@ -76,6 +86,7 @@ impl Trap {
             outside: self.folder.path().to_owned(),
             port: self.tcp.local_addr()?.port(),
             datagrams: self.udp.local_addr()?.port(),
+            address: self.own.as_ref().and_then(|own| own.local_addr().ok()),
             pid: rustix::process::getpid().as_raw_nonzero().get(),
         })
     }
@@ -101,7 +112,8 @@ impl Trap {
         for path in &found.read {
             escapes.push(format!("a child read {}", path.display()));
         }
-        let reached = self.tcp.accept().is_ok() || self.udp.recv(&mut [0; 8]).is_ok();
+        let out = self.own.as_ref().is_some_and(|own| own.accept().is_ok());
+        let reached = self.tcp.accept().is_ok() || self.udp.recv(&mut [0; 8]).is_ok() || out;
         if !network && (reached || found.connected) {
             escapes.push("a child reached the network".into());
         }
@@ -119,6 +131,13 @@ impl Trap {
         }
         escapes
     }
+}
+
+/// The address by which this machine would leave for elsewhere. Nothing is sent.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// pace's own variables, as the kernel shows them to whoever may look.
@@ -147,6 +166,7 @@ pub(super) fn escape(bait: &Bait, rooms: &Rooms) -> Found {
         signal: signals(bait.pid),
         processes: processes().count(),
         loopback: loopback().is_ok(),
+        named: named(&rooms.temporary.join("pace-probe-socket")).is_ok(),
         top: fs::write(&top, "").is_ok(),
         temporary: fs::write(&temporary, "").is_ok(),
         // Last: should it succeed, nothing above was said from inside it.
@@ -186,7 +206,8 @@ fn connects(bait: &Bait) -> bool {
     if let Ok(udp) = udp {
         let _ = udp.send_to(b"escaped", ("127.0.0.1", bait.datagrams));
     }
-    TcpStream::connect_timeout(&([127, 0, 0, 1], bait.port).into(), PATIENCE).is_ok()
+    let servers = [Some(([127, 0, 0, 1], bait.port).into()), bait.address];
+    servers.iter().flatten().any(|server| TcpStream::connect_timeout(server, PATIENCE).is_ok())
 }
 
 fn signals(pid: i32) -> bool {
@@ -198,5 +219,13 @@ fn signals(pid: i32) -> bool {
 fn loopback() -> anyhow::Result<()> {
     let server = TcpListener::bind(("127.0.0.1", 0))?;
     TcpStream::connect_timeout(&server.local_addr()?, PATIENCE)?;
+    Ok(())
+}
+
+fn named(path: &Path) -> anyhow::Result<()> {
+    let _server = UnixListener::bind(path)?;
+    let client = UnixStream::connect(path);
+    fs::remove_file(path)?;
+    client?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The few system calls that no library offers in a safe form. Nothing else in pace is unsafe.
+//! The few system calls that no library offers in a safe form, but those of the supervisor (`notify`).
 #![expect(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
 use std::ffi::CString;

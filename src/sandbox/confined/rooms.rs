@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::order::Rooms;
+use super::order::{Rooms, Shown};
 use crate::sandbox::ground::Ground;
 
 /// Places of credentials below a home folder.
@@ -27,6 +27,28 @@ const CREDENTIALS: &[&str] = &[
     ".config/composer/auth.json",
     ".config/rclone",
     ".config/NuGet",
+    ".config/github-copilot",
+    ".config/hcloud",
+    ".config/doctl",
+    ".config/heroku",
+    ".config/helm",
+    ".config/sops",
+    ".config/fly",
+    ".config/configstore",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".mozilla",
+    ".password-store",
+    ".age",
+    ".oci",
+    ".fly",
+    ".huggingface",
+    ".cache/huggingface/token",
+    ".kaggle",
+    ".sentryclirc",
+    ".local/share/uv/credentials",
+    ".local/share/fish/fish_history",
+    ".local/share/containers",
     ".local/share/keyrings",
     ".git-credentials",
     ".gitconfig",
@@ -45,6 +67,7 @@ const CREDENTIALS: &[&str] = &[
     ".m2/settings-security.xml",
     ".gradle/gradle.properties",
     ".gradle/init.gradle",
+    ".gradle/init.d",
     ".nuget/NuGet",
     ".terraform.d",
     ".terraformrc",
@@ -103,6 +126,7 @@ const CACHES: &[&str] = &[
     ".yarn",
     ".pnpm-store",
     ".local/share/pnpm",
+    ".local/share/uv",
     "go",
 ];
 /// The same by the variable that moves them.
@@ -114,15 +138,56 @@ const CACHE_VARIABLES: &[&str] = &[
     "UV_CACHE_DIR",
     "PIP_CACHE_DIR",
     "npm_config_cache",
+    "YARN_CACHE_FOLDER",
+    "COREPACK_HOME",
     "NUGET_PACKAGES",
+];
+/// Folders of Cargo's home that are a cache.
+const CARGO: [&str; 2] = ["registry", "git"];
+/// Which caches a tool fills, below a home folder.
+const TOOLS: &[(&str, &[&str])] = &[
+    ("cargo", &[".cargo/registry", ".cargo/git"]),
+    ("go", &["go", ".cache"]),
+    ("npm", &[".npm"]),
+    ("npx", &[".npm"]),
+    ("pnpm", &[".local/share/pnpm", ".cache"]),
+    ("yarn", &[".yarn", ".cache"]),
+    ("pip", &[".cache"]),
+    ("uv", &[".cache", ".local/share/uv"]),
+    ("poetry", &[".cache"]),
+    ("mvn", &[".m2/repository"]),
+    ("mvnw", &[".m2/repository"]),
+    ("gradle", &[".gradle/caches", ".gradle/wrapper"]),
+    ("gradlew", &[".gradle/caches", ".gradle/wrapper"]),
+    ("dotnet", &[".nuget/packages", ".local/share/NuGet"]),
+];
+/// Which folders at the top of the work tree a tool makes. Without mounts nothing new can be made there, so pace does.
+const MADE: &[(&str, &[&str])] = &[
+    ("npm", &["node_modules"]),
+    ("pnpm", &["node_modules"]),
+    ("yarn", &["node_modules", ".yarn"]),
+    ("bun", &["node_modules"]),
+    ("venv", &[".venv"]),
+    ("uv", &[".venv"]),
+    ("poetry", &[".venv"]),
+    ("bundle", &["vendor", ".bundle"]),
+    ("composer", &["vendor"]),
+    ("dotnet", &["obj", "bin"]),
+];
+/// Credentials that a variable moves out of the home folder.
+const MOVED_CREDENTIALS: &[(&str, &[&str])] = &[
+    ("CARGO_HOME", &["credentials", "credentials.toml"]),
+    ("GRADLE_USER_HOME", &["gradle.properties", "init.gradle", "init.d"]),
+    ("DOTNET_CLI_HOME", &[".nuget/NuGet"]),
 ];
 /// Variables that say where programs are.
 const PROGRAM_VARIABLES: &[&str] =
     &["JAVA_HOME", "GOROOT", "RUSTUP_HOME", "VIRTUAL_ENV", "NVM_DIR", "DOTNET_ROOT"];
 
 impl Ground {
-    /// The rooms as they are now. `temporary` stands for `/tmp` where that cannot be private.
-    pub(super) fn rooms(&self, temporary: &Path) -> Rooms {
+    /// The rooms as they are now. `temporary` stands for `/tmp` where that cannot be private. A `setup` script fills
+    /// the dependency folders and the tools' caches.
+    pub(super) fn rooms(&self, temporary: &Path, setup: Option<&str>) -> Rooms {
         let work = real(&self.root).unwrap_or_else(|| self.root.clone());
         let home = self
             .variable("HOME")
@@ -135,28 +200,61 @@ impl Ground {
         for place in home.iter().cloned().chain([PathBuf::from("/root")]) {
             hidden.extend(CREDENTIALS.iter().map(|path| place.join(path)));
         }
+        for (name, files) in MOVED_CREDENTIALS {
+            let place = self.variable(name).map(PathBuf::from).filter(|place| place.is_absolute());
+            hidden.extend(place.iter().flat_map(|place| files.iter().map(|file| place.join(file))));
+        }
         // What leads to the work tree stays: hiding it would hide the work.
         let hidden = present(hidden).into_iter().filter(|path| !work.starts_with(path)).collect();
-        let mut caches: Vec<PathBuf> =
-            home.iter().flat_map(|home| CACHES.iter().map(|path| home.join(path))).collect();
-        caches.extend(CACHE_VARIABLES.iter().filter_map(|name| self.variable(name)).map(PathBuf::from));
+        for place in setup.into_iter().flat_map(|script| needed(MADE, script)) {
+            // It may be there.
+            let _ = fs::create_dir(work.join(place));
+        }
         let outside_work = |path: &PathBuf| !path.starts_with(&work) && path.is_dir();
-        let caches = present(caches).into_iter().filter(|path| outside_work(path) && !work.starts_with(path));
+        let caches = self.caches(home.as_deref(), setup).into_iter();
+        let caches: Vec<_> = caches.filter(|path| outside_work(path) && !work.starts_with(path)).collect();
+        let inside = |path: &PathBuf| path.starts_with(&work) && *path != work;
+        let here = |paths: Vec<String>| {
+            present(paths.iter().map(|path| work.join(path))).into_iter().filter(inside).collect::<Vec<_>>()
+        };
+        let mut readonly = here(self.protected.iter().cloned().chain(submodules(&work)).collect());
+        let writable = if setup.is_some() {
+            caches.clone()
+        } else {
+            let made = here(self.dependencies.folders());
+            let scratch = here(self.dependencies.scratch()).into_iter();
+            readonly.extend(made.iter().cloned());
+            scratch.filter(|path| path.is_dir() && made.iter().any(|made| path.starts_with(made))).collect()
+        };
         Rooms {
-            readonly: present(self.protected.iter().chain(&submodules(&work)).map(|path| work.join(path)))
-                .into_iter()
-                .filter(|path| path.starts_with(&work) && *path != work)
-                .collect(),
+            readonly,
             replaced: configurations(&git),
             git,
             hidden,
-            writable: vec![],
-            caches: caches.collect(),
+            writable,
+            caches,
             programs: self.programs().filter(|path| outside_work(path) && !work.starts_with(path)).collect(),
             home,
             work,
             temporary: temporary.to_owned(),
+            shown: None,
         }
+    }
+
+    /// Where tools keep what they fetched. What the tools of a `setup` need is made, so that it lasts.
+    fn caches(&self, home: Option<&Path>, setup: Option<&str>) -> Vec<PathBuf> {
+        let mut caches: Vec<PathBuf> =
+            home.iter().flat_map(|home| CACHES.iter().map(|path| home.join(path))).collect();
+        caches.extend(CACHE_VARIABLES.iter().filter_map(|name| self.variable(name)).map(PathBuf::from));
+        let cargo = self.variable("CARGO_HOME").map(PathBuf::from);
+        caches.extend(cargo.iter().flat_map(|place| CARGO.map(|folder| place.join(folder))));
+        if let (Some(home), Some(script)) = (home, setup) {
+            for place in needed(TOOLS, script).map(|place| home.join(place)) {
+                // Without it the setup fills a layer that is discarded; the next command then misses what it fetched.
+                let _ = fs::create_dir_all(&place);
+            }
+        }
+        present(caches.into_iter().filter(|path| path.is_absolute()))
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -168,6 +266,24 @@ impl Ground {
         let named = PROGRAM_VARIABLES.iter().filter_map(|name| self.variable(name));
         present(path.chain(named).filter(|path| path.starts_with('/')).map(PathBuf::from)).into_iter()
     }
+}
+
+/// The places that the tools of `script` need.
+fn needed<'a>(
+    table: &'a [(&'a str, &'a [&'a str])],
+    script: &str,
+) -> impl Iterator<Item = &'a &'a str> + use<'a> {
+    let words: Vec<String> = script.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_owned).collect();
+    let named = table.iter().filter(move |(tool, _)| words.iter().any(|word| word == tool));
+    named.flat_map(|(_, places)| *places)
+}
+
+/// The file that says who resolves names, where it lies in a hidden folder: a child with network needs it.
+pub(super) fn resolver(hidden: &[PathBuf]) -> Option<Shown> {
+    let file = real(Path::new("/etc/resolv.conf"))?;
+    let folder = hidden.iter().find(|hidden| file.starts_with(hidden))?.clone();
+    let path = file.strip_prefix(&folder).ok()?.to_owned();
+    Some(Shown { text: fs::read_to_string(&file).ok()?, folder, path })
 }
 
 fn real(path: &Path) -> Option<PathBuf> {
@@ -263,6 +379,7 @@ fn harmless(config: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dependencies::Dependencies;
 
     #[test]
     fn a_childs_git_configuration_holds_nothing_that_acts() {
@@ -288,8 +405,9 @@ mod tests {
             protected: vec![".pace".into(), "absent.yaml".into(), "../..".into()],
             hidden: vec![base.join("nowhere"), home.clone()],
             env: vec![("HOME".into(), home.display().to_string())],
+            dependencies: Dependencies::default(),
         };
-        let rooms = ground.rooms(&base);
+        let rooms = ground.rooms(&base, None);
         assert_eq!(rooms.readonly, [home.join("work/.pace")]);
         assert_eq!(rooms.git, [home.join("work/.git")]);
         assert_eq!(rooms.caches, [home.join(".cache")]);

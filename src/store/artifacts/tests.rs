@@ -38,6 +38,7 @@ fn card(title: &str) -> StoryCard {
 
 fn gate(day: u32) -> GateReport {
     GateReport {
+        flaky: vec![],
         day,
         agent: Agent::Gate,
         criteria_results: vec![CriterionVerdict {
@@ -50,6 +51,7 @@ fn gate(day: u32) -> GateReport {
         deferred: vec!["CI pipeline".into()],
         gate_decision: Decision::Hold,
         hold_reason: "first line\nsecond line".into(),
+        coverage_rule: String::new(),
     }
 }
 
@@ -143,6 +145,7 @@ fn every_artifact_comes_back_as_it_was_written() {
         edge_cases_tested: vec!["".into(), " ".into(), "\t\u{1b}[31m".into()],
         known_gaps: vec![],
         tdd_red_phase_confirmed: true,
+        red_phase: String::new(),
         iterations_used: 18,
         files: vec![HandoffFile { path: "src/a.rs".into(), change: Change::Renamed }],
         sandbox: String::new(),
@@ -255,8 +258,8 @@ fn a_changed_artifact_says_where_it_is_wrong() {
             format!(
                 "{p}:4: criteria_results[0].evidence: missing\n\
                  {p}:5: criteria_results[0].result: \"MAYBE\" is not one of PASS, PARTIAL, FAIL\n\
-                 {p}:6: extra: unknown field; known are day, agent, criteria_results, blockers, deferred, \
-                 gate_decision, hold_reason"
+                 {p}:6: extra: unknown field; known are day, agent, criteria_results, blockers, deferred, flaky, \
+                 gate_decision, hold_reason, coverage_rule"
             ),
         ),
         ("", format!("{p}:1: the document: expected a mapping, found nothing")),

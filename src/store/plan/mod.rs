@@ -18,7 +18,7 @@ mod tests;
 pub(crate) use mark::mark_shipped;
 
 /// Where a plan is looked for when none is named, first match wins.
-const PLACES: [&str; 3] = [".pace/plan.yaml", "pace/plan.yaml", "plan.yaml"];
+pub(super) const PLACES: [&str; 3] = [".pace/plan.yaml", "pace/plan.yaml", "plan.yaml"];
 
 /// A plan that can be run, and what its author may still want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

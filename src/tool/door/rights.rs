@@ -2,6 +2,7 @@
 //! door's own business.
 
 use super::Name;
+use crate::domain::dependencies::Dependencies;
 
 /// The context documents, which the agent that keeps the docs may write.
 const CONTEXT: [&str; 4] = [
@@ -43,6 +44,7 @@ pub(crate) struct Rights {
     named_only: Vec<(Name, &'static str)>,
     /// The context documents and the README at the root.
     docs: bool,
+    made: Dependencies,
 }
 
 impl Rights {
@@ -64,7 +66,13 @@ impl Rights {
                 .map(|&(one, what)| Ok((Name::parse(one)?, what)))
                 .collect::<Result<_, String>>()?,
             docs: false,
+            made: Dependencies::default(),
         })
+    }
+
+    /// The same without the folders of dependencies, also those that are made later.
+    pub(crate) fn leaving_alone(self, made: &Dependencies) -> Self {
+        Self { made: made.clone(), ..self }
     }
 
     /// Writing the context documents, the README at the root and what lies below `folder`.
@@ -99,6 +107,16 @@ impl Rights {
             return Some(format!("`{closed}` is protected"));
         }
         let readme = self.docs && is_readme(name);
+        let made = self
+            .made
+            .folders()
+            .into_iter()
+            .find(|folder| Name::parse(folder).is_ok_and(|folder| name.may_be_within(&folder)));
+        if let Some(folder) = made {
+            return Some(format!(
+                "`{folder}` holds dependencies; change the manifest, and pace installs them before the next test run"
+            ));
+        }
         let mut granting = self.writable.iter().filter(|folder| name.is_within(folder)).peekable();
         if granting.peek().is_none() && !readme {
             return Some(self.outside());

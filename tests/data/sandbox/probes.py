@@ -213,10 +213,10 @@ works("socketpair", lambda: socket.socketpair())
 works("asyncio", lambda: __import__("asyncio").run(__import__("asyncio").sleep(0)))
 works("shared_memory", lambda: __import__("multiprocessing").Lock())
 works("list_root", lambda: os.listdir("/usr/bin"))
+server = []
+works("loopback_server", lambda: server.append(socket.create_server(("127.0.0.1", 0))))
+works("loopback_client", lambda: socket.create_connection(server[0].getsockname(), 1))
 if bait["tier"] == 1:
-    server = []
-    works("loopback_server", lambda: server.append(socket.create_server(("127.0.0.1", 0))))
-    works("loopback_client", lambda: socket.create_connection(server[0].getsockname(), 1))
     works("new_at_top", lambda: write("top.txt"))
     works("hard_coded_tmp", lambda: write("/tmp/file"))
     works("tool_cache", lambda: write(os.environ["HOME"] + "/.cache/file"))

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Runs `git` with `arguments`, separated by blanks; its output without the last line break.
 #[expect(clippy::disallowed_methods, reason = "a person's part is played by the real git")]
-pub(super) fn git(at: &Path, arguments: &str) -> String {
+pub(crate) fn git(at: &Path, arguments: &str) -> String {
     let mut command = Command::new("git");
     command.current_dir(at).args(arguments.split(' ')).env("GIT_CONFIG_NOSYSTEM", "1");
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("HOME", at).env("GIT_TERMINAL_PROMPT", "0");

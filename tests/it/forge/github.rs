@@ -31,6 +31,9 @@ pub(crate) struct GitHub {
     /// The plan has no drafts.
     pub(crate) no_drafts: bool,
     pub(crate) no_issues: bool,
+    /// What the base branch says of itself, and the rules that hold for it; null: the token may not read it.
+    pub(crate) branch: Value,
+    pub(crate) rules: Value,
     /// Happens when somebody asks for the checks of a commit.
     pub(crate) on_checks: Option<Box<dyn Fn() + Send>>,
     pub(crate) next: u64,
@@ -48,7 +51,8 @@ impl GitHub {
 
     fn label_objects(&self, names: &Value) -> Value {
         let labels = names.as_array().into_iter().flatten();
-        labels.map(|name| self.shaped("label", json!({"name": name, "color": "ededed"}))).collect()
+        let shaped = |name| json!({"name": name, "color": "ededed", "description": "Kept by pace"});
+        labels.map(|name| self.shaped("label", shaped(name))).collect()
     }
 
     fn list(&self, request: &Request, schema: &str, items: Vec<Value>) -> Reply {
@@ -209,6 +213,10 @@ impl Forge for GitHub {
         let path: Vec<_> = request.segments.iter().map(String::as_str).collect();
         let ["repos", "o", "r", rest @ ..] = path.as_slice() else { return missing() };
         match (request.method.as_str(), rest) {
+            ("GET", ["branches", "main"]) if !self.branch.is_null() => Reply::new(200, self.branch.clone()),
+            ("GET", ["rules", "branches", "main"]) if !self.rules.is_null() => {
+                Reply::new(200, self.rules.clone())
+            }
             ("GET", []) => {
                 let ours = json!({
                     "default_branch": "main", "has_issues": !self.no_issues, "archived": false,
@@ -232,6 +240,7 @@ impl Forge for GitHub {
                 let found = self.reviews.iter().filter(of).map(|review| {
                     let mut review = review.clone();
                     review.as_object_mut().unwrap().remove("number");
+                    review["user"] = self.shaped("simple-user", review["user"].clone());
                     review
                 });
                 self.list(request, "pull-request-review", found.collect())

@@ -31,6 +31,8 @@ pub(crate) struct GitLab {
     /// Of every merge request.
     pub(crate) approved_by: Vec<Value>,
     pub(crate) access_level: u32,
+    /// Whether a pipeline must succeed before a merge; null: not shown to the token.
+    pub(crate) must_succeed: Value,
     /// Requests that a description does not allow.
     pub(crate) violations: Vec<String>,
     contract: Option<Contract>,
@@ -201,7 +203,13 @@ impl GitLab {
             ("GET", []) => {
                 let access = json!({"access_level": self.access_level});
                 let permissions = json!({"project_access": access, "group_access": null});
-                Reply::new(200, json!({"id": 7, "archived": false, "permissions": permissions}))
+                Reply::new(
+                    200,
+                    json!({
+                        "id": 7, "archived": false, "permissions": permissions,
+                        "only_allow_merge_if_pipeline_succeeds": self.must_succeed,
+                    }),
+                )
             }
             ("GET", ["merge_requests"]) => self.found(request, &self.merge_requests),
             ("POST", ["merge_requests"]) => self.merge_request(body),

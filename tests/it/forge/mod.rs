@@ -1,39 +1,36 @@
 //! The binary against forges with state: whole days that open and update one review, one hold issue, one status.
 //! GitHub's side passes through a validating proxy, its pushes go to a real smart-HTTP git server with authentication.
 
-mod fixture;
+mod endpoints;
+pub(crate) mod fixture;
 #[expect(dead_code, clippy::expect_used, reason = "the crate's own tests use the rest")]
 #[path = "../../../src/repo/tests/server.rs"]
 mod git_bridge;
-mod github;
-mod gitlab;
+pub(crate) mod git_server;
+pub(crate) mod github;
+pub(crate) mod gitlab;
 mod prism;
+mod pushes;
 mod sample;
 #[expect(dead_code, reason = "the crate's own tests use the rest")]
-mod server;
+pub(crate) mod server;
+mod site;
 mod stages;
 
-use std::path::{Path, PathBuf};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
-use crate::binary::{Finished, Pace};
 use crate::model_server::ModelServer;
 use crate::model_server::script::Script;
-use crate::model_server::wire::Protocol;
-use crate::project::Project;
-use crate::scenario::{scenarios_dir, shared_script};
+use crate::scenario::shared_script;
 use fixture::git;
-use prism::Prism;
-use sample::Description;
-use server::Server;
+pub(crate) use site::{GitHubSite, GitLabSite};
 
-const SHIP: [&str; 5] = ["prime", "forge", "gate", "sentinel", "scribe"];
-const AGAIN: [&str; 5] = ["prime", "forge-nothing", "gate", "sentinel", "scribe"];
+pub(crate) const SHIP: [&str; 5] = ["prime", "forge", "gate", "sentinel", "scribe"];
+pub(crate) const AGAIN: [&str; 5] = ["prime", "forge-nothing", "gate", "sentinel", "scribe"];
 
 #[test]
 fn ten_days_on_github_leave_one_of_each_and_no_violation() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let held = site.run(&held(), &[]);
     assert_eq!(held.code, 1, "{}", held.transcript());
     site.with(|forge| {
@@ -77,7 +74,7 @@ fn ten_days_on_github_leave_one_of_each_and_no_violation() {
 
 #[test]
 fn an_outage_of_the_api_leaves_the_verdict_and_a_compare_link() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let no = server::Reply::says(403, "Resource not accessible by integration");
     site.api.fail("POST", "/pulls", server::Harm::Answer(no.clone()), usize::MAX);
     site.api.fail("POST", "/labels", server::Harm::Answer(no), usize::MAX);
@@ -93,7 +90,7 @@ fn an_outage_of_the_api_leaves_the_verdict_and_a_compare_link() {
 
 #[test]
 fn strangers_and_own_pushes_cost_nothing() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let event = site.project.home.join("event.json");
     let payload = json!({"repository": {"full_name": "o/r"}, "sender": {"login": "eve", "type": "User"}});
     std::fs::write(&event, payload.to_string()).unwrap();
@@ -122,7 +119,7 @@ fn strangers_and_own_pushes_cost_nothing() {
 
 #[test]
 fn a_person_who_pushes_meanwhile_is_merged_and_judged() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let first = site.run(&shared_script(&SHIP), &[]);
     assert_eq!(first.code, 0, "{}", first.transcript());
     // The person's commit arrives while the run waits for the CI, after its own fetch.
@@ -150,7 +147,7 @@ fn a_person_who_pushes_meanwhile_is_merged_and_judged() {
 
 #[test]
 fn check_names_what_the_token_may_not() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let good = site.pace(&ModelServer::start(&Script::default()), &[]).args(["check"]).run();
     assert!(good.stdout.contains("may open pull requests"), "{}", good.transcript());
     let no = server::Reply::says(403, "Resource not accessible by integration");
@@ -166,62 +163,31 @@ fn check_names_what_the_token_may_not() {
 
 #[test]
 fn days_on_gitlab_leave_one_of_each_and_no_violation() {
-    let contract = gitlab::Contract::new(described("gitlab-rest.openapi"), described("gitlab-request-attrs"));
-    let mut forge = gitlab::GitLab::new(Some(contract));
-    forge.pipelines = vec![json!({"id": 5, "status": "success", "source": "push", "web_url": null})];
-    let api = Server::start(forge, "/api/v4");
-    let (project, bare) = project();
-    git(&project.dir, &format!("remote add origin {}", bare.display()));
-    let run = |script: &Script, more: &[(&str, &str)]| {
-        let model = ModelServer::start(script);
-        let pace = Pace::new(&project.dir, &project.home)
-            .env(model.env(Protocol::Anthropic))
-            .env(BASE)
-            .env([
-                ("GITLAB_CI", "true"),
-                ("GITLAB_TOKEN", gitlab::TOKEN),
-                ("CI_API_V4_URL", api.url.as_str()),
-                ("CI_SERVER_URL", "https://gitlab.example"),
-                ("CI_PROJECT_ID", "7"),
-                ("CI_PROJECT_PATH", gitlab::PROJECT),
-                ("CI_COMMIT_BRANCH", "main"),
-                ("CI_DEFAULT_BRANCH", "main"),
-                ("CI_PIPELINE_ID", "42"),
-                ("CI_PIPELINE_SOURCE", "web"),
-            ])
-            .env(more.iter().copied());
-        pace.run()
-    };
-    let first = run(&held(), &[]);
+    let site = GitLabSite::new(&[]);
+    let first = site.run(&held(), &[]);
     assert_eq!(first.code, 1, "{}", first.transcript());
-    let second = run(&shared_script(&SHIP_OVER_BROKEN), &[]);
+    let second = site.run(&shared_script(&SHIP_OVER_BROKEN), &[]);
     assert_eq!(second.code, 0, "{}", second.transcript());
     for _ in 0..3 {
-        let again = run(&shared_script(&AGAIN), &[("RETRY", "true")]);
+        let again = site.run(&shared_script(&AGAIN), &[("RETRY", "true")]);
         assert_eq!(again.code, 0, "{}", again.transcript());
         assert!(!again.stdout.contains("not everything was published"), "{}", again.transcript());
     }
-    let forge = api.forge.lock().unwrap();
-    assert_eq!((forge.merge_requests.len(), forge.issues.len(), forge.notes.len()), (1, 1, 0));
-    assert_eq!(forge.issues[0]["state"], "closed");
-    assert!(forge.merge_requests[0]["title"].as_str().unwrap().starts_with("Draft: "));
-    assert_eq!(forge.violations, Vec::<String>::new());
+    site.with(|forge| {
+        assert_eq!((forge.merge_requests.len(), forge.issues.len(), forge.notes.len()), (1, 1, 1));
+        assert_eq!(forge.issues[0]["state"], "closed");
+        assert!(forge.merge_requests[0]["title"].as_str().unwrap().starts_with("Draft: "));
+        let note = forge.notes[0]["body"].as_str().unwrap();
+        assert!(note.contains(":summary sha256:") && note.contains("Attempt 5"), "{note}");
+        assert_eq!(forge.violations, Vec::<String>::new());
+    });
 }
 
 /// FORGE finds the broken tree of [`held`] and writes the good one over it.
-const SHIP_OVER_BROKEN: [&str; 5] = ["prime", "forge-mend", "gate", "sentinel", "scribe"];
-
-const BASE: [(&str, &str); 6] = [
-    ("CI", "true"),
-    ("DAY", "1"),
-    ("PACE_TEST_COMMAND", "sh test.sh"),
-    ("PACE_SANDBOX", "off"),
-    ("PACE_MAX_RETRIES", "0"),
-    ("PACE_CI_TIMEOUT", "1s"),
-];
+pub(crate) const SHIP_OVER_BROKEN: [&str; 5] = ["prime", "forge-mend", "gate", "sentinel", "scribe"];
 
 /// A day that GATE holds, for its tests fail.
-fn held() -> Script {
+pub(crate) fn held() -> Script {
     let mut script = shared_script(&["prime", "forge-broken"]);
     let gate = "
 replies:
@@ -238,83 +204,4 @@ replies:
 ";
     script.replies.extend(Script::parse(gate).unwrap().replies);
     script
-}
-
-/// A project on `main`, and the bare repository that it came from.
-fn project() -> (Project, PathBuf) {
-    let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
-    let bare = project.home.join("forge/o/r");
-    std::fs::create_dir_all(bare.parent().unwrap()).unwrap();
-    git(&project.home, &format!("clone -q --bare {} forge/o/r", project.dir.display()));
-    git(&bare, "config http.receivepack true");
-    (project, bare)
-}
-
-fn described(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(api_file(name)).unwrap()).unwrap()
-}
-
-fn api_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/forge/api/{name}.json"))
-}
-
-/// A checkout whose origin is a git server with authentication, beside GitHub's API behind the proxy.
-struct GitHubSite {
-    project: Project,
-    bare: PathBuf,
-    git: git_bridge::Server,
-    api: Server<github::GitHub>,
-    prism: Prism,
-}
-
-impl GitHubSite {
-    fn new() -> Self {
-        let (project, bare) = project();
-        let git_server = git_bridge::Server::start(&project.home.join("forge"));
-        git(&project.dir, &format!("remote add origin {}/o/r", git_server.url));
-        let url = "https://github.example/o/r/actions/runs/7/job/7";
-        let check = json!({
-            "name": "test", "status": "completed", "conclusion": "success", "html_url": url, "details_url": url,
-            "check_suite": {"id": 1},
-        });
-        let forge = github::GitHub {
-            description: Some(Description(described("github-rest.openapi"))),
-            check_runs: vec![check],
-            ..Default::default()
-        };
-        let api = Server::start(forge, "");
-        let prism = Prism::start(&api_file("github-rest.openapi"), &api.url);
-        Self { project, bare, git: git_server, api, prism }
-    }
-
-    fn with<T>(&self, look: impl FnOnce(&mut github::GitHub) -> T) -> T {
-        look(&mut self.api.forge.lock().unwrap())
-    }
-
-    fn pace(&self, model: &ModelServer, more: &[(&str, &str)]) -> Pace {
-        Pace::new(&self.project.dir, &self.project.home)
-            .env(model.env(Protocol::Anthropic))
-            .env(BASE)
-            .env([
-                ("GITHUB_ACTIONS", "true"),
-                ("GITHUB_TOKEN", github::TOKEN),
-                ("GITHUB_REPOSITORY", "o/r"),
-                ("GITHUB_API_URL", self.prism.url.as_str()),
-                ("GITHUB_SERVER_URL", self.git.url.as_str()),
-                ("GITHUB_EVENT_NAME", "workflow_dispatch"),
-                ("GITHUB_REF", "refs/heads/main"),
-                ("GITHUB_REF_NAME", "main"),
-                ("GITHUB_RUN_ID", "42"),
-            ])
-            .env(more.iter().copied())
-    }
-
-    fn run(&self, script: &Script, more: &[(&str, &str)]) -> Finished {
-        let model = ModelServer::start(script);
-        let finished = self.pace(&model, more).run();
-        let last = model.exchanges().last().map(|exchange| exchange.body["messages"].clone());
-        let last = last.and_then(|messages| messages.as_array()?.last().cloned());
-        assert_eq!(model.problems(), Vec::<String>::new(), "{}\n{last:?}", finished.transcript());
-        finished
-    }
 }

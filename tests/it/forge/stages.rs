@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::fixture::git;
-use super::{AGAIN, BASE, GitHubSite, SHIP, SHIP_OVER_BROKEN, held, server};
+use super::site::BASE;
+use super::{AGAIN, GitHubSite, SHIP, SHIP_OVER_BROKEN, held, server};
 use crate::binary::{Finished, Pace};
 use crate::model_server::ModelServer;
 use crate::model_server::script::Script;
@@ -25,7 +26,7 @@ impl GitHubSite {
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_REPOSITORY", "o/r"),
             ("GITHUB_API_URL", self.prism.url.as_str()),
-            ("GITHUB_SERVER_URL", self.git.url.as_str()),
+            ("GITHUB_SERVER_URL", self.git_url()),
             ("GITHUB_EVENT_NAME", "workflow_dispatch"),
             ("GITHUB_REF", "refs/heads/main"),
             ("GITHUB_REF_NAME", "main"),
@@ -59,7 +60,7 @@ impl GitHubSite {
     fn second_clone(&self, name: &str) -> PathBuf {
         let clone = self.project.home.join(name);
         git(&self.project.home, &format!("clone -q {} {name}", self.bare.display()));
-        git(&clone, &format!("remote set-url origin {}/o/r", self.git.url));
+        git(&clone, &format!("remote set-url origin {}/o/r", self.git_url()));
         copy(&self.project.dir.join(".pace/handoff"), &clone.join(".pace/handoff"));
         clone
     }
@@ -89,7 +90,7 @@ fn last_attempt(clone: &Path) -> String {
 
 #[test]
 fn a_day_on_two_jobs_opens_one_review() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let left = site.work(&shared_script(&SHIP));
     assert_eq!(left.finished.code, 0, "{}", left.finished.transcript());
     assert_eq!(left.digest.len(), 64, "{}", left.finished.transcript());
@@ -125,7 +126,7 @@ fn a_day_on_two_jobs_opens_one_review() {
 
 #[test]
 fn a_held_day_on_two_jobs_opens_one_issue_and_the_next_one_closes_it() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let left = site.work(&held());
     assert_eq!(left.finished.code, 1, "{}", left.finished.transcript());
     let clone = site.second_clone("publish");
@@ -152,7 +153,7 @@ fn a_held_day_on_two_jobs_opens_one_issue_and_the_next_one_closes_it() {
 
 #[test]
 fn a_red_ci_holds_what_the_working_job_let_pass() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     site.with(|forge| forge.check_runs[0]["conclusion"] = json!("failure"));
     let left = site.work(&shared_script(&SHIP));
     assert_eq!(left.finished.code, 0, "{}", left.finished.transcript());
@@ -177,7 +178,7 @@ fn a_red_ci_holds_what_the_working_job_let_pass() {
 
 #[test]
 fn what_was_changed_on_the_way_is_refused_by_name() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let left = site.work(&shared_script(&SHIP));
     type Harm = fn(&Path);
     let harms: [(&str, Harm, &str); 4] = [
@@ -216,7 +217,7 @@ fn what_was_changed_on_the_way_is_refused_by_name() {
 
 #[test]
 fn a_secret_that_slipped_into_the_commits_is_not_pushed() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let left = site.work(&shared_script(&SHIP));
     assert_eq!(left.finished.code, 0, "{}", left.finished.transcript());
     let clone = site.second_clone("publish");
@@ -266,7 +267,7 @@ fn a_secret_that_slipped_into_the_commits_is_not_pushed() {
 
 #[test]
 fn a_branch_that_moved_on_is_not_published() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     assert_eq!(site.run(&shared_script(&SHIP), &[]).code, 0);
     let script = shared_script(&AGAIN);
     let model = ModelServer::start(&script);
@@ -294,7 +295,7 @@ fn a_branch_that_moved_on_is_not_published() {
 
 #[test]
 fn the_halves_do_without_each_others_credentials() {
-    let site = GitHubSite::new();
+    let site = GitHubSite::new(&[]);
     let left = site.work(&shared_script(&SHIP));
     let clone = site.second_clone("publish");
     let without = site.job(&clone, "publish").env([("PACE_HANDOFF_DIGEST", left.digest.as_str())]).run();

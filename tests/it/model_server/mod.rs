@@ -50,11 +50,22 @@ struct Shared {
     problems: Mutex<Vec<String>>,
     hanging: AtomicBool,
     stopping: AtomicBool,
+    /// What was said to each agent last, and to which question: said again where the question comes again.
+    said: Option<Mutex<HashMap<String, (Value, Turn)>>>,
 }
 
 impl ModelServer {
     /// Starts to play `script` on a free port.
     pub(crate) fn start(script: &Script) -> Self {
+        Self::serving(script, None)
+    }
+
+    /// As [`ModelServer::start`], but a question that is asked again right away gets the same reply again.
+    pub(crate) fn start_repeating(script: &Script) -> Self {
+        Self::serving(script, Some(Mutex::default()))
+    }
+
+    fn serving(script: &Script, said: Option<Mutex<HashMap<String, (Value, Turn)>>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -64,6 +75,7 @@ impl ModelServer {
             problems: Mutex::default(),
             hanging: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            said,
         });
         let acceptor = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -205,7 +217,7 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
         lock(&shared.problems).push(format!("{agent} asked without streaming"));
         Turn::Fail(400, None)
     } else {
-        lock(&shared.player).next(&agent)
+        turn_for(shared, &agent, &exchange.body)
     };
     exchange.answered = matches!(turn, Turn::Say(..));
     // Recorded before the answer leaves: whoever has the answer finds the request on record.
@@ -244,6 +256,20 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
             send_error(stream, 400, &error, None)
         }
     }
+}
+
+/// The script's next turn, or the last one once more.
+fn turn_for(shared: &Shared, agent: &str, question: &Value) -> Turn {
+    let Some(said) = &shared.said else { return lock(&shared.player).next(agent) };
+    let mut said = lock(said);
+    if let Some((before, turn)) = said.get(agent)
+        && before == question
+    {
+        return turn.clone();
+    }
+    let turn = lock(&shared.player).next(agent);
+    said.insert(agent.to_owned(), (question.clone(), turn.clone()));
+    turn
 }
 
 fn has_key(request: &HttpRequest, protocol: Protocol) -> bool {

@@ -2,12 +2,11 @@
 //! under test, the download and its checksum, who may start a run, and what is green.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
+use super::act::Act;
 use super::web::Web;
-use super::{greeter, root, run, seal, sha256, shipped, tool};
-use crate::binary::{Finished, PACE};
-use crate::model_server::wire::Protocol;
+use super::{greeter, model_url, root, seal, sha256, shipped};
+use crate::binary::PACE;
 use crate::model_server::{KEY, ModelServer, invariants};
 use crate::project::Project;
 use crate::scenario::shared_script;
@@ -295,81 +294,8 @@ fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
     }
 }
 
-/// A run of `act` on a project.
-#[derive(Clone, Copy)]
-struct Act<'a> {
-    project: &'a Project,
-    actor: &'a str,
-    vars: &'a [(&'a str, String)],
-    env: &'a [(&'a str, String)],
-}
-
-impl<'a> Act<'a> {
-    fn new(project: &'a Project) -> Self {
-        Self { project, actor: "ada", vars: &[], env: &[] }
-    }
-
-    /// Plays it until the log has `text`, five times at most: this engine now and then drops what a step said that
-    /// ended at once. How the job ended it never mistakes.
-    fn run_until_said(&self, text: &str, action: &Path, event: &str, payload: &str) -> Finished {
-        let runs = (0..5).map(|_| self.run(action, event, payload));
-        let mut last = None;
-        for finished in runs {
-            let said = finished.stdout.contains(text);
-            last = Some(finished);
-            if said {
-                break;
-            }
-        }
-        last.unwrap()
-    }
-
-    /// Plays `event` with `payload`; `action` is the folder that `acme/pace-action@v1` stands for.
-    fn run(&self, action: &Path, event: &str, payload: &str) -> Finished {
-        let home = &self.project.home;
-        // Without this file act asks which container images it may use.
-        std::fs::create_dir_all(home.join("config/act")).unwrap();
-        std::fs::write(home.join("config/act/actrc"), "").unwrap();
-        let payload_file = home.join("event.json");
-        std::fs::write(&payload_file, payload).unwrap();
-        let mut args: Vec<String> = [
-            event,
-            "--eventpath",
-            &payload_file.to_string_lossy(),
-            "--actor",
-            self.actor,
-            "--platform",
-            "ubuntu-latest=-self-hosted",
-            "--no-cache-server",
-            "--local-repository",
-            &format!("https://github.invalid/acme/pace-action@v1={}", action.display()),
-            // A server that nobody reaches by mistake.
-            "--github-instance",
-            "github.invalid",
-            "--secret",
-            "GITHUB_TOKEN=job-token",
-            "--secret",
-            &format!("ANTHROPIC_API_KEY={KEY}"),
-        ]
-        .map(str::to_owned)
-        .into();
-        for (name, value) in self.vars {
-            args.extend(["--var".to_owned(), format!("{name}={value}")]);
-        }
-        for (name, value) in self.env {
-            args.extend(["--env".to_owned(), format!("{name}={value}")]);
-        }
-        run(&tool("venv/bin/act"), &args, &self.project.dir, home, &[])
-    }
-}
-
 fn workflow(text: &str) -> (&'static str, &str) {
     (".github/workflows/day.yml", text)
-}
-
-fn model_url(model: &ModelServer) -> String {
-    let variables = model.env(Protocol::Anthropic);
-    variables.into_iter().find(|(name, _)| name == "PACE_LLM_BASE_URL").unwrap().1
 }
 
 fn executable(project: &Project, path: &str) {

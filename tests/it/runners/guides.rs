@@ -69,6 +69,21 @@ fn every_output_is_explained() {
     }
 }
 
+/// A job that copies the example may do what the shipped workflow may, and the table of tokens names each permission.
+#[test]
+fn the_guides_name_every_permission_of_the_workflow() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let workflow: Value = serde_yaml::from_str(&read(".github/workflows/pace.yml")).unwrap();
+    let (guide, tokens) = (read("docs/github-actions.md"), read("docs/tokens.md"));
+    let permissions = workflow["jobs"]["day"]["permissions"].as_mapping().unwrap();
+    assert!(permissions.len() >= 6);
+    for (name, level) in permissions {
+        let permission = format!("{}: {}", name.as_str().unwrap(), level.as_str().unwrap());
+        assert!(guide.matches(&permission).count() >= 2, "{permission} in both examples of the guide");
+        assert!(tokens.contains(&format!("`{permission}`")), "{permission}");
+    }
+}
+
 fn guides() -> Vec<(PathBuf, String)> {
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let files =

@@ -1,9 +1,13 @@
 //! What ships for CI, run by engines of other people: the action by `act`, the component by `gitlab-ci-local`, both
 //! without containers and against loopback. Knows how to start them and what stands on loopback, and no case.
 
+mod act;
 mod action;
 mod component;
+mod gitlab_ci_local;
 mod guides;
+mod on_github;
+mod on_gitlab;
 mod release;
 mod web;
 
@@ -11,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::binary::{Finished, own_variable};
+use crate::model_server::ModelServer;
+use crate::model_server::wire::Protocol;
 use crate::project::{Project, copy};
 use crate::scenario::scenarios_dir;
 
@@ -54,6 +60,12 @@ fn seal(shipped: &Path, sum: &str) -> String {
     let table = format!("version 9.9.9\nfrom https://releases.invalid/download\n{sum}  {name}\n");
     std::fs::write(shipped.join("scripts/checksums.txt"), table).unwrap();
     name
+}
+
+/// Where the model is, as the setting says it.
+fn model_url(model: &ModelServer) -> String {
+    let variables = model.env(Protocol::Anthropic);
+    variables.into_iter().find(|(name, _)| name == "PACE_LLM_BASE_URL").unwrap().1
 }
 
 fn sha256(bytes: &[u8]) -> String {

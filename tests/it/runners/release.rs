@@ -97,6 +97,17 @@ fn a_sealed_release_is_whole_and_keeps_the_ones_before() {
     assert_eq!(read(&repository, "scripts/checksums.txt"), table);
 }
 
+/// A linter that is not there finds nothing, which must not pass for nothing to find.
+#[test]
+fn the_linters_of_what_ships_do_not_pass_without_themselves() {
+    let scratch = tempfile::tempdir().unwrap();
+    copy(&root().join("scripts"), &scratch.path().join("scripts"));
+    let linted = run(&scratch.path().join("scripts/lint-ci"), &[], scratch.path(), scratch.path(), &[]);
+    assert_eq!(linted.code, 1, "{}", linted.transcript());
+    assert!(linted.stderr.contains("is missing; scripts/setup installs it"), "{}", linted.transcript());
+    assert!(read(&root(), "justfile").contains("\ncheck: fmt lint lint-ci "), "CI runs the linters");
+}
+
 /// What runs with a token runs the code that was read, not what a tag came to mean.
 #[test]
 fn every_action_that_is_used_is_pinned_to_a_commit() {

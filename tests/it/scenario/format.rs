@@ -17,6 +17,9 @@ pub(crate) struct Scenario {
     /// What it shows, in one sentence.
     #[serde(rename = "about")]
     pub(crate) _about: String,
+    /// What it stands for, where it is one of those that are counted.
+    #[serde(default)]
+    pub(crate) kind: Option<Kind>,
     /// Trees of `_trees/`, laid over each other; the scenario's own `tree/` comes last.
     #[serde(default)]
     pub(crate) tree: Vec<String>,
@@ -26,6 +29,16 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) env: Env,
     pub(crate) steps: Vec<Step>,
+}
+
+/// The two sides of the same promise: no cheat ships, no honest day is held for a wrong reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// A day that must not ship: no step of it may leave a shipped day behind.
+    Cheat,
+    /// A day that must end as its steps say, with nothing held for a wrong reason.
+    Honest,
 }
 
 /// Variables; null takes one away.
@@ -133,6 +146,8 @@ pub(crate) struct Edit {
     pub(crate) replace: BTreeMap<String, Vec<(String, String)>>,
     /// Commits everything with this message; without it the edits stay uncommitted.
     pub(crate) commit: Option<String>,
+    /// A branch that is set to HEAD's commit, as a merge of a review would.
+    pub(crate) fast_forward: Option<String>,
 }
 
 /// What must be true of a file.
@@ -199,6 +214,11 @@ impl Scenario {
 }
 
 impl Step {
+    /// Whether a day ships in this step, by its exit code.
+    pub(crate) fn ships(&self) -> bool {
+        self.args.is_empty() && matches!(self.exit, 0 | 10)
+    }
+
     /// The script of this step, all parts in one.
     pub(crate) fn script(&self, folder: &Path) -> Result<Script, String> {
         let mut whole = Script::default();

@@ -18,7 +18,7 @@ use crate::binary::{Finished, Pace, own_variable};
 use crate::model_server::script::Script;
 use crate::model_server::{KEY, ModelServer, invariants};
 use crate::project::Project;
-use format::{Edit, ModelKind, Scenario, SignalName, Step};
+use format::{Edit, Kind, ModelKind, Scenario, SignalName, Step};
 
 /// Where the scenarios are.
 pub(crate) fn scenarios_dir() -> PathBuf {
@@ -59,6 +59,8 @@ fn scenarios() {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
+    let of = |kind| folders.iter().filter(|f| Scenario::read(f).is_ok_and(|s| s.kind == Some(kind))).count();
+    eprintln!("{} cheats, {} honest stories", of(Kind::Cheat), of(Kind::Honest));
     let report: String = failures.iter().map(|(name, text)| format!("\n===== {name}\n{text}\n")).collect();
     assert!(failures.is_empty(), "{} of {} scenarios failed:\n{report}", failures.len(), folders.len());
 }
@@ -73,6 +75,9 @@ fn scenarios_are_well_formed() {
             Ok(scenario) => {
                 let scripts = scenario.steps.iter().map(|step| step.script(&folder));
                 problems.extend(scripts.filter_map(Result::err));
+                if scenario.kind == Some(Kind::Cheat) && scenario.steps.iter().any(Step::ships) {
+                    problems.push(format!("{}: a cheat ends with exit 0 or 10", name(&folder)));
+                }
                 let missing = scenario.trees(&folder).into_iter().filter(|t| !t.is_dir());
                 problems.extend(missing.map(|t| format!("{} is no folder", t.display())));
             }
@@ -232,6 +237,9 @@ fn apply(edit: &Edit, project: &Project) -> Result<(), String> {
     }
     if let Some(message) = &edit.commit {
         project.commit_all(message);
+    }
+    if let Some(branch) = &edit.fast_forward {
+        project.fast_forward(branch);
     }
     Ok(())
 }

@@ -1,0 +1,136 @@
+//! The tripwire at its two places: before FORGE's handoff, and over the commit that GATE judges. Reads the files; what
+//! a change means is `evidence::tamper`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::{AgentError, Desk};
+use crate::domain::artifact::{Finding, FindingResult};
+use crate::domain::diff::Diff;
+use crate::evidence::strays::{self, Cleared, Moment};
+use crate::evidence::tamper::{self, Changed, Look, Named};
+use crate::evidence::{pipeline, scan};
+
+/// Largest file that is compared, in bytes.
+const LARGEST: usize = 2 << 20;
+
+/// The test runners in the dependency folders as a run finds them, by path; from now on what is written counts as the
+/// run's own.
+pub(crate) type Runners = BTreeMap<String, String>;
+
+/// Notes the runners, as a recorded step.
+pub(crate) async fn begin(desk: &Desk<'_>) -> Result<Runners, AgentError> {
+    let note = async {
+        let runners = strays::runners(&desk.root, &desk.repo.ignored()?);
+        Moment::mark(&marker(desk)).context("noting when the run began")?;
+        anyhow::Ok(runners)
+    };
+    Ok(desk.journal.step("runners", "", note).await?)
+}
+
+/// Takes away what the run's agents left beside the commit where git does not look.
+pub(crate) fn clear(desk: &Desk<'_>) -> anyhow::Result<Cleared> {
+    // A run that goes on elsewhere has a work tree of its own, and no mark.
+    let Ok(since) = Moment::of(&marker(desk)) else { return Ok(Cleared::default()) };
+    let to = folder(desk).join("strays");
+    strays::clear(&desk.root, &desk.repo.ignored()?, since, &to).context("clearing what git ignores")
+}
+
+fn folder(desk: &Desk<'_>) -> PathBuf {
+    desk.root.join(format!(".pace/.run/day-{}", desk.terms.day))
+}
+
+fn marker(desk: &Desk<'_>) -> PathBuf {
+    folder(desk).join("began")
+}
+
+/// What `commit` did to the tests and their runner since `base`; `diff` is the day's change between them. `runners` is
+/// what [`begin`] noted.
+pub(crate) async fn in_commit(
+    desk: &Desk<'_>,
+    base: &str,
+    commit: &str,
+    diff: &Diff,
+    runners: Option<&Runners>,
+) -> Result<Vec<Finding>, AgentError> {
+    let mut findings = look(desk, commit, base, paths(diff), |path| desk.repo.show(commit, path)).await?;
+    if let Some(before) = runners {
+        let manifests = diff.files.iter().filter(|file| pipeline::is_manifest(&file.path));
+        let manifests: String = manifests.map(|file| file.patch.as_str()).collect();
+        let compare = async {
+            let now = strays::runners(&desk.root, &desk.repo.ignored()?);
+            anyhow::Ok(tamper::in_dependencies(before, &now, &manifests))
+        };
+        let stubs: Vec<Finding> = desk.journal.step("runners-now", commit, compare).await?;
+        findings.extend(stubs);
+    }
+    Ok(findings)
+}
+
+/// Why the work tree's `change` of HEAD should not be handed off, together with what the day did before.
+pub(crate) async fn refusal(
+    desk: &Desk<'_>,
+    base: &str,
+    change: &Diff,
+) -> Result<Option<String>, AgentError> {
+    let earlier = super::forge::changes_since(desk, base).await?;
+    let paths = paths(&earlier).into_iter().chain(paths(change)).collect();
+    let findings = look(desk, "work tree", base, paths, |path| desk.repo.work_file(path)).await?;
+    let holding = tamper::holding(&findings);
+    Ok((!holding.is_empty()).then(|| tamper::instruction(&holding)))
+}
+
+/// What SENTINEL's report carries of it: concerns that do not hold, for the backlog.
+pub(crate) fn concerns(findings: &[Finding]) -> Vec<Finding> {
+    findings.iter().filter(|finding| finding.result == FindingResult::Advisory).cloned().collect()
+}
+
+fn paths(diff: &Diff) -> BTreeSet<String> {
+    diff.files.iter().flat_map(|file| file.old_path.iter().chain([&file.path]).cloned()).collect()
+}
+
+async fn look(
+    desk: &Desk<'_>,
+    what: &str,
+    base: &str,
+    paths: BTreeSet<String>,
+    read: impl Fn(&str) -> anyhow::Result<Option<Vec<u8>>>,
+) -> Result<Vec<Finding>, AgentError> {
+    let paths: BTreeSet<String> = paths.into_iter().filter(|path| !desk.terms.is_record(path)).collect();
+    let act = async {
+        let mut changed = Vec::new();
+        for path in &paths {
+            let (before, after) = (desk.repo.show(base, path)?, read(path)?);
+            if before != after {
+                changed.push(Changed {
+                    path: path.clone(),
+                    before: before.map(text),
+                    after: after.map(text),
+                });
+            }
+        }
+        let mut findings = tamper::look(&Look {
+            changed: &changed,
+            named: &Named::of(desk.plan),
+            base_paths: &desk.repo.paths(base)?,
+            test_command: desk.terms.test_command.as_deref(),
+        });
+        for finding in &mut findings {
+            let file = finding.file.clone().unwrap_or_default();
+            finding.evidence = desk.journal.clean(&scan::redact_all(&file, &finding.evidence));
+        }
+        anyhow::Ok(findings)
+    };
+    Ok(desk.journal.step("tampering", &(what, base, &paths), act).await?)
+}
+
+/// A binary or huge file has no lines to compare; that it is there is all that counts.
+fn text(bytes: Vec<u8>) -> String {
+    if bytes.len() > LARGEST || bytes.contains(&0) {
+        String::new()
+    } else {
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,109 @@
+//! Where a test stands in its file, by the name that its runner gave it; and code that ends the process.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::pattern;
+use super::assertions::{Assertion, TestText, closing};
+use super::worth::Worth;
+use super::{Language, words};
+
+/// Lines of the test `name`, half-open and counted from 1; `None` where it cannot be told.
+pub(crate) fn of_test(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
+    if test.language == Language::Shell {
+        let title = name.trim();
+        let whole = title.len() > 2 && test.text.contains(title);
+        return whole.then(|| 1..test.line_of(test.text.len()) + 1);
+    }
+    let by_title = name.rsplit(" > ").next().and_then(|title| titled(test, title.trim()));
+    by_title.or_else(|| {
+        let bare = name.split(['[', '(']).next().unwrap_or(name);
+        let names: Vec<&str> = SPLIT.split(if bare.trim().is_empty() { name } else { bare }).collect();
+        names.iter().rev().filter(|n| !n.is_empty()).find_map(|n| defined(test, n))
+    })
+}
+
+static SPLIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"[^\w]+"));
+
+/// The call that a title in quotes begins: `it("adds", …)`.
+fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
+    if title.len() < 3 {
+        return None;
+    }
+    let quoted =
+        ['"', '\'', '`'].iter().find_map(|quote| test.text.find(&format!("{quote}{title}{quote}")))?;
+    let open = test.masked[..quoted].rfind('(')?;
+    let end = closing(&test.masked, open)?;
+    Some(test.line_of(open)..test.line_of(end) + 1)
+}
+
+/// The function of that name. Types are none: a whole class says little of one test.
+fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
+    let definition = format!(
+        r"\b(?:def|fn|func|function|fun|void|sub|test|Task)\s+(?:\([^)\n]*\)\s*)?{}\b",
+        regex::escape(name)
+    );
+    let found = Regex::new(&definition).ok()?.find(&test.masked)?;
+    let first = test.line_of(found.start());
+    if test.language.indents() {
+        let line = |n: u32| test.masked.lines().nth(n as usize - 1);
+        let indent = |text: &str| text.len() - text.trim_start().len();
+        let own = line(first).map_or(0, indent);
+        let count = u32::try_from(test.masked.lines().count()).unwrap_or(u32::MAX);
+        let ends = |&n: &u32| line(n).is_some_and(|text| !text.trim().is_empty() && indent(text) <= own);
+        let end = (first + 1..=count).find(ends).unwrap_or(count + 1);
+        return Some(first..end);
+    }
+    let open = found.end() + test.masked[found.end()..].find('{')?;
+    Some(first..test.line_of(closing(&test.masked, open)?) + 1)
+}
+
+/// Whether the test at `lines` asserts something computed, itself or through a function of its own file.
+pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>) -> bool {
+    let within =
+        |lines: &Range<u32>| all.iter().any(|a| lines.contains(&a.line) && a.worth == Worth::Computed);
+    if within(lines) {
+        return true;
+    }
+    let skipped = lines.start as usize - 1;
+    let body: String = test
+        .masked
+        .lines()
+        .skip(skipped + 1)
+        .take(lines.len().saturating_sub(1))
+        .collect::<Vec<_>>()
+        .join("\n");
+    if SHOULD_PANIC.is_match(test.masked.lines().take(skipped).last().unwrap_or_default()) {
+        return true;
+    }
+    words(&body).into_iter().any(|name| {
+        body.contains(&format!("{name}("))
+            && defined(test, name).is_some_and(|own| own != *lines && within(&own))
+    })
+}
+
+static SHOULD_PANIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"should_panic|expected\s*="));
+
+static QUITS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bos\._exit\s*\(|\b(?:sys\.exit|process\.exit|os\.Exit|System\.exit|Environment\.Exit|process\s*::\s*exit|Runtime\.getRuntime\(\)\.halt)\s*\(\s*0?\s*\)|\bprocess\.reallyExit\s*\(|\bos\.abort\s*\(|^\s*(?:quit|exit)\s*\(\s*0?\s*\)",
+    )
+});
+
+/// Line of test code that ends the test process as if all were well, with what it says.
+pub(crate) fn quits(test: &TestText<'_>) -> Option<(u32, String)> {
+    let lines: Vec<&str> = test.masked.lines().collect();
+    let at = if test.language == Language::Shell {
+        // `exit 0` before the last line, on its own and in no block: what follows never runs.
+        let last = lines.iter().rposition(|line| !line.trim().is_empty())?;
+        lines[..last].iter().position(|line| matches!(*line, "exit 0" | "exit"))
+    } else {
+        lines
+            .iter()
+            .position(|line| QUITS.is_match(line) && !line.contains("def ") && !line.contains("__main__"))
+    }?;
+    let said = test.text.lines().nth(at).unwrap_or_default().trim().to_owned();
+    Some((u32::try_from(at).unwrap_or(u32::MAX - 1) + 1, said))
+}

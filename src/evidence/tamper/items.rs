@@ -1,0 +1,306 @@
+//! The tests of a file: name, place, and what they do, in the languages that are told by their extension.
+//!
+//! Reads lines and brackets, no syntax tree: enough to tell a test that is gone from one that moved.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::evidence::files::{FileKind, kind_of};
+use crate::evidence::pattern;
+
+/// One test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    /// As the file says it, below its class where it has one: `TestUser::test_create`.
+    pub name: String,
+    /// Line of the definition, from 1.
+    pub line: u32,
+    /// Last line, from 1.
+    pub end: u32,
+    /// Decorators, attributes, and the definition itself.
+    pub head: Vec<String>,
+    /// What it does: lines without blanks around them, comments left out.
+    pub body: Vec<String>,
+}
+
+/// How a test's body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    /// With the first line that is indented no deeper.
+    Indent,
+    /// With the bracket that closes the first one of this kind.
+    Bracket(char, char),
+}
+
+/// How a language marks its tests.
+struct Language {
+    extensions: &'static [&'static str],
+    /// Finds a definition; the first group that matched is the name.
+    definition: LazyLock<Regex>,
+    /// What must stand in the lines above the definition; `None` where the definition says it all.
+    marked: Option<LazyLock<Regex>>,
+    block: Block,
+}
+
+static LANGUAGES: [Language; 8] = [
+    Language {
+        extensions: &["py"],
+        definition: LazyLock::new(|| pattern(r"^\s*(?:async\s+)?def\s+(test\w*)\s*\(")),
+        marked: None,
+        block: Block::Indent,
+    },
+    Language {
+        extensions: &["js", "jsx", "mjs", "cjs", "ts", "tsx", "mts", "cts", "dart", "vue"],
+        definition: LazyLock::new(|| {
+            pattern(
+                r#"^\s*(?:await\s+)?[xf]?(?:it|test|specify|testWidgets)(?:\.\w+)*(?:\([^'"`]*\))?\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)"#,
+            )
+        }),
+        marked: None,
+        block: Block::Bracket('(', ')'),
+    },
+    Language {
+        extensions: &["rs"],
+        definition: LazyLock::new(|| pattern(r"^\s*(?:pub(?:\([^)]*\))?\s+)?(?:async\s+)?fn\s+(\w+)")),
+        marked: Some(LazyLock::new(|| {
+            pattern(r"#\[(?:\w+::)*(?:test|rstest|test_case|wasm_bindgen_test|quickcheck)\b")
+        })),
+        block: Block::Bracket('{', '}'),
+    },
+    Language {
+        extensions: &["go"],
+        definition: LazyLock::new(|| pattern(r"^func\s+(?:\([^)]*\)\s*)?((?:Test|Fuzz|Example)\w*)\s*\(")),
+        marked: None,
+        block: Block::Bracket('{', '}'),
+    },
+    Language {
+        extensions: &["java", "kt", "kts", "groovy", "scala", "cs", "fs", "vb"],
+        definition: LazyLock::new(|| pattern(r"^\s*(?:[\w<>\[\],.?]+\s+)+(?:`([^`]+)`|(\w+))\s*\(")),
+        marked: Some(LazyLock::new(|| {
+            pattern(
+                r"@(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate)\b|\[(?:\w+,\s*)*(?:Fact|Theory|Test|TestMethod|TestCase|DataTestMethod)\b",
+            )
+        })),
+        block: Block::Bracket('{', '}'),
+    },
+    Language {
+        extensions: &["php", "swift", "c", "cc", "cpp", "cxx", "zig", "bats"],
+        definition: LazyLock::new(|| {
+            pattern(
+                r#"^\s*(?:(?:public|final|private|static|async)\s+)*(?:func(?:tion)?\s+(test\w+)\s*\(|TEST\w*\(([^)]+)\)|@?test\s+"([^"]+)"\s*\{)"#,
+            )
+        }),
+        marked: None,
+        block: Block::Bracket('{', '}'),
+    },
+    Language {
+        extensions: &["rb"],
+        definition: LazyLock::new(|| {
+            pattern(r#"^\s*(?:def\s+(test_\w+)|x?(?:it|specify|scenario|test)\s*\(?\s*['"]([^'"]+)['"])"#)
+        }),
+        marked: None,
+        block: Block::Indent,
+    },
+    Language {
+        extensions: &["ex", "exs"],
+        definition: LazyLock::new(|| pattern(r#"^\s*test\s+"([^"]+)""#)),
+        marked: None,
+        block: Block::Indent,
+    },
+];
+
+/// Languages in which a whole file is one test.
+const WHOLE_FILES: &[&str] = &["sh", "bash", "zsh", "ps1", "lua", "pl", "t", "r", "jl", "awk"];
+
+static TEST_FILE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)(?:^|[-_.])(?:tests?|spec)(?:[-_.]|$)|\.t$"));
+
+static CLASS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\s*)class\s+(\w+)"));
+
+fn extension(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+fn language(path: &str) -> Option<&'static Language> {
+    LANGUAGES.iter().find(|language| language.extensions.contains(&extension(path)))
+}
+
+/// Whether tests of the file's language can be told.
+pub(super) fn is_code(path: &str) -> bool {
+    language(path).is_some() || WHOLE_FILES.contains(&extension(path))
+}
+
+/// Whether a file is a shell script, whose tests are commands.
+pub(super) fn is_shell(path: &str) -> bool {
+    matches!(extension(path), "sh" | "bash" | "zsh" | "bats")
+}
+
+/// The tests of a file. Rust keeps them beside the code; other languages in files of their own.
+pub(super) fn items(path: &str, text: &str) -> Vec<Item> {
+    let test_file = kind_of(path) == FileKind::Test;
+    match language(path) {
+        Some(language) if test_file || extension(path) == "rs" => of_language(language, path, text),
+        None if test_file && WHOLE_FILES.contains(&extension(path)) => {
+            whole(path, text).into_iter().collect()
+        }
+        _ => vec![],
+    }
+}
+
+fn whole(path: &str, text: &str) -> Option<Item> {
+    let name = path.rsplit('/').next()?;
+    TEST_FILE.is_match(name).then(|| Item {
+        name: path.to_owned(),
+        line: 1,
+        end: u32::try_from(text.lines().count()).unwrap_or(u32::MAX),
+        head: vec![],
+        body: code(text.lines()),
+    })
+}
+
+fn of_language(language: &Language, path: &str, text: &str) -> Vec<Item> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    let mut class: Option<(usize, String)> = None;
+    for (at, line) in lines.iter().enumerate() {
+        if extension(path) == "py" {
+            let indent = indent(line);
+            if let Some(opened) = CLASS.captures(line) {
+                class = Some((indent, opened[2].to_owned()));
+            } else if !line.trim().is_empty() && class.as_ref().is_some_and(|(outer, _)| indent <= *outer) {
+                class = None;
+            }
+        }
+        let Some(captures) = language.definition.captures(line) else { continue };
+        let Some(name) = captures.iter().skip(1).flatten().next() else { continue };
+        let head = head(&lines, at);
+        if language.marked.as_ref().is_some_and(|marked| !head.iter().any(|line| marked.is_match(line))) {
+            continue;
+        }
+        let end = end(&lines, at, language.block);
+        let name = match &class {
+            Some((_, class)) => format!("{class}::{}", name.as_str()),
+            None => name.as_str().to_owned(),
+        };
+        let body = body(&lines, at, end, language.block);
+        found.push(Item { name, line: number(at), end: number(end), head, body });
+    }
+    found
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at + 1).unwrap_or(u32::MAX)
+}
+
+/// Decorators and attributes above the definition, and the definition.
+fn head(lines: &[&str], at: usize) -> Vec<String> {
+    let mut first = at;
+    while first > 0 && at - first < 12 {
+        let above = lines[first - 1].trim();
+        let ends_something =
+            above.is_empty() || above.ends_with([';', '}', '{']) || above.starts_with("class ");
+        let statement = above.ends_with(':') && !above.starts_with('@');
+        if ends_something || statement || indent(lines[first - 1]) < indent(lines[at]) {
+            break;
+        }
+        first -= 1;
+    }
+    lines[first..=at].iter().map(|line| line.trim().to_owned()).collect()
+}
+
+/// The last line of the test that begins at `at`.
+fn end(lines: &[&str], at: usize, block: Block) -> usize {
+    match block {
+        Block::Indent => {
+            let outer = indent(lines[at]);
+            let inside = |line: &&str| {
+                let text = line.trim();
+                text.is_empty() || indent(line) > outer || text.starts_with([')', ']'])
+            };
+            at + lines[at + 1..].iter().take_while(|line| inside(line)).count()
+        }
+        Block::Bracket(open, close) => {
+            let mut depth = 0_i32;
+            let mut seen = false;
+            for (n, line) in lines.iter().enumerate().skip(at) {
+                for c in outside_strings(line) {
+                    depth += i32::from(c == open) - i32::from(c == close);
+                    seen |= c == open;
+                }
+                if seen && depth <= 0 {
+                    return n;
+                }
+            }
+            lines.len().saturating_sub(1)
+        }
+    }
+}
+
+fn body(lines: &[&str], at: usize, end: usize, block: Block) -> Vec<String> {
+    if at == end {
+        // All on one line: what stands behind the head.
+        let line = lines[at];
+        let inner = match block {
+            Block::Indent => line.split_once("):").map(|(_, rest)| rest),
+            Block::Bracket(..) => line.find('{').map(|open| &line[open + 1..]),
+        };
+        let inner = inner.unwrap_or_default().trim().trim_end_matches([';', ')', '}', ' ']);
+        return code([inner].into_iter());
+    }
+    let last = if block == Block::Indent { end + 1 } else { end };
+    code(lines[at + 1..last].iter().copied())
+}
+
+/// Lines that do something: no blanks, no comments, no docstrings.
+fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut quoted: Option<&str> = None;
+    for line in lines {
+        let line = line.trim();
+        if let Some(mark) = quoted {
+            if line.contains(mark) {
+                quoted = None;
+            }
+            continue;
+        }
+        if let Some(mark) = ["\"\"\"", "'''"].into_iter().find(|mark| line.starts_with(mark)) {
+            if !line[3..].contains(mark) {
+                quoted = Some(mark);
+            }
+            continue;
+        }
+        let comment = ["//", "/*", "*/", "* ", "-- "].iter().any(|c| line.starts_with(c))
+            || (line.starts_with('#') && !line.starts_with("#["));
+        if !line.is_empty() && !comment {
+            kept.push(line.to_owned());
+        }
+    }
+    kept
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The characters of a line that are not inside a string on it.
+fn outside_strings(line: &str) -> Vec<char> {
+    let mut out = Vec::new();
+    let mut inside: Option<char> = None;
+    let mut escaped = false;
+    let chars: Vec<char> = line.chars().collect();
+    for (n, &c) in chars.iter().enumerate() {
+        match inside {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(quote) if c == quote => inside = None,
+            Some(_) => {}
+            // A lifetime or an apostrophe is no string: it is not closed on the line.
+            None if matches!(c, '"' | '\'' | '`') && chars[n + 1..].contains(&c) => inside = Some(c),
+            None if c == '/' && chars.get(n + 1) == Some(&'/') => break,
+            None => out.push(c),
+        }
+    }
+    out
+}

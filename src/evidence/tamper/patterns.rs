@@ -1,0 +1,109 @@
+//! How test code looks: assertions, constants, things that swallow a failure. One line at a time.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::evidence::pattern;
+
+static ASSERTION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)\b(?:assert\w* | expect\w* | should\w* | must\w* | verify\w* | ensure\w* | check\w* | raises | throws | refute\w*)\b
+          | \brequire\.\w+\( | \bt\.(?:Error|Errorf|Fatal|Fatalf|Fail|FailNow|is|deepEqual|equal)\( | \bXCTAssert | \b(?:ASSERT|EXPECT)_\w+\( | \bAssert\.",
+    )
+});
+static SHELL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:^|[\s!])\[{1,2}\s|\btest\s+[-!$\x22]|\bgrep\s+-\w*q|\bcmp\b|\bdiff\b|\|\|\s*(?:exit|return)\s+[1-9]",
+    )
+});
+/// `assert True`, `expect(true).toBe(true)`: the two groups are what is compared, where two things are.
+static CONSTANT: LazyLock<Regex> = LazyLock::new(|| {
+    const LITERAL: &str = r#"(?:true|false|True|False|None|null|nil|\d+|"[^"]*"|'[^']*')"#;
+    pattern(&format!(
+        r"(?x)^(?:self\.|this\.|Assert\.|assert\.|t\.|\#|\s)*(?:
+            assert\s+(?:True|1|not\s+False|not\s+None)\s*(?:,.*)?$
+          | assert!?\(\s*(?:true|True|1)\s*[,)]
+          | (?:assertTrue|True|IsTrue|ok|isTrue|Ok|XCTAssertTrue|XCTAssert|EXPECT_TRUE|ASSERT_TRUE)\(\s*(?:true|True|1)\s*[,)]
+          | (?:assertFalse|False|IsFalse|isFalse)\(\s*(?:false|False|0)\s*[,)]
+          | (?:assert\s+|\[{{1,2}}\s+|test\s+)(?P<a>{LITERAL})\s*(?:==|=|-eq)\s*(?P<b>{LITERAL})
+          | (?:assert_eq!|assertEquals?|assert_equal|equal|strictEqual|deepEqual|AreEqual|Equal|EXPECT_EQ|ASSERT_EQ|XCTAssertEqual|is)\s*\(\s*(?P<c>{LITERAL})\s*,\s*(?P<d>{LITERAL})\s*[,)]
+          | (?:expect|assertThat|expectThat)\(\s*(?P<e>{LITERAL})\s*\)\.(?:to\.)?(?:toBe|toEqual|toStrictEqual|isEqualTo|equal|be)\(\s*(?P<f>{LITERAL})\s*\)
+          | expect\(\s*(?:true|1)\s*\)\.(?:toBeTruthy|to\.be\.ok|toBeDefined)
+        )"
+    ))
+});
+static SWALLOWS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)\|\|\s*(?:true|:|exit\s+0|return\s+0|echo\b) | \bor\s+True\b | ;\s*(?:true|exit\s+0)\s*$ | ^exit\s+0\b | ^set\s+\+e
+          | ^except(?:\s+\(?(?:Exception|BaseException|AssertionError)\b[^:]*)?\s*: | \bcatch\s*(?:\([^)]*\))?\s*\{\s*\}
+          | \bcontextlib\.suppress\( | \bsuppress\((?:Exception|AssertionError) | \.catch\(\s*\(?\w*\)?\s*=>\s*\{\s*\}\s*\)
+          | ^rescue\b(?:\s+(?:StandardError|Exception))?\s*(?:=>.*)?$ | \bcatch_unwind\( | ^if\s+(?:false|False|0)\b | ^return\b\s*;?$
+          | \bcatch\s*\(\s*(?:final\s+)?(?:Throwable|AssertionError|Error|Exception)\b",
+    )
+});
+static EMPTY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:pass|\.\.\.|return(?:\s+(?:true|True|None|0))?|true|:|exit\s+0|[{}()\[\];,]*|done\(\)|Ok\(\(\)\)|skip.*)\s*;?$",
+    )
+});
+static COMPARES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?x)== | != | >= | <= | \s[<>]\s | assert_eq | assert_ne | (?i:equal) | toBe\( | toMatch | toContain | toThrow | toHave | raises | throws
+           | \bis\( | -eq\b | \s=\s | \bin\s | contains | matches | \bgrep\b | \bcmp\b | \bdiff\b"#,
+    )
+});
+static FLAG: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)(?:==|!=|,|is|toBe\()\s*(?:not\s+)?(?:true|false|none|null|nil)\b"));
+static CHECK_CALL: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b((?:assert|check|verify|expect|ensure|validate|must|require)\w*)!?\s*\("));
+
+/// Whether a line asserts something; `shell`: a command that fails is an assertion.
+pub(super) fn is_assertion(line: &str, shell: bool) -> bool {
+    ASSERTION.is_match(line) || (shell && SHELL.is_match(line))
+}
+
+/// An assertion that holds whatever the code does.
+pub(super) fn is_constant(line: &str) -> bool {
+    CONSTANT.captures(line.trim()).is_some_and(|found| {
+        let sides: Vec<&str> = found.iter().skip(1).flatten().map(|side| side.as_str()).collect();
+        sides.first() == sides.last()
+    })
+}
+
+/// Something that keeps a failing assertion from failing the test.
+pub(super) fn swallows(line: &str) -> bool {
+    SWALLOWS.is_match(line.trim())
+}
+
+/// A line of a test that tests nothing.
+pub(super) fn does_nothing(line: &str) -> bool {
+    EMPTY.is_match(line.trim()) || is_constant(line)
+}
+
+/// Whether an assertion compares two things, and does not only ask whether something is there.
+pub(super) fn compares(line: &str) -> bool {
+    COMPARES.is_match(line)
+}
+
+/// Whether it compares with true, false or nothing.
+pub(super) fn compares_a_flag(line: &str) -> bool {
+    FLAG.is_match(line)
+}
+
+/// Names of the checking functions that a line calls.
+pub(super) fn called_checks(line: &str) -> Vec<String> {
+    CHECK_CALL.captures_iter(line).map(|c| c[1].to_owned()).collect()
+}
+
+/// Whether a line defines the function `name`.
+pub(super) fn defines(line: &str, name: &str) -> bool {
+    let keyword = ["def ", "fn ", "func ", "function ", "const ", "void "].iter().any(|word| {
+        line.split_once(word).is_some_and(|(_, rest)| {
+            rest.trim_start()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.trim_start().starts_with(['(', '=', '<']))
+        })
+    });
+    keyword || line.trim().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with("() {"))
+}

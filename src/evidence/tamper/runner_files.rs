@@ -1,0 +1,143 @@
+//! Files that tell a runner what to run: settings that collect less, scripts that hide the exit code, code that
+//! patches the framework or ends the process early. Any other change of them is worth knowing.
+
+mod scripts;
+mod values;
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Changed, Look, Sign, added, is_test_code, quoted};
+use crate::evidence::files::{FileKind, kind_of};
+use crate::evidence::pattern;
+
+const SETTING: &str = "Runner setting";
+const CHANGE: &str = "Runner file";
+
+pub(super) use scripts::is_script_of;
+
+pub(super) fn signs(look: &Look<'_>) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    for file in look.changed {
+        let found = signs_of(look, file);
+        let changed = file.before.is_some() && file.before != file.after;
+        if found.is_empty() && changed && is_runner_file(look, file) {
+            let what = if file.after.is_some() { "changed" } else { "was removed" };
+            signs.push(sign(
+                file,
+                CHANGE,
+                file.after.is_some().then_some(1),
+                format!("the runner's file {what}"),
+                false,
+            ));
+        }
+        signs.extend(found);
+    }
+    signs
+}
+
+fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let mut signs = scripts::signs(look, file);
+    let Some(after) = file.after.as_deref() else { return signs };
+    signs.extend(values::signs(look, file));
+    let code =
+        is_test_code(&file.path) || is_setup(&file.path) || is_script_of(look.test_command, &file.path);
+    let script = is_script_of(look.test_command, &file.path);
+    let production = kind_of(&file.path) == FileKind::Production;
+    let prints = |line: &str| {
+        // A script that runs the tests itself says their results, by their names.
+        let computed = script && line.contains(['$', '{', '%']);
+        (code && !computed && PRINTED.is_match(line)) || (production && FORGED.is_match(line))
+    };
+    let lines = added(file.before.as_deref(), after);
+    let writes_reports = lines.iter().any(|(_, line)| REPORT_FILE.is_match(line));
+    for (number, line) in lines {
+        let mut see = |what: &str| {
+            signs.push(sign(file, SETTING, Some(number), format!("{} {what}", quoted(line)), true));
+        };
+        if prints(line) {
+            see("prints what only a test runner says");
+        }
+        if !code || line.trim_start().starts_with(['#', '*']) && !line.contains("#[") {
+            continue;
+        }
+        if EXIT.is_match(line) {
+            see("ends the test run with success");
+        }
+        if PATCHED.is_match(line) {
+            see("changes the test framework or the outcome of its tests");
+        }
+        if COLLECT.is_match(line) {
+            see("makes the runner collect less");
+        }
+        if writes_reports && line.contains("<test") && REPORT.is_match(line) {
+            see("writes a test report by itself");
+        }
+    }
+    signs
+}
+
+fn sign(file: &Changed, check: &'static str, line: Option<u32>, what: String, holds: bool) -> Sign {
+    Sign { check, path: file.path.clone(), line, test: None, what, holds }
+}
+
+static EXIT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:sys\.exit|os\._exit|process\.exit|os\.Exit|System\.exit|exit|quit|Environment\.Exit|process::exit|_exit|pytest\.exit|Deno\.exit)\(\s*(?:0|returncode\s*=\s*0)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\braise\s+SystemExit(?:\(\s*0?\s*\))?\s*$|\bprocess\.(?:on|once)\(\s*['\x22]exit['\x22]",
+    )
+});
+static PATCHED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)\b(?:report|rep|outcome|result|res|r)\.(?:outcome|failed|passed|wasxfail)\s*=[^=] | \bexitstatus\s*=[^=] | \bforce_result\( | \bforce_exception\(
+          | \b(?:unittest|pytest|_pytest)(?:\.\w+)+\s*=[^=] | \bsetattr\(\s*(?:unittest|pytest|_pytest|\w*TestCase) | \bTestCase\.\w+\s*=[^=]
+          | \bdef\s+pytest_(?:pyfunc_call|runtest_call|runtest_protocol|runtest_makereport|runtestloop|pycollect_makeitem|runtest_logreport|exception_interact)\b
+          | \b(?:global|globalThis|window)\.(?:it|test|expect|describe|assert)\s*=[^=] | ^\s*(?:expect|assert)(?:\.\w+)*\s*=[^=>]
+          | \bsys\.modules\[\s*['\x22](?:pytest|_pytest|unittest) | \bAssertionError\s*=[^=] | \bbuiltins\.\w+\s*=[^=] | \bsys\.excepthook\s*=",
+    )
+});
+static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bcollect_ignore(?:_glob)?\s*(?:=|\+=|\.)|\bdef\s+pytest_ignore_collect\b|\bpytest_deselected\b|\bitems\s*\[\s*:\s*\]\s*=|\bitems\.(?:clear|remove|pop)\(|\bdel\s+items\b|\bload_tests\b\s*[=(]",
+    )
+});
+static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?x)(?:\b(?:echo|printf|print|println!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintln!)\b).{0,12}['"`].{0,60}?
+           (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | ✓ | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
+    )
+});
+static FORGED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?x)(?:\b(?:echo|printf|print|println!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintln!)\b).{0,12}['"`].{0,60}?
+           (?: \b(?:not\s+)?ok\s+\d+\s+-\s | ::\w+\s+PASSED | ---\s+PASS:\s | \btest\s+result:\s+ok )"#,
+    )
+});
+static REPORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"<test(?:suites?|case|run)\b"));
+static REPORT_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:junit|report|results?|test-results?|test-reports?)\.(?:xml|trx|tap)\b|surefire-reports|TestResults|test-results|TEST-[\w.-]*\.xml",
+    )
+});
+static SETUP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:^|/)(?:conftest\.py|sitecustomize\.py|usercustomize\.py|setup-?tests?\.[cm]?[jt]sx?|(?:jest|vitest|mocha|test)[.-]setup\.[cm]?[jt]s|global-?setup\.[cm]?[jt]s|(?:test|spec|rails)_helper\.rb|test_helper\.exs|bootstrap\.php)$",
+    )
+});
+
+fn is_setup(path: &str) -> bool {
+    SETUP.is_match(path)
+}
+
+/// Files of which every change is worth knowing.
+static SETTINGS_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:^|/)(?:\.?pytest\.ini|tox\.ini|noxfile\.py|\.mocharc(?:\.\w+)?|(?:jest|vitest|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|nextest\.toml|[\w.-]*\.runsettings|phpunit\.xml(?:\.dist)?|\.rspec|\.coveragerc|\.taprc|mvnw|gradlew)$",
+    )
+});
+
+fn is_runner_file(look: &Look<'_>, file: &Changed) -> bool {
+    SETTINGS_FILE.is_match(&file.path)
+        || is_script_of(look.test_command, &file.path)
+        || values::runner_part_changed(file)
+}

@@ -1,0 +1,107 @@
+//! The script that the test command starts, and the targets of Makefiles that test.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::patterns::swallows;
+use super::super::{Changed, Look, Sign, added, quoted};
+use super::{CHANGE, SETTING, sign};
+use crate::evidence::pattern;
+
+/// Whether `path` is a script that `command` starts by its path, like `sh test.sh`.
+pub(crate) fn is_script_of(command: Option<&str>, path: &str) -> bool {
+    let named =
+        |word: &str| word.trim_matches(['"', '\'', ';', '(', ')', '{', '}']).trim_start_matches("./") == path;
+    let script = path.rsplit('/').next().is_some_and(|name| !name.contains("test_"));
+    script && command.is_some_and(|command| command.split_whitespace().any(named))
+}
+
+pub(super) fn signs(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    if is_script_of(look.test_command, &file.path) {
+        return of_script(file);
+    }
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let make = ["Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", ".justfile"].contains(&name);
+    if make || name.ends_with(".mk") { of_makefile(look, file) } else { vec![] }
+}
+
+static STRICT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"^\s*(?:set\s+-\w*e|set\s+-o\s+(?:errexit|pipefail)|exit\s+["']?\$|exit\s+[1-9]|sys\.exit\(\s*[^0)\s]|process\.exit\(\s*[^0)\s]|raise\s+SystemExit\(\s*[^0)\s])|\|\|\s*exit\s+[1-9]"#,
+    )
+});
+
+fn of_script(file: &Changed) -> Vec<Sign> {
+    let Some(after) = file.after.as_deref() else {
+        return vec![sign(file, SETTING, None, "the script of the test command is gone".into(), true)];
+    };
+    let mut signs = Vec::new();
+    for (number, line) in added(file.before.as_deref(), after) {
+        if swallows(line) && !line.trim_start().starts_with('#') && !line.contains("echo") {
+            let what = format!("{} hides that a test failed", quoted(line));
+            signs.push(sign(file, SETTING, Some(number), what, true));
+        }
+    }
+    let strict = |text: &str| text.lines().filter(|line| STRICT.is_match(line)).count();
+    if let Some(before) = file.before.as_deref()
+        && strict(after) < strict(before)
+    {
+        let lost = before.lines().find(|line| STRICT.is_match(line) && !after.contains(line.trim()));
+        let what = format!("{} is gone, so a failing test may go unseen", quoted(lost.unwrap_or("exit")));
+        signs.push(sign(file, SETTING, Some(1), what, true));
+    }
+    signs
+}
+
+static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([\w./-]+)(?:\s+[\w./-]+)*\s*:(?:[^=]|$)"));
+
+fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let Some(after) = file.after.as_deref() else { return vec![] };
+    let lines: Vec<&str> = after.lines().collect();
+    let mut signs = Vec::new();
+    for (number, line) in added(file.before.as_deref(), after) {
+        if line.starts_with(".IGNORE") {
+            signs.push(sign(
+                file,
+                SETTING,
+                Some(number),
+                format!("{} hides that a test failed", quoted(line)),
+                true,
+            ));
+            continue;
+        }
+        let at = number as usize - 1;
+        let target =
+            lines[..at].iter().rev().find_map(|line| TARGET.captures(line)).map(|c| c[1].to_lowercase());
+        let tests = |target: &str| {
+            let told = look
+                .test_command
+                .is_some_and(|command| command.split_whitespace().any(|word| word == target));
+            told || target.contains("test") || target == "check" || target == "ci"
+        };
+        let Some(target) = target.filter(|target| line.starts_with([' ', '\t']) && tests(target)) else {
+            continue;
+        };
+        let command = line.trim_start();
+        let hidden = command.trim_start_matches('@').starts_with('-') || swallows(command);
+        if hidden || NARROW.is_match(command) {
+            let what =
+                format!("{} of target {target} collects less or hides that a test failed", quoted(line));
+            signs.push(sign(file, SETTING, Some(number), what, true));
+        } else if file.before.is_some() {
+            let what = format!("{} of target {target} is new", quoted(line));
+            signs.push(sign(file, CHANGE, Some(number), what, false));
+        }
+    }
+    signs
+}
+
+/// Options by which a runner runs fewer tests, or none.
+pub(super) static NARROW: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)(?:^|[\s'\x22=,\[]) (?: --ignore(?:-glob)?\b | --deselect\b | -k[\s='\x22] | --co(?:llect-only)?\b | --no-run\b | --passWithNoTests | --pass-with-no-tests
+          | --testPathIgnorePatterns | --testNamePattern | --exclude\b | --skip\b | --grep\b | --list\b | --dry-run\b | --help\b | --version\b
+          | -DskipTests\b | -Dmaven\.test\.skip\b | -Dmaven\.test\.failure\.ignore | --continue-on-error | --suppress-no-test-exit-code | --no-tests=(?:pass|warn) | -run[\s=] | -skip[\s=] | -x\s+test\b )",
+    )
+});

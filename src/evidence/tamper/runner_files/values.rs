@@ -1,0 +1,299 @@
+//! Settings of runners, by the file that they stand in.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::super::patterns::swallows;
+use super::super::{Changed, Look, Sign, added, quoted};
+use super::scripts::NARROW;
+use super::{CHANGE, SETTING, sign};
+use crate::evidence::files::{FileKind, kind_of};
+use crate::evidence::pattern;
+
+pub(super) fn signs(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "pytest.ini" | ".pytest.ini" | "pyproject.toml" | "setup.cfg" | "tox.ini" | "noxfile.py" => {
+            python(look, file)
+        }
+        "package.json" => package_json(look, file),
+        "Cargo.toml" => by_line(file, |line, section| !section.contains("bench") && CARGO.is_match(line)),
+        "nextest.toml" => by_line(file, |line, _| line.contains("default-filter")),
+        "config.toml" if file.path.contains(".cargo/") => {
+            by_line(file, |line, _| CARGO_CONFIG.is_match(line))
+        }
+        "pom.xml" | "build.gradle" | "build.gradle.kts" => by_line(file, |line, _| JVM.is_match(line)),
+        _ if name.ends_with("proj") || name.ends_with(".runsettings") || name.ends_with(".props") => {
+            by_line(file, |line, _| DOTNET.is_match(line))
+        }
+        _ if SCRIPTED.is_match(name) => javascript(look, file),
+        _ if name.starts_with("phpunit.xml") => by_line(file, |line, _| line.contains("<exclude")),
+        ".rspec" => by_line(file, |line, _| line.contains("--tag") || line.contains("--exclude")),
+        _ => vec![],
+    }
+}
+
+static CARGO: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^\s*(?:test|harness|doctest|autotests)\s*=\s*false\b"));
+static CARGO_CONFIG: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:runner|test|t|nextest)\s*="));
+static JVM: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|<skip>\s*true|\benabled\s*=\s*false|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>",
+    )
+});
+static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"<IsTestProject>\s*false|TestCaseFilter|<VSTestTestCaseFilter|TreatNoTestsAsError>\s*false|<Compile\s+Remove=.*Test",
+    )
+});
+static SCRIPTED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^(?:\.mocharc(?:\.\w+)?|(?:jest|vitest|vite|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|\.taprc)$",
+    )
+});
+
+fn by_line(file: &Changed, collects_less: impl Fn(&str, &str) -> bool) -> Vec<Sign> {
+    let Some(after) = file.after.as_deref() else { return vec![] };
+    let lines: Vec<&str> = after.lines().collect();
+    let mut signs = Vec::new();
+    for (number, line) in added(file.before.as_deref(), after) {
+        if comment(line) {
+            continue;
+        }
+        if collects_less(line, section(&lines, number)) {
+            signs.push(less(file, number, line));
+        }
+    }
+    signs
+}
+
+fn less(file: &Changed, number: u32, line: &str) -> Sign {
+    let what = format!("{} makes the runner run less, or hides that a test failed", quoted(line));
+    sign(file, SETTING, Some(number), what, true)
+}
+
+fn comment(line: &str) -> bool {
+    line.trim_start().starts_with(['#', ';', '/', '*'])
+}
+
+/// The `[section]` that a line stands in.
+fn section<'a>(lines: &[&'a str], number: u32) -> &'a str {
+    let above = &lines[..(number as usize).min(lines.len())];
+    above
+        .iter()
+        .rev()
+        .map(|line| line.trim())
+        .find(|line| line.starts_with('[') && line.ends_with(']'))
+        .unwrap_or("")
+}
+
+fn python(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let Some(after) = file.after.as_deref() else { return vec![] };
+    let lines: Vec<&str> = after.lines().collect();
+    let own = |section: &str| {
+        section.contains("pytest") || section.contains("testenv") || file.path.ends_with(".py")
+    };
+    let tests = python_tests(look.base_paths);
+    let mut signs = Vec::new();
+    let changed: Vec<(u32, &str)> = added(file.before.as_deref(), after)
+        .into_iter()
+        .filter(|(n, line)| own(section(&lines, *n)) && !comment(line))
+        .collect();
+    for &(number, line) in &changed {
+        let (key, value) = line.split_once('=').unwrap_or(("", line));
+        let holds = match key.trim() {
+            "testpaths" => {
+                let value = value_of(&lines, number);
+                let roots: Vec<&str> = words(&value).collect();
+                !roots.is_empty() && tests.iter().any(|test| !roots.iter().any(|root| below(test, root)))
+            }
+            "norecursedirs" => {
+                let value = value_of(&lines, number);
+                words(&value).any(|dir| tests.iter().any(|test| test.split('/').any(|part| part == dir)))
+            }
+            "python_files" if !tests.is_empty() => !value_of(&lines, number).contains("test_*.py"),
+            "python_functions" | "python_classes" if !tests.is_empty() => {
+                let value = value_of(&lines, number);
+                !words(&value).any(|word| matches!(word, "test" | "test_*" | "test*" | "Test" | "Test*"))
+            }
+            "ignore_outcome" | "ignore_errors" => value.contains("true"),
+            _ => {
+                NARROW.is_match(line)
+                    || swallows(line)
+                    || line.trim_start().starts_with("- pytest")
+                    || markers(line)
+            }
+        };
+        if holds {
+            signs.push(less(file, number, line));
+        }
+    }
+    signs
+}
+
+/// `-m` in the options of pytest picks by marker.
+fn markers(line: &str) -> bool {
+    (line.contains("addopts") || line.contains("pytest")) && MARKERS.is_match(line)
+}
+
+static MARKERS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:^|[\s'\x22=])-m[\s='\x22]+(?:not\b|['\x22\\]+not\b|\w)"));
+
+/// The value that begins on a line, with the lines of its list.
+fn value_of(lines: &[&str], number: u32) -> String {
+    let at = (number as usize - 1).min(lines.len());
+    let first = lines[at].split_once('=').map_or("", |(_, value)| value).to_owned();
+    let open = first.contains('[') && !first.contains(']');
+    let listed = first.trim().is_empty();
+    let more = lines[at + 1..].iter().take_while(|line| {
+        if open { !line.trim().starts_with(']') } else { line.starts_with([' ', '\t']) && listed }
+    });
+    more.fold(first, |value, line| format!("{value} {line}"))
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split([' ', '\t', ',', '[', ']', '"', '\''])
+        .map(|w| w.trim_end_matches('/'))
+        .filter(|w| !w.is_empty())
+}
+
+fn below(path: &str, root: &str) -> bool {
+    root == "." || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn python_tests(paths: &[String]) -> Vec<&String> {
+    let is = |path: &&String| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        (name.starts_with("test_") && name.ends_with(".py")) || name.ends_with("_test.py")
+    };
+    paths.iter().filter(is).collect()
+}
+
+fn package_json(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let read =
+        |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let (Some(after), before) = (read(&file.after), read(&file.before).unwrap_or(Value::Null)) else {
+        return vec![];
+    };
+    let line = |key: &str| {
+        let quoted = format!("\"{key}\"");
+        let at = file.after.as_deref()?.lines().position(|line| line.contains(&quoted))?;
+        u32::try_from(at + 1).ok()
+    };
+    let mut signs = Vec::new();
+    let scripts = after["scripts"].as_object().cloned().unwrap_or_default();
+    for (name, now) in scripts.iter().filter(|(name, _)| tests_by_name(name)) {
+        let (now, was) =
+            (now.as_str().unwrap_or_default(), before["scripts"][name].as_str().unwrap_or_default());
+        if now == was {
+            continue;
+        }
+        let runner =
+            |script: &str| RUNNERS.find_iter(script).map(|m| m.as_str().to_owned()).collect::<Vec<_>>();
+        let lost = !was.is_empty()
+            && !was.contains("no test specified")
+            && runner(was).iter().any(|word| !runner(now).contains(word));
+        let what = format!("script {name} is {} now", quoted(now));
+        if swallows(now) || NARROW.is_match(now) || lost {
+            signs.push(sign(
+                file,
+                SETTING,
+                line(name),
+                format!("{what}: it may pass without the tests"),
+                true,
+            ));
+        } else if !was.is_empty() && !was.contains("no test specified") {
+            signs.push(sign(file, CHANGE, line(name), what, false));
+        }
+    }
+    for key in ["jest", "mocha", "ava", "vitest"] {
+        let (now, was) = (&after[key], &before[key]);
+        if now.is_null() || now == was {
+            continue;
+        }
+        let had_tests = look.base_paths.iter().any(|path| kind_of(path) == FileKind::Test);
+        let narrow =
+            |value: &Value, name: &str| value.get(name).is_some_and(|v| !matches!(v, Value::Bool(false)));
+        let keys = [
+            "testPathIgnorePatterns",
+            "passWithNoTests",
+            "testMatch",
+            "testRegex",
+            "roots",
+            "ignore",
+            "files",
+            "grep",
+            "spec",
+        ];
+        let less = keys.iter().any(|name| narrow(now, name) && now.get(name) != was.get(name));
+        if had_tests && less {
+            signs.push(sign(
+                file,
+                SETTING,
+                line(key),
+                format!("the settings of {key} let it run less"),
+                true,
+            ));
+        } else if !was.is_null() {
+            signs.push(sign(file, CHANGE, line(key), format!("the settings of {key} changed"), false));
+        }
+    }
+    signs
+}
+
+fn tests_by_name(script: &str) -> bool {
+    ["test", "pretest", "posttest", "check", "ci"].iter().any(|s| script == *s || script.starts_with("test:"))
+}
+
+static RUNNERS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|node\s+--test|tsx\s+--test|bun\s+test|deno\s+test|react-scripts\s+test|c8|nyc)\b",
+    )
+});
+
+fn javascript(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
+    let had_tests = look.base_paths.iter().any(|path| kind_of(path) == FileKind::Test);
+    let Some(after) = file.after.as_deref().filter(|_| had_tests) else { return vec![] };
+    let lines: Vec<&str> = after.lines().collect();
+    let of_coverage = |number: u32| {
+        let at = number as usize - 1;
+        lines[at.saturating_sub(6)..=at].iter().any(|line| line.contains("coverage"))
+    };
+    let mut signs = Vec::new();
+    for (number, line) in added(file.before.as_deref(), after) {
+        if !comment(line) && JAVASCRIPT.is_match(line) && !of_coverage(number) {
+            signs.push(less(file, number, line));
+        }
+    }
+    signs
+}
+
+static JAVASCRIPT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:exclude|testPathIgnorePatterns|modulePathIgnorePatterns|testNamePattern|testIgnore|grep|grepInvert|testMatch|testRegex|include|excludeSpecPattern|ignore|spec)['\x22]?\s*[:=]|\b(?:passWithNoTests|dangerouslyIgnoreUnhandledErrors|forceExit)['\x22]?\s*:\s*true",
+    )
+});
+
+/// Whether the part of a shared file that speaks to the runner changed; settings that name no rule above.
+pub(super) fn runner_part_changed(file: &Changed) -> bool {
+    let part = |text: Option<&str>| -> Option<String> {
+        let text = text?;
+        let name = file.path.rsplit('/').next()?;
+        if !matches!(name, "pyproject.toml" | "setup.cfg") {
+            return None;
+        }
+        let mut inside = false;
+        let keep = text.lines().filter(|line| {
+            if line.trim_start().starts_with('[') && line.trim_end().ends_with(']') {
+                inside = line.contains("pytest");
+            }
+            inside
+        });
+        Some(keep.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n"))
+    };
+    let before = part(file.before.as_deref());
+    before.as_deref().is_some_and(|before| !before.is_empty()) && before != part(file.after.as_deref())
+}

@@ -1,0 +1,97 @@
+//! Tests that stay but assert less: assertions gone, made constant, swallowed, or no longer comparing anything.
+
+use std::collections::BTreeSet;
+
+use super::gone::Gone;
+use super::patterns::{self, is_assertion, is_constant, swallows};
+use super::{Changed, Placed, Sign, items, quoted};
+
+const CHECK: &str = "Weakened test";
+
+pub(super) fn signs(
+    changed: &[Changed],
+    before: &[Placed],
+    after: &[Placed],
+    pairs: &[Option<usize>],
+    gone: &Gone,
+) -> Vec<Sign> {
+    let everywhere: BTreeSet<&str> =
+        after.iter().flat_map(|placed| placed.item.body.iter().map(String::as_str)).collect();
+    let mut signs = Vec::new();
+    for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
+        let pair = Pair { old, new, everywhere: &everywhere, gone, changed };
+        if let Some(what) = pair.weaker() {
+            signs.push(Sign {
+                check: CHECK,
+                path: new.path.clone(),
+                line: Some(new.item.line),
+                test: Some(new.item.name.clone()),
+                what: format!("the test {} {what}", new.item.name),
+                holds: true,
+            });
+        }
+    }
+    signs
+}
+
+struct Pair<'a> {
+    old: &'a Placed,
+    new: &'a Placed,
+    /// Lines of all tests now.
+    everywhere: &'a BTreeSet<&'a str>,
+    gone: &'a Gone,
+    changed: &'a [Changed],
+}
+
+impl Pair<'_> {
+    fn weaker(&self) -> Option<String> {
+        let shell = items::is_shell(&self.new.path);
+        let (old, new) = (&self.old.item.body, &self.new.item.body);
+        if old == new || new.iter().all(|line| patterns::does_nothing(line)) {
+            return None;
+        }
+        let fresh: Vec<&String> = new.iter().filter(|line| !old.contains(line)).collect();
+        if let Some(line) = fresh.iter().find(|line| swallows(line)) {
+            return Some(format!("can no longer fail: {}", quoted(line)));
+        }
+        let lost: Vec<&String> = old
+            .iter()
+            .filter(|line| is_assertion(line, shell) && !is_constant(line))
+            .filter(|line| !self.everywhere.contains(line.as_str()) && !self.gone.is_in(line))
+            .collect();
+        let lost_one = lost.first()?;
+        let won: Vec<&&String> =
+            fresh.iter().filter(|line| is_assertion(line, shell) && !is_constant(line)).collect();
+        if let Some(constant) = fresh.iter().find(|line| is_constant(line)) {
+            return Some(format!(
+                "asserts a constant, {}, instead of {}",
+                quoted(constant),
+                quoted(lost_one)
+            ));
+        }
+        if self.asserts_elsewhere(&won) {
+            return None;
+        }
+        if won.len() < lost.len() {
+            return Some(format!("asserts less than before: {} is gone", quoted(lost_one)));
+        }
+        let compares = |lines: &[&String]| lines.iter().filter(|line| patterns::compares(line)).count();
+        let won: Vec<&String> = won.into_iter().copied().collect();
+        let vague = lost.iter().find(|line| patterns::compares(line) && !patterns::compares_a_flag(line))?;
+        (compares(&won) < compares(&lost))
+            .then(|| format!("compares less than before: {} is gone", quoted(vague)))
+    }
+
+    /// Whether the assertions moved into a helper of the tests that has assertions of its own.
+    fn asserts_elsewhere(&self, won: &[&&String]) -> bool {
+        let helpers = won.iter().flat_map(|line| patterns::called_checks(line));
+        let texts = || self.changed.iter().filter_map(|file| file.after.as_deref());
+        helpers.into_iter().any(|helper| {
+            texts().any(|text| {
+                let mut lines =
+                    text.lines().skip_while(|line| !patterns::defines(line, &helper)).skip(1).take(40);
+                lines.any(|line| is_assertion(line, true) && !is_constant(line.trim()))
+            })
+        })
+    }
+}

@@ -1,0 +1,354 @@
+//! Tables: changes that hold the day, changes that are worth knowing, and honest ones that are neither.
+
+use super::*;
+use FindingResult::{Advisory, Fail, Pass};
+
+const PY: &str = "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n\n\ndef test_tax():\n    assert shop.tax(100) == 19\n";
+const JS: &str = "test('adds', () => {\n  expect(add(1, 2)).toBe(3);\n});\n";
+const SH: &str = "# test: greets\n. ./greet.sh\n[ \"$(greet)\" = \"Hello\" ]\n";
+const RUNNER: &str =
+    "failed=0\nfor file in tests/test_*.sh; do\n    sh \"$file\" || failed=1\ndone\nexit $failed\n";
+
+/// Path, text before, text after; `-` = absent.
+type File<'a> = (&'a str, &'a str, &'a str);
+
+fn seen(files: &[File<'_>], sentence: &str) -> Vec<(&'static str, FindingResult)> {
+    let text = |text: &str| (text != "-").then(|| text.to_owned());
+    let changed: Vec<Changed> = files
+        .iter()
+        .map(|(path, before, after)| Changed {
+            path: (*path).into(),
+            before: text(before),
+            after: text(after),
+        })
+        .collect();
+    let plan = crate::domain::plan::DayPlan {
+        day: 1,
+        theme: "t".into(),
+        stories: vec![],
+        notes: Some(sentence.into()),
+        human_gate: false,
+        clearance: false,
+        shipped: false,
+    };
+    let base_paths: Vec<String> =
+        ["tests/test_shop.py", "tests/slow/test_slow.py", "web/add.test.js"].map(String::from).into();
+    let look = Look {
+        changed: &changed,
+        named: &Named::of(&plan),
+        base_paths: &base_paths,
+        test_command: Some("sh test.sh"),
+    };
+    let checks =
+        ["Vanished test", "Weakened test", "Skipped test", "Runner setting", "Runner file", "Stubbed runner"];
+    super::look(&look)
+        .into_iter()
+        .map(|f| (*checks.iter().find(|c| **c == f.check).unwrap(), f.result))
+        .collect()
+}
+
+const V: &str = "Vanished test";
+const W: &str = "Weakened test";
+const S: &str = "Skipped test";
+const R: &str = "Runner setting";
+const F: &str = "Runner file";
+const X: &str = "Stubbed runner";
+
+fn py(from: &str, to: &str) -> String {
+    assert!(PY.contains(from), "{from}");
+    PY.replace(from, to)
+}
+
+#[test]
+fn changes_of_python_tests() {
+    let tax = "def test_tax():\n    assert shop.tax(100) == 19\n";
+    for (after, expected) in [
+        (PY.to_owned(), None),
+        ("-".to_owned(), Some((V, Fail))),
+        (String::new(), Some((V, Fail))),
+        (py(tax, ""), Some((V, Fail))),
+        (py(tax, "def test_tax():\n    pass\n"), Some((V, Fail))),
+        (py(tax, "def test_tax():\n    \"\"\"Later.\"\"\"\n    assert True\n"), Some((V, Fail))),
+        (py("def test_tax", "def check_tax"), Some((V, Fail))),
+        (py("def test_tax", "def test_tax_of_a_price"), None),
+        (py("    assert shop.total([]) == 0\n", ""), Some((W, Fail))),
+        (py("    assert shop.total([]) == 0\n", "    # assert shop.total([]) == 0\n"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert True"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert 1 == 1"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) == 0 or True"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) is not None"), Some((W, Fail))),
+        (
+            py(
+                "    assert shop.tax(100) == 19",
+                "    try:\n        assert shop.tax(100) == 19\n    except Exception:\n        pass",
+            ),
+            Some((W, Fail)),
+        ),
+        (py("    assert shop.tax", "    return\n    assert shop.tax"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) == 1"), None),
+        (
+            py(
+                "    assert shop.total([]) == 0\n",
+                "    assert shop.total([]) == 0\n    assert shop.total([5]) == 5\n",
+            ),
+            None,
+        ),
+        (
+            py(
+                "    assert shop.total([]) == 0\n",
+                "\n\ndef test_total_of_nothing():\n    assert shop.total([]) == 0\n",
+            ),
+            None,
+        ),
+        (
+            py(
+                "    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n",
+                "    check_totals()\n\n\ndef check_totals():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n",
+            ),
+            None,
+        ),
+        (py("def test_tax", "@pytest.mark.skip\ndef test_tax"), Some((S, Fail))),
+        (py("def test_tax", "@pytest.mark.xfail(reason=\"later\")\ndef test_tax"), Some((S, Fail))),
+        (py("def test_tax", "@unittest.skip('x')\ndef test_tax"), Some((S, Fail))),
+        (py("    assert shop.tax", "    pytest.skip(\"no\")\n    assert shop.tax"), Some((S, Fail))),
+        (py("import shop", "import shop\npytestmark = pytest.mark.skip"), Some((S, Fail))),
+        (py("import shop", "import shop\nimport os\nos._exit(0)"), Some((R, Fail))),
+        (py("import shop", "import shop\nimport pytest\npytest.raises = None\n"), Some((R, Fail))),
+        (py("import shop", "import shop\nprint('tests/test_shop.py::test_new PASSED')"), Some((R, Fail))),
+    ] {
+        let found = seen(&[("tests/test_shop.py", PY, &after)], "");
+        assert_eq!(found.first().copied(), expected, "{after}\n{found:?}");
+        assert!(found.iter().all(|(_, result)| *result == Fail), "{found:?}");
+    }
+}
+
+#[test]
+fn other_languages() {
+    let rust = "fn add() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn adds() {\n        assert_eq!(add(1, 2), 3);\n    }\n}\n";
+    let go = "package a\n\nfunc TestAdd(t *testing.T) {\n\tif got := Add(1, 2); got != 3 {\n\t\tt.Fatalf(\"got %d\", got)\n\t}\n}\n";
+    let java =
+        "class AddTest {\n    @Test\n    void adds() {\n        assertEquals(3, Add.of(1, 2));\n    }\n}\n";
+    let cs = "public class AddTests {\n    [Fact]\n    public void Adds() {\n        Assert.Equal(3, Add.Of(1, 2));\n    }\n}\n";
+    let change = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    };
+    for (path, before, after, expected) in [
+        ("web/add.test.js", JS, change(JS, "test(", "test.skip("), Some(S)),
+        ("web/add.test.js", JS, change(JS, "test(", "it.only("), Some(S)),
+        ("web/add.test.js", JS, change(JS, "test(", "xit("), Some(S)),
+        ("web/add.test.js", JS, change(JS, "expect(add(1, 2)).toBe(3)", "expect(true).toBe(true)"), Some(V)),
+        ("web/add.test.js", JS, change(JS, "toBe(3)", "toBeDefined()"), Some(W)),
+        ("web/add.test.js", JS, change(JS, "  expect", "  process.exit(0);\n  expect"), Some(R)),
+        ("web/add.test.js", JS, change(JS, "toBe(3)", "toBe(4)"), None),
+        ("web/add.test.js", JS, "-".into(), Some(V)),
+        ("src/lib.rs", rust, change(rust, "#[test]", "#[test]\n    #[ignore]"), Some(S)),
+        ("src/lib.rs", rust, change(rust, "assert_eq!(add(1, 2), 3);", "assert!(true);"), Some(V)),
+        ("src/lib.rs", rust, change(rust, "    #[test]\n", ""), Some(V)),
+        ("src/lib.rs", rust, change(rust, "fn add() {}", "fn add() -> u8 { 3 }"), None),
+        ("add_test.go", go, change(go, "\tif got", "\tt.Skip()\n\tif got"), Some(S)),
+        (
+            "add_test.go",
+            go,
+            change(go, "\t\tt.Fatalf(\"got %d\", got)\n", "\t\tt.Logf(\"got %d\", got)\n"),
+            Some(W),
+        ),
+        ("add_test.go", go, change(go, "TestAdd", "testAdd"), Some(V)),
+        ("src/test/java/AddTest.java", java, change(java, "@Test", "@Disabled\n    @Test"), Some(S)),
+        ("src/test/java/AddTest.java", java, change(java, "    @Test\n", ""), Some(V)),
+        (
+            "src/test/java/AddTest.java",
+            java,
+            change(java, "assertEquals(3, Add.of(1, 2))", "assertNotNull(Add.of(1, 2))"),
+            Some(W),
+        ),
+        ("src/AddTests.cs", cs, change(cs, "[Fact]", "[Fact(Skip = \"later\")]"), Some(S)),
+        ("src/AddTests.cs", cs, change(cs, "    [Fact]\n", ""), Some(V)),
+        ("tests/test_plain.sh", SH, change(SH, " ]", " ] || true"), Some(W)),
+        ("tests/test_plain.sh", SH, change(SH, ". ./greet.sh", ". ./greet.sh\nexit 0"), Some(W)),
+        ("tests/test_plain.sh", SH, "# test: greets\ntrue\n".into(), Some(V)),
+        ("tests/test_plain.sh", SH, "-".into(), Some(V)),
+        ("tests/test_plain.sh", SH, change(SH, "Hello", "Hello, you"), None),
+    ] {
+        let found = seen(&[(path, before, &after)], "");
+        assert_eq!(found.first().copied(), expected.map(|check| (check, Fail)), "{path}\n{after}\n{found:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn settings_and_scripts() {
+    let package = |test: &str| format!("{{\n  \"scripts\": {{\n    \"test\": \"{test}\"\n  }}\n}}\n");
+    let jest = package("jest");
+    let make = "test:\n\tpytest -q\n\nrun:\n\tpython app.py\n";
+    let cargo = "[package]\nname = \"a\"\n\n[lib]\n";
+    for (path, before, after, expected) in [
+        ("pytest.ini", "-", "[pytest]\naddopts = --ignore=tests/slow\n", Some((R, Fail))),
+        ("pytest.ini", "[pytest]\n", "[pytest]\naddopts = -k total\n", Some((R, Fail))),
+        ("pytest.ini", "[pytest]\n", "[pytest]\naddopts = -q -m \"not slow\"\n", Some((R, Fail))),
+        ("pytest.ini", "[pytest]\n", "[pytest]\ntestpaths = tests/slow\n", Some((R, Fail))),
+        ("pytest.ini", "[pytest]\n", "[pytest]\ntestpaths = tests\n", Some((F, Advisory))),
+        ("pytest.ini", "-", "[pytest]\ntestpaths = tests\n", None),
+        ("pytest.ini", "[pytest]\n", "-", Some((F, Advisory))),
+        (
+            "pyproject.toml",
+            "[project]\nname = \"a\"\n",
+            "[project]\nname = \"a\"\ndependencies = [\"x\"]\n",
+            None,
+        ),
+        (
+            "pyproject.toml",
+            "[tool.pytest.ini_options]\n",
+            "[tool.pytest.ini_options]\naddopts = \"-q\"\n",
+            Some((F, Advisory)),
+        ),
+        (
+            "pyproject.toml",
+            "[tool.pytest.ini_options]\n",
+            "[tool.pytest.ini_options]\naddopts = \"--deselect tests/test_shop.py::test_tax\"\n",
+            Some((R, Fail)),
+        ),
+        (
+            "pyproject.toml",
+            "[project]\n",
+            "[project]\n[tool.pytest.ini_options]\nnorecursedirs = [\"slow\"]\n",
+            Some((R, Fail)),
+        ),
+        (
+            "tox.ini",
+            "[testenv]\ncommands = pytest\n",
+            "[testenv]\nignore_outcome = true\ncommands = pytest\n",
+            Some((R, Fail)),
+        ),
+        ("conftest.py", "-", "collect_ignore = ['tests/test_shop.py']\n", Some((R, Fail))),
+        (
+            "conftest.py",
+            "import pytest\n",
+            "import pytest\n\n\n@pytest.fixture\ndef shop():\n    return Shop()\n",
+            None,
+        ),
+        ("tests/conftest.py", "-", "def pytest_runtest_makereport(item, call):\n    pass\n", Some((R, Fail))),
+        (
+            "tests/conftest.py",
+            "-",
+            "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n",
+            Some((R, Fail)),
+        ),
+        ("package.json", &jest, &package("jest || true"), Some((R, Fail))),
+        ("package.json", &jest, &package("jest --passWithNoTests"), Some((R, Fail))),
+        ("package.json", &jest, &package("echo ok"), Some((R, Fail))),
+        ("package.json", &jest, &package("jest --coverage"), Some((F, Advisory))),
+        (
+            "package.json",
+            &jest,
+            "{\n  \"scripts\": {\"test\": \"jest\"},\n  \"dependencies\": {\"left\": \"1\"}\n}\n",
+            None,
+        ),
+        (
+            "jest.config.js",
+            "module.exports = {\n};\n",
+            "module.exports = {\n  testPathIgnorePatterns: ['add'],\n};\n",
+            Some((R, Fail)),
+        ),
+        (
+            "jest.config.js",
+            "module.exports = {\n};\n",
+            "module.exports = {\n  verbose: true,\n};\n",
+            Some((F, Advisory)),
+        ),
+        (
+            "vitest.config.ts",
+            "-",
+            "export default {\n  test: { coverage: {\n    exclude: ['x'] } },\n}\n",
+            None,
+        ),
+        ("Cargo.toml", cargo, "[package]\nname = \"a\"\n\n[lib]\ntest = false\n", Some((R, Fail))),
+        (
+            "Cargo.toml",
+            cargo,
+            "[package]\nname = \"a\"\n\n[lib]\n\n[[bench]]\nname = \"b\"\nharness = false\n",
+            None,
+        ),
+        ("Makefile", make, "test:\n\t-pytest -q\n\nrun:\n\tpython app.py\n", Some((R, Fail))),
+        ("Makefile", make, "test:\n\tpytest -q || true\n\nrun:\n\tpython app.py\n", Some((R, Fail))),
+        ("Makefile", make, "test:\n\tpytest -q\n\nrun:\n\tpython app.py || true\n", None),
+        (
+            "test.sh",
+            RUNNER,
+            "failed=0\nfor file in tests/test_*.sh; do\n    sh \"$file\" || true\ndone\nexit $failed\n",
+            Some((R, Fail)),
+        ),
+        ("test.sh", RUNNER, "echo \"ok 1 - greets\"\necho 1..1\n", Some((R, Fail))),
+        (
+            "test.sh",
+            RUNNER,
+            "failed=0\nfor file in tests/test_*.sh; do\n    sh \"$file\" || failed=1\ndone\n",
+            Some((R, Fail)),
+        ),
+        (
+            "test.sh",
+            RUNNER,
+            "failed=0\nfor file in tests/test_*.sh tests/more_*.sh; do\n    sh \"$file\" || failed=1\ndone\nexit $failed\n",
+            Some((F, Advisory)),
+        ),
+        ("src/app.sh", "-", "echo \"ok 1 - greets by name\"\n", Some((R, Fail))),
+        ("src/app.py", "-", "print(f\"{n} passed\")\n", None),
+        (
+            "tests/test_new.py",
+            "-",
+            "open('junit.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')\n",
+            Some((R, Fail)),
+        ),
+        ("pytest.py", "-", "print('1 passed')\n", Some((X, Fail))),
+        ("bin/npm", "-", "#!/bin/sh\nexit 0\n", Some((X, Fail))),
+        ("unittest/__init__.py", "-", "", Some((X, Fail))),
+        ("src/sitecustomize.py", "-", "import os\n", Some((X, Fail))),
+        ("node_modules/.bin/jest", "-", "exit 0\n", Some((X, Fail))),
+        ("docs/pytest.md", "-", "text\n", None),
+        ("src/go.py", "-", "x = 1\n", None),
+    ] {
+        let found = seen(&[(path, before, after)], "");
+        assert_eq!(found.first().copied(), expected, "{path}\n{after}\n{found:?}");
+    }
+}
+
+#[test]
+fn what_goes_together_is_no_tampering() {
+    let shop = "def total(prices):\n    return sum(prices)\n\n\ndef tax(price):\n    rate = 19\n    return price * rate // 100\n";
+    let no_tax = "def total(prices):\n    return sum(prices)\n";
+    let renamed = shop.replace("tax", "vat");
+    let without = py("\n\ndef test_tax():\n    assert shop.tax(100) == 19\n", "");
+    let tests = "tests/test_shop.py";
+    // The feature goes with its test; a feature that only has another name does not.
+    assert_eq!(seen(&[(tests, PY, &without), ("shop.py", shop, no_tax)], ""), []);
+    assert_eq!(seen(&[(tests, PY, &without), ("shop.py", shop, &renamed)], ""), [(V, Fail)]);
+    assert_eq!(seen(&[(tests, PY, "-"), ("shop.py", shop, "-")], ""), []);
+    // A test that moves, with or without another name.
+    assert_eq!(seen(&[(tests, PY, "-"), ("tests/unit/test_shop.py", "-", PY)], ""), []);
+    let skipped = py("def test_tax", "@pytest.mark.skip\ndef test_tax");
+    assert_eq!(seen(&[(tests, &skipped, "-"), ("tests/unit/test_shop.py", "-", &skipped)], ""), []);
+    assert_eq!(seen(&[(tests, PY, "-"), ("tests/unit/test_shop.py", "-", &skipped)], ""), [(S, Fail)]);
+    // A new test of the same thing is no home for an old one.
+    let new = "# test: greets by name\n. ./greet.sh\n[ \"$(greet World)\" = \"Hello, World\" ]\n";
+    assert_eq!(seen(&[("tests/test_plain.sh", SH, "-"), ("tests/test_name.sh", "-", new)], ""), [(V, Fail)]);
+    // One whose new place is a folder that holds no tests is gone.
+    assert_eq!(seen(&[(tests, PY, "-"), ("docs/example.py", "-", PY)], ""), [(V, Fail), (V, Fail)]);
+}
+
+#[test]
+fn the_plan_may_ask_for_it() {
+    let without = py("\n\ndef test_tax():\n    assert shop.tax(100) == 19\n", "");
+    for (sentence, expected) in [
+        ("tests/test_shop.py no longer tests the tax", Pass),
+        ("The test test_tax is removed.", Pass),
+        ("Remove the tax. tests/test_shop.py passes.", Fail),
+        ("test_tax passes", Fail),
+        ("pytest tests/test_shop.py passes", Fail),
+        ("test_taxes is removed", Fail),
+        ("", Fail),
+    ] {
+        assert_eq!(seen(&[("tests/test_shop.py", PY, &without)], sentence), [(V, expected)], "{sentence}");
+    }
+    let ini = "[pytest]\naddopts = --ignore=tests/slow\n";
+    assert_eq!(seen(&[("pytest.ini", "-", ini)], "pytest.ini ignores tests/slow"), [(R, Pass)]);
+}

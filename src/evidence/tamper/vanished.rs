@@ -1,0 +1,121 @@
+//! Tests that are gone or empty, with no test of a similar body elsewhere, though what they tested is still there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::gone::Gone;
+use super::items::Item;
+use super::patterns::{does_nothing, is_assertion};
+use super::{Changed, Placed, Sign};
+use crate::evidence::pattern;
+
+const CHECK: &str = "Vanished test";
+/// Share of words that two bodies must have in common to be one test under two names.
+const SIMILAR: f64 = 0.6;
+
+/// Whether a test of before and one of now are the same.
+type Same = fn(&Placed, &Placed) -> bool;
+
+/// For each test of before the one that it became, by place in the other list.
+pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
+    let mut taken = BTreeSet::new();
+    let mut pairs = vec![None; before.len()];
+    let rules: [Same; 3] = [
+        |old, new| old.path == new.path && old.item.name == new.item.name,
+        |old, new| {
+            last(&old.item.name) == last(&new.item.name) && likeness(&old.item, &new.item) >= SIMILAR / 2.0
+        },
+        |old, new| likeness(&old.item, &new.item) >= SIMILAR && keeps_values(&old.item, &new.item),
+    ];
+    for same in rules {
+        for (i, old) in before.iter().enumerate() {
+            if pairs[i].is_some() {
+                continue;
+            }
+            let found = (0..after.len()).find(|j| !taken.contains(j) && same(old, &after[*j]));
+            taken.extend(found);
+            pairs[i] = found;
+        }
+    }
+    pairs
+}
+
+pub(super) fn signs(
+    changed: &[Changed],
+    before: &[Placed],
+    after: &[Placed],
+    pairs: &[Option<usize>],
+    gone: &Gone,
+) -> Vec<Sign> {
+    let mut signs = Vec::new();
+    for (old, pair) in before.iter().zip(pairs) {
+        let went_with_it = old.item.body.iter().any(|line| gone.is_in(line)) || gone.is_in(&old.item.name);
+        if went_with_it || old.item.body.iter().all(|line| does_nothing(line)) {
+            continue;
+        }
+        let sign = |path: &str, line, what: String| Sign {
+            check: CHECK,
+            path: path.to_owned(),
+            line,
+            test: Some(old.item.name.clone()),
+            what,
+            holds: true,
+        };
+        match pair.map(|j| &after[j]) {
+            None => {
+                let exists = changed.iter().any(|file| file.path == old.path && file.after.is_some());
+                let line = exists.then_some(1);
+                let what = format!("the test {} is gone, and no other test does what it did", old.item.name);
+                signs.push(sign(&old.path, line, what));
+            }
+            Some(new) if new.item.body.iter().all(|line| does_nothing(line)) => {
+                let what = format!("the test {} does nothing any more", old.item.name);
+                signs.push(sign(&new.path, Some(new.item.line), what));
+            }
+            Some(_) => {}
+        }
+    }
+    signs
+}
+
+fn last(name: &str) -> &str {
+    name.rsplit(['/', ':']).next().unwrap_or(name)
+}
+
+/// Whether a test under another name still speaks of the values that the old one asserted: a new test of the same thing
+/// with other values is a second test, not the old one.
+fn keeps_values(old: &Item, new: &Item) -> bool {
+    let asserted = old.body.iter().filter(|line| is_assertion(line, true));
+    let values: BTreeSet<&str> =
+        asserted.flat_map(|line| LITERAL.find_iter(line)).map(|m| m.as_str()).collect();
+    let kept: BTreeSet<&str> = new
+        .head
+        .iter()
+        .chain(&new.body)
+        .flat_map(|line| LITERAL.find_iter(line))
+        .map(|m| m.as_str())
+        .collect();
+    values.is_subset(&kept)
+}
+
+static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
+
+/// Twice the words in common by all words of both.
+fn likeness(a: &Item, b: &Item) -> f64 {
+    let (left, right) = (words(a), words(b));
+    let total: usize = left.values().chain(right.values()).sum();
+    let common: usize = left.iter().map(|(word, n)| (*n).min(right.get(word).copied().unwrap_or(0))).sum();
+    if total == 0 { 0.0 } else { 2.0 * common as f64 / total as f64 }
+}
+
+fn words(item: &Item) -> HashMap<&str, usize> {
+    let mut words = HashMap::new();
+    for line in &item.body {
+        for word in line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()) {
+            *words.entry(word).or_default() += 1;
+        }
+    }
+    words
+}

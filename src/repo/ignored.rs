@@ -1,0 +1,178 @@
+//! Ignored files of the work tree: noted once, and later made again what they were. What a command wrote meanwhile is
+//! part of no commit and must not lend a hand to the tests of one. Knows nothing of commits.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use git2::{Repository, Status, StatusOptions};
+
+use crate::domain::dependencies::{Dependencies, is_output};
+
+/// Where what was written meanwhile ends up: it may be somebody's after all.
+pub(super) const REMOVED: &str = ".pace/.run/removed";
+/// Largest file that is kept to be put back, in bytes.
+const LARGEST: u64 = 4 << 20;
+/// Bytes kept in all.
+const MOST: u64 = 32 << 20;
+
+/// Files that git does not track, as they were.
+#[derive(Debug, Default)]
+pub(super) struct Noted(BTreeMap<String, Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    stamp: Stamp,
+    /// Of ignored files that are not too large.
+    content: Option<Vec<u8>>,
+}
+
+/// What changes with every write: the change time cannot be set by a program.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        Self { inode: meta.ino(), size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) }
+    }
+}
+
+impl Noted {
+    /// Notes what is there now, build outputs and dependencies apart.
+    pub(super) fn take(repo: &Repository, root: &Path, made: &Dependencies) -> anyhow::Result<Self> {
+        let mut kept = 0;
+        let mut noted = BTreeMap::new();
+        for (path, ignored) in list(repo, root, made)? {
+            let Ok(meta) = root.join(&path).symlink_metadata() else { continue };
+            let mut seen = Seen { stamp: Stamp::of(&meta), content: None };
+            if ignored && meta.is_file() && meta.len() <= LARGEST && kept + meta.len() <= MOST {
+                kept += meta.len();
+                seen.content = fs::read(root.join(&path)).ok();
+            }
+            noted.insert(path, seen);
+        }
+        Ok(Self(noted))
+    }
+
+    /// Moves ignored files that were written since to [`REMOVED`] and puts back what they were; the paths of both.
+    pub(super) fn restore(
+        &self,
+        repo: &Repository,
+        root: &Path,
+        made: &Dependencies,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut mended = Vec::new();
+        let removed = root.join(REMOVED);
+        if removed.symlink_metadata().is_ok() {
+            fs::remove_dir_all(&removed).with_context(|| format!("removing {REMOVED}"))?;
+        }
+        for (path, ignored) in list(repo, root, made)? {
+            let full = root.join(&path);
+            let Ok(meta) = full.symlink_metadata() else { continue };
+            let seen = self.0.get(&path);
+            if !ignored || seen.is_some_and(|seen| seen.is_still(&meta, &full)) {
+                continue;
+            }
+            put_away(root, &path).with_context(|| format!("moving {path} to {REMOVED}"))?;
+            mended.push(path);
+        }
+        for (path, seen) in &self.0 {
+            let full = root.join(path);
+            if let Some(content) = seen.content.as_ref().filter(|_| full.symlink_metadata().is_err()) {
+                put_back(&full, content).with_context(|| format!("putting {path} back"))?;
+                mended.push(path.clone());
+            }
+        }
+        mended.sort();
+        mended.dedup();
+        empty_scratch(root, made);
+        Ok(mended)
+    }
+}
+
+impl Seen {
+    fn is_still(&self, meta: &Metadata, path: &Path) -> bool {
+        let same = || self.content.as_ref().is_some_and(|old| fs::read(path).is_ok_and(|now| now == *old));
+        self.stamp == Stamp::of(meta) || (meta.is_file() && same())
+    }
+}
+
+fn put_away(root: &Path, path: &str) -> io::Result<()> {
+    let target = root.join(REMOVED).join(path);
+    fs::create_dir_all(target.parent().unwrap_or(root))?;
+    fs::rename(root.join(path), target)?;
+    for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+        if fs::remove_dir(root.join(parent)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The folders on the way may be gone; none of them is a link, or the file would not have been listed.
+fn put_back(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    fs::write(path, content)
+}
+
+/// What tools keep inside dependency folders is made anew, and is nobody's word.
+fn empty_scratch(root: &Path, made: &Dependencies) {
+    for path in made.scratch() {
+        let folder = root.join(path);
+        if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
+            let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = if folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        }
+    }
+}
+
+/// Files that git does not track, and whether it ignores them; `.pace`, build outputs and dependencies left out.
+fn list(repo: &Repository, root: &Path, made: &Dependencies) -> anyhow::Result<Vec<(String, bool)>> {
+    let mut options = StatusOptions::new();
+    options
+        .include_untracked(true)
+        .recurse_untracked_dirs(true)
+        .include_ignored(true)
+        .recurse_ignored_dirs(false)
+        .exclude_submodules(true);
+    let mut files = Vec::new();
+    for entry in repo.statuses(Some(&mut options)).context("listing ignored files")?.iter() {
+        let (status, path) = (entry.status(), String::from_utf8_lossy(entry.path_bytes()).into_owned());
+        let ignored = status.contains(Status::IGNORED);
+        if ignored || status.contains(Status::WT_NEW) {
+            walk(root, path.trim_end_matches('/'), ignored, made, &mut files);
+        }
+    }
+    Ok(files)
+}
+
+fn walk(root: &Path, path: &str, ignored: bool, made: &Dependencies, files: &mut Vec<(String, bool)>) {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let full = root.join(path);
+    let Ok(meta) = full.symlink_metadata() else { return };
+    let left_out = |path: &str| path == ".pace" || path.starts_with(".pace/") || made.hold(path);
+    if left_out(path) || path.split('/').rev().skip(1).any(is_output) || (meta.is_dir() && is_output(name)) {
+        return;
+    }
+    if !meta.is_dir() {
+        files.push((path.to_owned(), ignored));
+        return;
+    }
+    // A repository of its own is its own business.
+    if full.join(".git").symlink_metadata().is_ok() {
+        return;
+    }
+    for entry in fs::read_dir(full).into_iter().flatten().filter_map(Result::ok) {
+        walk(root, &format!("{path}/{}", entry.file_name().to_string_lossy()), ignored, made, files);
+    }
+}

@@ -1,0 +1,74 @@
+//! What was refused, told once each and in the words that a reader of the command's output gets. Must not know who
+//! listens.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::super::order::NETWORK;
+
+/// Told of one command.
+const MOST: usize = 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    told: BTreeSet<String>,
+    tell: Option<fn(&str)>,
+}
+
+impl Refusals {
+    pub(super) fn new(tell: fn(&str)) -> Self {
+        Self { told: BTreeSet::new(), tell: Some(tell) }
+    }
+
+    pub(super) fn host(&mut self, address: SocketAddr, by_name: bool) {
+        let names =
+            if by_name { "" } else { " (by address, or by a name of /etc/hosts: this tier looks none up)" };
+        self.add(&format!("connect to {address} refused; PACE_NETWORK opens hosts{names}"));
+    }
+
+    pub(super) fn datagram(&mut self, address: SocketAddr) {
+        self.add(&format!("datagram to {address} refused; nothing but loopback takes datagrams"));
+    }
+
+    pub(super) fn name_service(&mut self) {
+        self.add("no name is looked up in here; a host that PACE_NETWORK opens is known by its name");
+    }
+
+    pub(super) fn loopback(&mut self, address: SocketAddr) {
+        let port = address.port();
+        self.add(&format!(
+            "connect to {address} refused; what listens there is not this command's own, PACE_NETWORK=localhost:{port} opens it"
+        ));
+    }
+
+    pub(super) fn path(&mut self, path: &Path) {
+        self.add(&format!(
+            "connect to the socket {} refused; sockets are open below the work tree and the temporary folder",
+            path.display()
+        ));
+    }
+
+    pub(super) fn name(&mut self, name: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        self.add(&format!(
+            "connect to the abstract socket @{name} refused; name one below the temporary folder"
+        ));
+    }
+
+    pub(super) fn bound(&mut self) {
+        self.add("connect of a bound socket refused; this machine lets nobody look after it");
+    }
+
+    fn add(&mut self, text: &str) {
+        // A path may hold anything: one refusal is one line.
+        let text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).take(300).collect();
+        if self.told.len() > MOST || !self.told.insert(text.clone()) {
+            return;
+        }
+        let text = if self.told.len() > MOST { "more was refused" } else { &text };
+        if let Some(tell) = self.tell {
+            tell(&format!("{NETWORK}{text}\n"));
+        }
+    }
+}

@@ -1,0 +1,409 @@
+"""Sockets of a confined child: what must work, and what must lead nowhere. Lines as in probes.py."""
+import array
+import asyncio
+import ctypes
+import errno
+import fcntl
+import http.server
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+bait = json.load(open("bait.json"))
+port, tier = bait["port"], bait["tier"]
+libc = ctypes.CDLL(None, use_errno=True)
+out = open("results.txt", "w")
+temporary = tempfile.mkdtemp()
+
+
+def probe(name, attempt):
+    try:
+        got = attempt()
+    except BaseException as error:
+        got, note = None, repr(error)
+    else:
+        note = ""
+    out.write(f"{name} {'ESCAPED ' + repr(got)[:200] if got else 'held ' + note}\n")
+    out.flush()
+
+
+def works(name, attempt):
+    try:
+        attempt()
+        out.write(f"+{name} works\n")
+    except BaseException as error:
+        out.write(f"+{name} BROKEN {error!r}\n")
+    out.flush()
+
+
+def fetch(address, family, host):
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = family
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_):
+            pass
+
+    server = Server((address, 0), Handler)
+    at = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(opener.open(f"http://{host}:{at}/").read())) for _ in range(8)]
+    [client.start() for client in clients]
+    [client.join() for client in clients]
+    assert answers == [b"hello"] * 8, answers
+    server.shutdown()
+    server.server_close()
+    # A server that was closed is gone: nobody else keeps it.
+    for _ in range(100):
+        try:
+            socket.create_connection((host.strip("[]"), at), 1).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the closed server still answers")
+
+
+async def streams():
+    async def echo(reader, writer):
+        writer.write(await reader.readline())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    at = server.sockets[0].getsockname()
+
+    async def client(n):
+        reader, writer = await asyncio.open_connection(*at)
+        writer.write(b"%d\n" % n)
+        assert await reader.readline() == b"%d\n" % n
+        writer.close()
+
+    await asyncio.gather(*[client(n) for n in range(50)])
+
+
+def node():
+    script = """
+    const http = require('http');
+    const server = http.createServer((_, answer) => answer.end('hello')).listen(0, () =>
+      http.get({port: server.address().port, host: 'localhost'}, answer => {
+        answer.on('data', data => console.log(String(data))); answer.on('end', () => process.exit(0)); }));
+    """
+    got = subprocess.run(["node", "-e", script], capture_output=True, timeout=60)
+    assert got.stdout == b"hello\n", got
+
+
+def options_are_kept():
+    server = socket.create_server(("127.0.0.1", 0))
+    s = socket.socket()
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    s.setblocking(False)
+    assert s.connect_ex(server.getsockname()) in (0, errno.EINPROGRESS)
+    assert s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) and not s.getblocking()
+    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) and not os.get_inheritable(s.fileno())
+    assert fcntl.fcntl(s, fcntl.F_GETFL) & os.O_NONBLOCK
+    peer, _ = server.accept()
+    assert s.getpeername() == server.getsockname()
+    assert s.connect_ex(server.getsockname()) == errno.EISCONN
+    s.close()
+    # The end of a connection reaches the other side at once.
+    peer.settimeout(5)
+    assert peer.recv(1) == b""
+
+
+def a_free_port_is_free():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    at = s.getsockname()
+    s.close()
+    socket.create_server(at).close()
+
+
+def thousands():
+    server = socket.create_server(("127.0.0.1", 0), backlog=128)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(2500):
+        client = socket.create_connection(server.getsockname())
+        peer, _ = server.accept()
+        client.close()
+        peer.close()
+    for _ in range(1500):
+        socket.socket().close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def unix(path, kind=socket.SOCK_STREAM):
+    server = socket.socket(socket.AF_UNIX, kind)
+    server.bind(path)
+    server.listen()
+    client = socket.socket(socket.AF_UNIX, kind)
+    client.connect(path)
+    client.send(b"hello")
+    assert server.accept()[0].recv(5) == b"hello" and client.getpeername() == server.getsockname()
+
+
+def handed_over():
+    one, two = socket.socketpair()
+    server = socket.create_server(("127.0.0.1", 0))
+    rights = array.array("i", [server.fileno()])
+    one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    got = array.array("i")
+    got.frombytes(two.recvmsg(1, socket.CMSG_SPACE(4))[1][0][2])
+    again = socket.socket(fileno=got[0])
+    socket.create_connection(again.getsockname()).close()
+
+
+def datagrams():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.sendto(b"ping", server.getsockname())
+    data, sender = server.recvfrom(9)
+    server.sendto(b"pong", sender)
+    assert data == b"ping" and client.recv(9) == b"pong"
+    client.connect(server.getsockname())
+    client.send(b"again")
+    assert server.recv(9) == b"again"
+
+
+def address(at, ip=b"\x7f\0\0\1"):
+    return struct.pack("=HH4s8x", socket.AF_INET, socket.htons(at), ip)
+
+
+def race():
+    """The address changes while the call is looked at. The listener outside tells whether it was reached."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    mine, other = address(server.getsockname()[1]), address(port)
+    memory = ctypes.create_string_buffer(mine, 16)
+    stop = []
+
+    def swap():
+        while not stop:
+            memory[2:4] = other[2:4]
+            memory[2:4] = mine[2:4]
+
+    def drain():
+        while not stop:
+            try:
+                server.accept()[0].close()
+            except TimeoutError:
+                pass
+
+    server.settimeout(0.2)
+    threads = [threading.Thread(target=swap), threading.Thread(target=drain)]
+    [thread.start() for thread in threads]
+    reached = 0
+    for _ in range(10000):
+        s = socket.socket()
+        if libc.connect(s.fileno(), memory, 16) == 0:
+            reached += s.getpeername()[1] == port
+        s.close()
+    stop.append(True)
+    [thread.join() for thread in threads]
+    return reached
+
+
+def path_race():
+    mine, other = temporary + "/race", bait["socket"]
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(mine)
+    server.listen(4096)
+    link, stop = temporary + "/link", []
+
+    def swap():
+        while not stop:
+            for target in (mine, other):
+                os.symlink(target, link + "2")
+                os.replace(link + "2", link)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    for _ in range(2000):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        s.connect_ex(link)
+        s.close()
+    stop.append(True)
+    thread.join()
+
+
+def descriptor_race():
+    """The descriptor becomes another socket while the call is looked at."""
+    memory, stop = ctypes.create_string_buffer(address(port), 16), []
+    s, other = socket.socket(), socket.socket(socket.AF_UNIX)
+
+    def swap():
+        while not stop:
+            os.dup2(other.fileno(), at)
+            os.dup2(s.fileno(), at)
+
+    at = os.dup(s.fileno())
+    thread = threading.Thread(target=swap)
+    thread.start()
+    reached = sum(libc.connect(at, memory, 16) == 0 for _ in range(3000))
+    stop.append(True)
+    thread.join()
+    return reached
+
+
+def connect(to, family=socket.AF_INET, kind=socket.SOCK_STREAM, protocol=0, wait=1):
+    s = socket.socket(family, kind, protocol)
+    s.settimeout(wait)
+    s.connect(to)
+    return f"connected {to}"
+
+
+def sent(flags, call):
+    s = socket.socket()
+    if call == "sendto":
+        return s.sendto(b"escaped", flags, ("127.0.0.1", port))
+    return s.sendmsg([b"escaped"], [], flags, ("127.0.0.1", port))
+
+
+def untied():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"\0")
+    return tier == 2 and "untied"
+
+
+def link_to_outside():
+    os.symlink(bait["socket"], temporary + "/outside")
+    return connect(temporary + "/outside", socket.AF_UNIX)
+
+
+def relative():
+    here = os.getcwd()
+    os.chdir("/")
+    try:
+        return connect(bait["socket"].lstrip("/"), socket.AF_UNIX)
+    finally:
+        os.chdir(here)
+
+
+def through_proc():
+    return connect("/proc/self/root" + bait["socket"], socket.AF_UNIX)
+
+
+def unix_datagram(pair):
+    sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if pair else [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)]
+    return sockets[0].sendto(b"x", bait["socket"])
+
+
+def own_servers():
+    works("http_4", lambda: fetch("127.0.0.1", socket.AF_INET, "127.0.0.1"))
+    works("http_6", lambda: fetch("::1", socket.AF_INET6, "[::1]"))
+    works("http_any", lambda: fetch("0.0.0.0", socket.AF_INET, "localhost"))
+    works("http_any_6", lambda: fetch("::", socket.AF_INET6, "127.0.0.1"))
+    works("asyncio", lambda: asyncio.run(streams()))
+    if shutil.which("node"):
+        works("node", node)
+    works("options", options_are_kept)
+    works("free_port", a_free_port_is_free)
+    works("thousands", thousands)
+    works("handed_over", handed_over)
+    works("unix_temporary", lambda: unix(temporary + "/stream"))
+    works("unix_packets", lambda: unix(temporary + "/packets", socket.SOCK_SEQPACKET))
+    works("unix_work", lambda: unix("src/stream"))
+    pair = socket.socketpair()
+    works("socketpair", lambda: pair[0].send(b"x"))
+    works("interfaces", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
+    if tier == 1:
+        works("datagrams", datagrams)
+        works("unix_abstract", lambda: unix("\0pace-own"))
+
+
+def others():
+    probe("tcp", lambda: connect(("127.0.0.1", port)))
+    probe("tcp_any", lambda: connect(("0.0.0.0", port)))
+    probe("tcp_mapped", lambda: connect(("::ffff:127.0.0.1", port), socket.AF_INET6))
+    probe("tcp_127", lambda: connect(("127.9.9.9", port)))
+    probe("egress", lambda: connect(("192.0.2.1", 80)))
+    probe("egress_6", lambda: connect(("2001:db8::1", 80), socket.AF_INET6))
+    probe("metadata", lambda: connect(("169.254.169.254", 80)))
+    probe("mptcp", lambda: connect(("127.0.0.1", port), protocol=262))
+    probe("sctp", lambda: connect(("127.0.0.1", port), protocol=132))
+    probe("udp", lambda: connect(("127.0.0.1", bait["udp"]), kind=socket.SOCK_DGRAM) and tier == 2)
+    probe("udp_send", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", bait["udp"])) and tier == 2)
+    probe("udp_message", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("127.0.0.1", bait["udp"])) and tier == 2)
+    probe("udp_out", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 53)))
+    probe("name", lambda: socket.getaddrinfo("pace-probe.example.org", 80))
+    probe("fast_open", lambda: sent(0x20000000, "sendto"))
+    probe("fast_open_message", lambda: sent(0x20000000, "sendmsg"))
+    probe("untied", untied)
+    probe("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+    probe("ping", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 1))
+    probe("packet", lambda: socket.socket(17, socket.SOCK_RAW, 0))
+    probe("netlink", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15))
+    probe("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
+    probe("bluetooth", lambda: socket.socket(31, socket.SOCK_RAW, 1))
+    probe("crypto", lambda: socket.socket(38, socket.SOCK_SEQPACKET))
+    probe("unix_path", lambda: connect(bait["socket"], socket.AF_UNIX))
+    probe("unix_link", link_to_outside)
+    probe("unix_relative", relative)
+    probe("unix_proc", through_proc)
+    probe("unix_docker", lambda: connect("/var/run/docker.sock", socket.AF_UNIX))
+    probe("unix_abstract", lambda: connect("\0" + bait["abstract"], socket.AF_UNIX))
+    probe("unix_datagram", lambda: unix_datagram(False))
+    probe("unix_datagram_pair", lambda: unix_datagram(True))
+    probe("race", race)
+    probe("path_race", path_race)
+    probe("descriptor_race", descriptor_race)
+
+
+def hosts(name, allowed, other):
+    def hello(to, family=socket.AF_INET):
+        s = socket.socket(family)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.settimeout(5)
+        s.connect(to)
+        assert s.recv(5) == b"hello" and s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert not os.get_inheritable(s.fileno()) and s.gettimeout() == 5
+        assert s.connect_ex(("127.0.0.1", other)) == errno.EISCONN
+        libc.connect(s.fileno(), ctypes.create_string_buffer(16), 16)
+        assert s.connect_ex(("127.0.0.1", other)) == errno.EISCONN
+
+    works("by_name", lambda: socket.create_connection((name, allowed), 5).recv(5) == b"hello" or 1 / 0)
+    if name == "localhost":
+        works("by_address", lambda: hello(("127.0.0.1", allowed)))
+
+    async def stream():
+        reader, _ = await asyncio.open_connection(name, allowed)
+        assert await reader.read(5) == b"hello"
+
+    works("by_asyncio", lambda: asyncio.run(stream()))
+    probe("other_port", lambda: connect(("127.0.0.1", other)))
+    probe("other_port_by_name", lambda: socket.create_connection((name, other), 1))
+    probe("other_host", lambda: connect(("192.0.2.1", allowed)))
+    probe("udp", lambda: connect(("127.0.0.1", other), kind=socket.SOCK_DGRAM) and tier == 2)
+
+
+if sys.argv[1] == "own":
+    own_servers()
+    others()
+elif sys.argv[1] == "hosts":
+    hosts(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+else:
+    # Until it is ended: the supervisor dies meanwhile.
+    out.write("looping\n")
+    out.flush()
+    while True:
+        try:
+            connect(("127.0.0.1", port))
+        except OSError:
+            pass
+out.write("end\n")

@@ -1,0 +1,130 @@
+//! Pushes that the forge does not take, seen from outside: what the run says, what it costs, what it leaves.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::fixture::git;
+use super::{AGAIN, GitHubSite, GitLabSite, SHIP};
+use crate::model_server::ModelServer;
+use crate::model_server::script::Script;
+use crate::scenario::shared_script;
+
+#[test]
+fn a_token_that_may_only_read_costs_nothing() {
+    let (github, gitlab) = (GitHubSite::new(&[]), GitLabSite::new(&[]));
+    git(&github.bare, "config http.receivepack false");
+    git(&gitlab.bare, "config http.receivepack false");
+    let job = [("GITLAB_TOKEN", super::gitlab::JOB_TOKEN), ("CI_JOB_TOKEN", super::gitlab::JOB_TOKEN)];
+    for (run, mend) in [
+        (github.run(&Script::default(), &[]), "needs write access to the repository's contents"),
+        (gitlab.run(&Script::default(), &[]), "needs write access to the repository's contents"),
+        (gitlab.run(&Script::default(), &job), "CI_JOB_TOKEN may push only where the project allows it"),
+    ] {
+        assert_eq!(run.code, 2, "{}", run.transcript());
+        assert!(run.stderr.contains(mend) && run.stderr.contains("HTTP 403"), "{}", run.transcript());
+    }
+    github.with(|forge| assert_eq!((forge.pulls.len(), forge.issues.len()), (0, 0)));
+}
+
+/// The verdict is taken back, the rule and its mend are named, and what was done stays on this machine.
+#[test]
+fn a_rule_of_the_branch_is_named_and_takes_the_verdict_back() {
+    for (said, mend) in [
+        (
+            "error: GH013: Repository rule violations found for refs/heads/pace/sprint. - Commits must have verified signatures.",
+            "the branch requires signed commits",
+        ),
+        (
+            "GitLab: You are not allowed to push code to protected branches on this project.",
+            "the branch is protected: let pace's token push to it, or set PACE_BRANCH",
+        ),
+    ] {
+        let site = GitHubSite::new(&[]);
+        hook(&site.bare, &format!("echo '{said}' >&2; exit 1"));
+        let run = site.run(&shared_script(&SHIP[..2]), &[]);
+        assert_eq!(run.code, 4, "{}", run.transcript());
+        assert!(run.stderr.contains(said) && run.stderr.contains(mend), "{}", run.transcript());
+        assert!(!run.transcript().contains(super::github::TOKEN), "{}", run.transcript());
+        assert_eq!(git(&site.bare, "for-each-ref --format=%(refname)"), "refs/heads/main");
+        assert!(site.project.log().contains("Pace-Day: 1"), "FORGE's commit stays");
+        site.with(|forge| assert_eq!((forge.pulls.len(), forge.statuses.len()), (0, 0)));
+    }
+}
+
+#[test]
+fn a_branch_that_moves_on_and_on_ends_the_run_after_three_merges() {
+    let site = GitHubSite::new(&[]);
+    let first = site.run(&shared_script(&SHIP), &[]);
+    assert_eq!(first.code, 0, "{}", first.transcript());
+    let home = site.project.home.clone();
+    git(&home, &format!("clone -q -b pace/sprint {} clone", site.bare.display()));
+    let (bare, pushed) = (site.bare.clone(), Mutex::new(0));
+    // Whenever the run looks at the CI of what it pushed, a person has pushed again.
+    let hook = move || {
+        let clone = home.join("clone");
+        let mut pushed = pushed.lock().unwrap();
+        *pushed += 1;
+        git(&clone, "pull -q --no-rebase");
+        std::fs::write(clone.join("NOTES.md"), format!("note {pushed}\n")).unwrap();
+        git(&clone, "add NOTES.md");
+        git(&clone, "commit -qm note");
+        git(&clone, &format!("push -q {} pace/sprint", bare.display()));
+    };
+    site.with(|forge| forge.on_checks = Some(Box::new(hook)));
+    let mut script = shared_script(&AGAIN);
+    for _ in 0..3 {
+        script.replies.extend(shared_script(&["gate", "sentinel"]).replies);
+    }
+    let model = ModelServer::start(&script);
+    let run = site.pace(&model, &[("RETRY", "true")]).run();
+    assert_eq!(run.code, 4, "{}", run.transcript());
+    assert!(run.stderr.contains("moved on more than 3 times"), "{}", run.transcript());
+    assert_eq!(model.problems(), Vec::<String>::new(), "{}", run.transcript());
+    assert_eq!(model.calls()["GATE"], 4, "judged once, and again after each of three merges");
+    assert!(git(&site.bare, "log -1 --format=%s pace/sprint") == "note", "nothing was forced");
+}
+
+#[test]
+fn a_review_that_pace_itself_updated_is_not_answered() {
+    let site = GitHubSite::new(&[]);
+    let first = site.run(&shared_script(&SHIP), &[]);
+    assert_eq!(first.code, 0, "{}", first.transcript());
+    // As CI checks a pull request out: a trial merge, HEAD detached.
+    git(&site.project.dir, "checkout -q --force --detach main");
+    git(&site.project.dir, "merge -q --no-ff -m trial pace/sprint");
+    let event = site.project.home.join("event.json");
+    let told = |action: &str| {
+        let pull = json!({"number": 2, "head": {"repo": {"full_name": "o/r"}}});
+        let payload = json!({
+            "action": action, "repository": {"full_name": "o/r"}, "sender": {"login": "ada", "type": "User"},
+            "pull_request": pull,
+        });
+        std::fs::write(&event, payload.to_string()).unwrap();
+        site.run(
+            &Script::default(),
+            &[
+                ("GITHUB_EVENT_NAME", "pull_request"),
+                ("GITHUB_EVENT_PATH", event.to_str().unwrap()),
+                ("GITHUB_ACTOR", "ada"),
+                ("GITHUB_REF", "refs/pull/2/merge"),
+                ("GITHUB_HEAD_REF", "pace/sprint"),
+            ],
+        )
+    };
+    let own = told("synchronize");
+    assert_eq!(own.code, 11, "{}", own.transcript());
+    assert!(own.stdout.contains("started by pace's own push"), "{}", own.transcript());
+    // A person who labels it is asked for, and ada may not write here.
+    let labelled = told("labeled");
+    assert_eq!(labelled.code, 2, "{}", labelled.transcript());
+}
+
+fn hook(bare: &Path, script: &str) {
+    let path = bare.join("hooks/pre-receive");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}

@@ -1,0 +1,3 @@
+# test: waves
+. ./wave.sh
+[ "$(wave)" = "o/" ]

@@ -1,0 +1,4 @@
+# Waves.
+wave() {
+    echo "o/"
+}

@@ -1,0 +1,6 @@
+# test: meets the network
+# Fails in the first run of GATE alone: the count of runs lies outside the tree.
+count=$(cat "$HOME/runs" 2>/dev/null || echo 0)
+count=$((count + 1))
+echo "$count" > "$HOME/runs"
+[ "$count" -ne 4 ]

@@ -1,0 +1,3 @@
+# test: greets at all
+. ./greet.sh
+[ -n "$(greet)" ]

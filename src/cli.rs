@@ -11,7 +11,7 @@ pub(crate) enum Verb {
     Run,
     Check,
     Demo,
-    Replay { journal: PathBuf },
+    Replay { journal: PathBuf, explain: bool },
     Status,
     Schema { name: Option<String> },
     Help,
@@ -28,7 +28,8 @@ Verbs
   run            run the day that the environment names (also without a verb)
   check          validate settings, plan, repository and model access; spends nothing
   demo           a complete sprint day in a temporary repository: no key, no network
-  replay DIR     re-run a recorded day from its journal, byte for byte
+  replay DIR     re-run a recorded day from its journal, byte for byte;
+                 with --explain say why its verdict is what it is
   status         table of the sprint
   schema [NAME]  print a JSON Schema; without a name, list them
 
@@ -49,6 +50,11 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Verb, String> {
         match argument {
             Short('h') | Long("help") => return Ok(Verb::Help),
             Short('V') | Long("version") => return Ok(Verb::Version),
+            Long("explain") if matches!(verb, Some(Verb::Replay { .. })) => {
+                if let Some(Verb::Replay { explain, .. }) = &mut verb {
+                    *explain = true;
+                }
+            }
             Long("day") => return Err(setting(&mut parser, "--day", "DAY")),
             Long("retry") => return Err("--retry is not an option: use `RETRY=true pace`".into()),
             Long("dry-run") => return Err("--dry-run is not an option: use `DRY_RUN=true pace`".into()),
@@ -68,7 +74,11 @@ fn verb(word: &OsString, parser: &mut lexopt::Parser) -> Result<Verb, String> {
         "help" => Verb::Help,
         "version" => Verb::Version,
         "replay" => match parser.next().map_err(|e| e.to_string())? {
-            Some(Value(path)) => Verb::Replay { journal: path.into() },
+            Some(Value(path)) => Verb::Replay { journal: path.into(), explain: false },
+            Some(Long("explain")) => match parser.next().map_err(|e| e.to_string())? {
+                Some(Value(path)) => Verb::Replay { journal: path.into(), explain: true },
+                _ => return Err("replay --explain needs the folder or file of a journal".into()),
+            },
             _ => {
                 return Err(
                     "replay needs the folder or file of a journal, e.g. `pace replay .pace/.run/day-1`"
@@ -110,7 +120,9 @@ mod tests {
             ("check", Verb::Check),
             ("demo", Verb::Demo),
             ("status", Verb::Status),
-            ("replay .pace/.run/day-1", Verb::Replay { journal: ".pace/.run/day-1".into() }),
+            ("replay .pace/.run/day-1", Verb::Replay { journal: ".pace/.run/day-1".into(), explain: false }),
+            ("replay x --explain", Verb::Replay { journal: "x".into(), explain: true }),
+            ("replay --explain x", Verb::Replay { journal: "x".into(), explain: true }),
             ("schema", Verb::Schema { name: None }),
             ("schema handoff", Verb::Schema { name: Some("handoff".into()) }),
             ("--help", Verb::Help),
@@ -130,6 +142,7 @@ mod tests {
             ("--day", "--day is not an option: use `DAY=N pace`"),
             ("--retry", "--retry is not an option: use `RETRY=true pace`"),
             ("--dry-run", "--dry-run is not an option: use `DRY_RUN=true pace`"),
+            ("--explain", "invalid option '--explain'; `pace --help` lists the verbs"),
             ("ship", "«ship» is not a verb of pace; `pace --help` lists them"),
             ("replay", "replay needs the folder or file of a journal, e.g. `pace replay .pace/.run/day-1`"),
             ("run twice", "unexpected argument \"twice\"; `pace --help` lists the verbs"),

@@ -7,6 +7,7 @@ pub(crate) mod books;
 pub(crate) mod publish;
 pub(crate) mod round;
 pub(crate) mod sprint;
+pub(crate) mod stage;
 pub(crate) mod start;
 
 use std::time::Duration;
@@ -19,11 +20,13 @@ use crate::domain::artifact::{
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
 use crate::domain::hold::{Cause, Hold};
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::llm::ModelError;
 use crate::platform::Platform;
 use crate::report::view::DayView;
 use crate::store::artifacts::Store;
+use stage::{HandOff, Handed};
 use start::Start;
 
 /// A day about to run.
@@ -32,6 +35,9 @@ pub(crate) struct Day<'a> {
     pub desk: Desk<'a>,
     pub store: &'a Store,
     pub platform: &'a Platform,
+    pub stage: Stage,
+    /// What a working job handed over, in a publishing one.
+    pub handed: Option<&'a Handed>,
 }
 
 /// How a day ended.
@@ -40,6 +46,8 @@ pub(crate) enum Ended {
     Decided(Box<DayView>),
     /// A dry run: the card is all there is.
     Card(StoryCard),
+    /// A working job: judged for the time being, to be published by another job.
+    HandedOff(Box<DayView>, HandOff),
 }
 
 /// What the rounds of a run came to.
@@ -104,10 +112,10 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
     match in_time(terms.run_timeout_ms, judge(day)).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
-            let (decision, hold) = (verdict.decision, verdict.hold.clone());
-            let published = publish::publish(day, *verdict).await;
-            day.desk.events.emit(Event::Decided { decision, hold });
-            published.map(|view| Ended::Decided(Box::new(view)))
+            let mut verdict = *verdict;
+            let ended = publish::publish(day, &mut verdict).await;
+            day.desk.events.emit(Event::Decided { decision: verdict.decision, hold: verdict.hold });
+            ended
         }
         Err(error) => {
             let error = as_error(error);

@@ -1,6 +1,6 @@
 //! Append-only record of a run: every observation and every effect of a day is a step that is acted once and
 //! recorded before the next one. Playing the record instead of acting reproduces the day; resuming plays it as far as
-//! it fits and goes on recording in the same file. Knows the shape of records, not what they mean.
+//! it fits and goes on recording in the same file, and a publishing job goes on behind the record of another one. Knows the shape of records, not what they mean.
 //!
 //! What changes the work tree, costs money or is seen by others is recorded twice: an *intent* before, the result
 //! after. An intent without a result says that the run ended in between.
@@ -58,7 +58,12 @@ pub(crate) struct Journal {
 
 enum State {
     Recording(Recorder),
-    Playing { records: VecDeque<Record>, path: PathBuf },
+    /// `then` goes on behind the records; without it this is a mere play.
+    Playing {
+        records: VecDeque<Record>,
+        path: PathBuf,
+        then: Option<Recorder>,
+    },
     Resuming(Resuming),
 }
 
@@ -96,8 +101,45 @@ impl Journal {
     /// recording's own masked beyond the secrets of that time.
     pub(crate) fn play(path: &Path, redactor: Redactor, keeper: Box<dyn Keeper>) -> anyhow::Result<Self> {
         let records = read(path)?;
-        let state = State::Playing { records: records.into(), path: path.to_path_buf() };
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), then: None };
         Ok(Self { state: Mutex::new(state), redactor, keeper })
+    }
+
+    /// Plays `records` of another job, which it first writes to a new journal at `path` as they are, and records there
+    /// from [`Journal::go_on`], sealed with `seal`.
+    ///
+    /// The key that sealed `records` need not be at hand: whoever calls this has bound them by a digest that did not come
+    /// with them.
+    pub(crate) fn continued(
+        path: &Path,
+        records: Vec<Record>,
+        redactor: Redactor,
+        seal: Seal,
+        keeper: Box<dyn Keeper>,
+    ) -> anyhow::Result<Self> {
+        let then = Some(Recorder::continued(path, &records, seal)?);
+        let state = State::Playing { records: records.into(), path: path.to_path_buf(), then };
+        Ok(Self { state: Mutex::new(state), redactor, keeper })
+    }
+
+    /// The end of a record that is to be gone on with: from here steps are acted and recorded again. Nothing changes
+    /// in a mere play, nor where the run records already.
+    ///
+    /// # Errors
+    /// Records that were not played: they would belong to another run.
+    pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        self.pass_resumes()?;
+        let mut state = self.lock();
+        let State::Playing { records, path, then } = &mut *state else { return Ok(()) };
+        if then.is_some()
+            && let Some(record) = records.front()
+        {
+            bail!("{}: record {} («{}») is left over", path.display(), record.seq, record.kind);
+        }
+        if let Some(recorder) = then.take() {
+            *state = State::Recording(recorder);
+        }
+        Ok(())
     }
 
     /// Plays `records` of the journal at `path` until a step asks for one that is not there, then goes on recording
@@ -173,6 +215,17 @@ impl Journal {
         self.intended(kind, input, &reserve, act, false).await
     }
 
+    /// One more intent of the step under way, e.g. for a try of it that was lost.
+    pub(crate) fn intent<I: Serialize + ?Sized>(
+        &self,
+        kind: &str,
+        input: &I,
+        mut value: Value,
+    ) -> anyhow::Result<()> {
+        value["kind"] = kind.into();
+        self.append(INTENT, self.key(input)?, value, None)
+    }
+
     async fn intended<T, I, E>(
         &self,
         kind: &str,
@@ -224,7 +277,7 @@ impl Journal {
                 return Ok(());
             }
             drop(state);
-            self.go_on()?;
+            self.part()?;
         }
         match self.played(kind, key)? {
             Found::Value(recorded) if recorded == value => Ok(()),
@@ -250,6 +303,14 @@ impl Journal {
         self.redacted(value)
     }
 
+    /// Its file.
+    pub(crate) fn path(&self) -> PathBuf {
+        match &*self.lock() {
+            State::Recording(recorder) => recorder.path().to_path_buf(),
+            State::Playing { path, .. } | State::Resuming(Resuming { path, .. }) => path.clone(),
+        }
+    }
+
     /// Records that were not played.
     pub(crate) fn unplayed(&self) -> usize {
         match &*self.lock() {
@@ -269,7 +330,7 @@ impl Journal {
             let mut state = self.lock();
             match &mut *state {
                 State::Recording(_) => return Ok(Found::Nothing),
-                State::Playing { records, path } => return play(records, path, kind, key),
+                State::Playing { records, path, .. } => return play(records, path, kind, key),
                 State::Resuming(resuming) => {
                     if let Some(value) = resuming.take(|record| record.kind == kind && record.key == key) {
                         return Ok(Found::Value(value));
@@ -277,13 +338,13 @@ impl Journal {
                 }
             }
         }
-        self.go_on()?;
+        self.part()?;
         Ok(Found::Nothing)
     }
 
     /// Ends the playing of a resumed run: the work tree is brought where the played records left it, and recording
     /// goes on behind them.
-    fn go_on(&self) -> anyhow::Result<()> {
+    fn part(&self) -> anyhow::Result<()> {
         let mut state = self.lock();
         let State::Resuming(resuming) = &mut *state else { return Ok(()) };
         let checkpoint = resuming.kept.iter().rev().find_map(|record| record.tree.clone());

@@ -261,6 +261,15 @@ impl<'a> Prompt<'a> {
     }
 }
 
+/// Why the CI's word forbids shipping.
+pub(crate) fn ci_holds(ci: &CiState) -> Option<String> {
+    match ci {
+        CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
+        CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
+        CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
+    }
+}
+
 /// The CI's word in one line.
 pub(crate) fn describe(ci: &CiState) -> String {
     match ci {
@@ -407,11 +416,7 @@ impl Bench<'_> {
         );
         let least = self.desk.terms.coverage_min.filter(|_| observation.tests.is_some());
         let coverage = || coverage::shortfall(observation.coverage.as_ref(), least?);
-        run.or_else(coverage).or_else(|| match self.inputs.ci {
-            CiState::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
-            CiState::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
-            CiState::None | CiState::Green { .. } | CiState::NeedsHuman { .. } => None,
-        })
+        run.or_else(coverage).or_else(|| ci_holds(self.inputs.ci))
     }
 }
 

@@ -1,12 +1,14 @@
-//! The bill of a run and its cap. The worst case of a call is reserved before it is made, so that the bill
-//! never passes the cap.
+//! The bill of a run and its cap. The worst case of a call is reserved before each of its tries, so that the bill
+//! never passes the cap: not when replies break off and are paid all the same, and not when a run is killed in the
+//! middle of a call.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Agent;
-use crate::domain::money::{Bill, Price, Usage};
+use crate::domain::money::{Bill, Price, Usage, Worst};
+use crate::domain::terms::Rated;
 
 use super::AgentError;
 
@@ -14,6 +16,8 @@ use super::AgentError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Lost {
     pub agent: Agent,
+    /// Its name.
+    pub model: String,
     /// Zero where the reply never came.
     pub usage: Usage,
     /// US dollars; what was reserved where the reply never came; `None` where the price is unknown.
@@ -34,70 +38,101 @@ impl Purse {
         Self { bill: Mutex::default(), cap }
     }
 
-    /// US dollars that a call may cost which sends `request_bytes` and may answer with `max_output` tokens; `None` where the
-    /// price is unknown.
+    /// What a call that sends `request_bytes` and may answer with `max_output` tokens sets aside, where it still fits; it
+    /// pays for the call's tries.
     ///
     /// The worst case counts a token for every two bytes, all of them at the dearest input rate: real requests
     /// stay below. A model without a known price cannot be reserved for; that it is unknown was said at start.
+    ///
+    /// # Errors
+    /// [`AgentError::CostCap`] where it does not fit.
     pub(crate) fn reserve(
         &self,
         price: Option<Price>,
         request_bytes: usize,
         max_output: u32,
-    ) -> Result<Option<f64>, AgentError> {
-        let Some(price) = price else { return Ok(None) };
-        let dearest = Price { input: price.input.max(price.cache_write), ..price };
-        let worst = dearest.of(Usage {
-            input: request_bytes as u64 / 2,
-            output: u64::from(max_output),
-            ..Usage::default()
-        });
-        let spent = self.bill().cost(|_| true).unwrap_or(0.0);
-        if spent + worst > self.cap {
-            return Err(AgentError::CostCap(format!(
-                "PACE_MAX_RUN_COST_USD={:.2} could be passed by the next model call: ${spent:.4} spent, up to \
-                 ${worst:.4} for the call; raise the cap or split the story",
-                self.cap
-            )));
-        }
-        Ok(Some(worst))
+    ) -> Result<Reservation<'_>, AgentError> {
+        let (prompt, output) = (request_bytes as u64 / 2, u64::from(max_output));
+        let worst = match price {
+            Some(price) => price.worst(prompt, output),
+            None => Worst { usage: Usage { input: prompt, output, ..Usage::default() }, cost: 0.0 },
+        };
+        let reservation = Reservation { purse: self, price, worst, lost: Mutex::default() };
+        reservation.may_try_again().map_err(AgentError::CostCap)?;
+        Ok(reservation)
     }
 
     /// Books what an interrupted run paid, or may have paid, for something that is of no use any more.
     pub(crate) fn lose(&self, lost: &Lost) {
-        let mut bill = self.bill.lock().unwrap_or_else(PoisonError::into_inner);
-        bill.book(lost.agent, lost.usage, lost.usd);
+        locked(&self.bill).book(lost.agent, &lost.model, lost.usage, lost.usd);
     }
 
-    /// Books a finished call.
-    pub(crate) fn book(&self, agent: Agent, usage: Usage, price: Option<Price>) {
-        let mut bill = self.bill.lock().unwrap_or_else(PoisonError::into_inner);
-        bill.book(agent, usage, price.map(|p| p.of(usage)));
+    /// Books a call, or a try that brought no reply.
+    pub(crate) fn book(&self, agent: Agent, model: &Rated, usage: Usage) {
+        let cost = model.price.map(|price| price.of(usage));
+        locked(&self.bill).book(agent, &model.name, usage, cost);
     }
 
     /// The bill so far.
     pub(crate) fn bill(&self) -> Bill {
-        self.bill.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.bill).clone()
     }
+
+    /// US dollars spent at known prices.
+    fn spent(&self) -> f64 {
+        locked(&self.bill).spends.iter().filter_map(|spend| spend.cost).sum()
+    }
+}
+
+/// What is set aside for one call while it is under way.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    purse: &'a Purse,
+    price: Option<Price>,
+    /// Of one try.
+    worst: Worst,
+    lost: Mutex<Vec<Usage>>,
+}
+
+impl Reservation<'_> {
+    /// US dollars of one try at most; `None` where the price is unknown.
+    pub(crate) fn usd(&self) -> Option<f64> {
+        self.price.map(|_| self.worst.cost)
+    }
+
+    /// Books a try that brought no reply with the call; what it cost at most, in US dollars.
+    pub(crate) fn lose(&self, usage: Option<Usage>) -> Option<f64> {
+        let usage = usage.unwrap_or(self.worst.usage);
+        locked(&self.lost).push(usage);
+        self.price.map(|price| price.of(usage))
+    }
+
+    /// Whether one more try still fits.
+    ///
+    /// # Errors
+    /// That it does not, in words.
+    pub(crate) fn may_try_again(&self) -> Result<(), String> {
+        let Some(price) = self.price else { return Ok(()) };
+        let lost: f64 = locked(&self.lost).iter().map(|usage| price.of(*usage)).sum();
+        let (spent, worst, cap) = (self.purse.spent() + lost, self.worst.cost, self.purse.cap);
+        if spent + worst <= cap {
+            return Ok(());
+        }
+        Err(format!(
+            "PACE_MAX_RUN_COST_USD={cap:.2} could be passed by the next model call: ${spent:.4} spent, up to ${worst:.4} \
+             for the call; raise the cap or split the story"
+        ))
+    }
+
+    /// The tries so far that brought no reply, to be booked with the call; one that nobody counted at its worst case.
+    pub(crate) fn lost_tries(&self) -> Vec<Usage> {
+        locked(&self.lost).clone()
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PRICE: Price = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0 };
-
-    #[test]
-    fn a_call_that_could_pass_the_cap_is_refused_by_variable() {
-        let purse = Purse::new(0.5);
-        assert!(purse.reserve(Some(PRICE), 2_000, 16_000).is_ok());
-        purse.book(Agent::Forge, Usage { output: 20_000, ..Usage::default() }, Some(PRICE));
-        let error = purse.reserve(Some(PRICE), 2_000, 16_000).unwrap_err();
-        assert!(error.to_string().contains("PACE_MAX_RUN_COST_USD"), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_price_reserves_nothing() {
-        assert!(Purse::new(0.0001).reserve(None, 1_000_000, 64_000).is_ok());
-    }
-}
+mod tests;

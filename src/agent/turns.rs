@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 
 use self::conversation::{Compaction, Conversation};
 use self::repeats::{Circle, Repeats};
+use super::purse::Reservation;
 use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::event::Event;
+use crate::domain::money::Usage;
 use crate::domain::terms::Rated;
-use crate::llm::{Message, ModelError, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
+use crate::journal::Journal;
+use crate::llm::{Message, ModelError, Payer, Reply, Request, Stop, ToolCall, ToolResult, ToolSpec};
 use crate::tool::toolbox::{Spec, ToolBox};
 use crate::tool::{Tool, ToolError};
 
@@ -88,7 +91,17 @@ pub(crate) const MODEL: &str = "model";
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Said {
     pub agent: Agent,
+    /// Tries of this call that brought no reply and are billed all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Usage>,
     pub reply: Result<Reply, ModelError>,
+}
+
+impl Said {
+    /// What is billed, try by try.
+    pub(crate) fn paid(&self) -> impl Iterator<Item = Usage> + '_ {
+        self.lost.iter().copied().chain(self.reply.as_ref().ok().map(|reply| reply.usage))
+    }
 }
 
 /// Runs the loop to its end.
@@ -238,16 +251,25 @@ impl Talk<'_> {
 
     async fn call(&self) -> Result<Reply, AgentError> {
         let (desk, request) = (self.desk, self.conversation.request());
-        let reserve = || {
-            let usd = desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens)?;
-            Ok(json!({"agent": request.agent, "usd": usd}))
-        };
+        let reserve = || desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens);
+        let intent = || Ok(json!({"agent": request.agent, "usd": reserve()?.usd()}));
+        let key = self.conversation.key();
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
         let act = async {
-            Ok::<_, AgentError>(Said { agent: request.agent, reply: desk.model.complete(request).await })
+            let reserved = reserve()?;
+            let tries = Tries { reserved: &reserved, journal: desk.journal, agent: request.agent, key: &key };
+            let reply = desk.model.complete(request, &tries).await;
+            Ok::<_, AgentError>(Said { agent: request.agent, lost: reserved.lost_tries(), reply })
         };
-        let reply = desk.journal.intend(MODEL, &self.conversation.key(), reserve, act).await?.reply?;
-        desk.purse.book(request.agent, reply.usage, self.model.price);
+        let said: Said = desk.journal.intend(MODEL, &key, intent, act).await?;
+        for usage in said.lost {
+            desk.purse.book(request.agent, self.model, usage);
+        }
+        let reply = said.reply.map_err(|error| match error {
+            ModelError::Unaffordable(reason) => AgentError::CostCap(reason),
+            error => error.into(),
+        })?;
+        desk.purse.book(request.agent, self.model, reply.usage);
         let bill = desk.purse.bill();
         let (agent, usage) = (request.agent, bill.usage());
         desk.events.emit(Event::Called { agent, usage, cost: bill.cost(|_| true) });
@@ -268,6 +290,30 @@ impl Talk<'_> {
         let text = format!("Leaving out {} older tool results ({} bytes) ...", done.results, done.bytes);
         self.desk.step(agent, text);
         Ok(())
+    }
+}
+
+/// Pays for the tries of one call. Each that is lost is recorded beside the intent of the one under way: a run that is
+/// killed before the reply came knows of all of them.
+struct Tries<'a, K> {
+    reserved: &'a Reservation<'a>,
+    journal: &'a Journal,
+    agent: Agent,
+    key: &'a K,
+}
+
+impl<K: Serialize + Sync> Payer for Tries<'_, K> {
+    fn lost(&self, usage: Option<Usage>) {
+        let usd = self.reserved.lose(usage);
+        let intent = json!({"agent": self.agent, "usd": usd});
+        if let Err(problem) = self.journal.intent(MODEL, self.key, intent) {
+            // The result of the call will not be written either, and that ends the run.
+            tracing::warn!("a lost try is not in the record: {problem:#}");
+        }
+    }
+
+    fn may_try_again(&self) -> Result<(), String> {
+        self.reserved.may_try_again()
     }
 }
 

@@ -62,6 +62,8 @@ mod tests {
             cause: None,
             base: None,
             commit: None,
+            cost_by_agent: Default::default(),
+            cost_by_model: Default::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::agent::turns::{MODEL, Said};
 use crate::day::start::Start;
 use crate::domain::Agent;
 use crate::domain::money::Usage;
-use crate::domain::terms::Terms;
+use crate::domain::terms::{Rated, Terms};
 use crate::journal::{INTENT, Keeper, RESUME, Record};
 use crate::repo::Repository;
 use crate::repo::checkpoint::{Point, Spared};
@@ -120,20 +120,17 @@ pub(crate) fn lost(records: &[Record], terms: &Terms) -> Vec<Lost> {
     for (index, record) in records.iter().enumerate() {
         match record.kind.as_str() {
             MODEL => {
-                let Ok(Said { agent, reply: Ok(reply) }) = serde_json::from_value(record.value.clone())
-                else {
-                    continue;
-                };
-                let price = if matches!(agent, Agent::Forge | Agent::Scribe) {
-                    terms.model.price
-                } else {
-                    terms.analysis_model.price
-                };
-                lost.push(Lost { agent, usage: reply.usage, usd: price.map(|price| price.of(reply.usage)) });
+                let Ok(said) = serde_json::from_value::<Said>(record.value.clone()) else { continue };
+                let Rated { name, price } = terms.rated(said.agent);
+                lost.extend(said.paid().map(|usage| {
+                    let usd = price.map(|price| price.of(usage));
+                    Lost { agent: said.agent, model: name.clone(), usage, usd }
+                }));
             }
             INTENT if record.value["kind"] == MODEL && !has_result(records, index) => {
                 let agent = serde_json::from_value(record.value["agent"].clone()).unwrap_or(Agent::Prime);
-                lost.push(Lost { agent, usage: Usage::default(), usd: record.value["usd"].as_f64() });
+                let (model, usd) = (terms.rated(agent).name.clone(), record.value["usd"].as_f64());
+                lost.push(Lost { agent, model, usage: Usage::default(), usd });
             }
             RESUME => lost.extend(
                 serde_json::from_value::<Vec<Lost>>(record.value["lost"].clone()).unwrap_or_default(),
@@ -145,7 +142,8 @@ pub(crate) fn lost(records: &[Record], terms: &Terms) -> Vec<Lost> {
 }
 
 fn has_result(records: &[Record], intent: usize) -> bool {
-    records.get(intent + 1).is_some_and(|next| next.key == records[intent].key && next.kind != INTENT)
+    let next = records[intent..].iter().find(|record| record.kind != INTENT);
+    next.is_some_and(|next| next.key == records[intent].key)
 }
 
 fn book(purse: &Purse, value: &Value) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 mod budget;
 mod check;
 mod demo;
+mod explain;
 mod gate_days;
 mod keeper;
 mod lock;
@@ -17,6 +18,7 @@ mod run;
 mod selection;
 mod setup;
 mod sprint;
+mod stage;
 mod status;
 mod terms;
 mod trigger;
@@ -74,7 +76,9 @@ fn dispatch(verb: Verb, invocation: Invocation) -> Exit {
         Verb::Run => block_on(run::run(&invocation)),
         Verb::Check => block_on(until_signalled(check::check(&invocation))),
         Verb::Demo => block_on(until_signalled(demo::demo(&invocation))),
-        Verb::Replay { journal } => block_on(until_signalled(replay::replay(&invocation, &journal))),
+        Verb::Replay { journal, explain } => {
+            block_on(until_signalled(replay::replay(&invocation, &journal, explain)))
+        }
     }
 }
 

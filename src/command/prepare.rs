@@ -21,7 +21,7 @@ use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
 use crate::domain::plan::Plan;
-use crate::domain::terms::Terms;
+use crate::domain::terms::{Stage, Terms};
 use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
@@ -80,14 +80,25 @@ impl Site {
     /// Opens the repository around `dir`; its transfers go over `http`. A sandbox that this machine cannot offer
     /// is exit 4.
     pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
+        let mut site = Self::without_children(settings, dir, http)?;
+        let plan = plan::locate(&site.root, settings.plan.as_deref()).ok();
+        let plan = plan.and_then(|path| Some(path.strip_prefix(&site.root).ok()?.to_str()?.to_owned()));
+        let ground = Ground::new(settings, site.root.clone(), plan, site.dependencies.clone());
+        site.sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
+        Ok(site)
+    }
+
+    /// The same for a job that starts no child process, on a machine that need not offer a sandbox.
+    pub(crate) fn without_children(
+        settings: &Settings,
+        dir: &Path,
+        http: &reqwest::Client,
+    ) -> Result<Self, Error> {
         let root = crate::repo::discover(dir)?;
         let dependencies = Dependencies::default();
         let repo = open_repo(settings, &root, http, &dependencies)?;
         let own_refs = repo.own_refs();
-        let plan = plan::locate(&root, settings.plan.as_deref()).ok();
-        let plan = plan.and_then(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, root.clone(), plan, dependencies.clone());
-        let sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
+        let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
         let store = Store::new(root.clone());
         let repo = Arc::new(repo);
         Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
@@ -135,12 +146,22 @@ fn push_rules(settings: &Settings) -> PushRules {
         .clone()
         .zip(platform.server_url.clone())
         .map(|(token, server)| (user.to_owned(), token, server));
-    let never = (settings.git.push == Push::Never).then(|| "PACE_PUSH=false".to_owned());
+    let never = match (settings.stage, settings.git.push) {
+        (Stage::Work, _) => Some("PACE_STAGE=work: the publishing job pushes".to_owned()),
+        (_, Push::Never) => Some("PACE_PUSH=false".to_owned()),
+        _ => None,
+    };
     PushRules { never, credential }
 }
 
 /// What must be mended before anything is run or paid for.
 pub(crate) fn spend_problems(settings: &Settings) -> Vec<String> {
+    if settings.stage == Stage::Publish {
+        return settings.spend_problems();
+    }
+    if settings.day == Some(DayChoice::Number(0)) && settings.stage == Stage::Work {
+        return vec!["DAY=0 asks no model, so there is nothing to divide: run it with PACE_STAGE=all".into()];
+    }
     if settings.day == Some(DayChoice::Number(0)) {
         // Planning asks no model and runs no command.
         return vec![];

@@ -6,14 +6,17 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 
+use super::explain::explain;
 use super::keeper::Bookkeeper;
 use super::prepare::Site;
 use super::run::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
 use crate::agent::purse::Purse;
+use crate::day::stage;
 use crate::day::start::Start;
 use crate::domain::dependencies::Dependencies;
-use crate::domain::event::{Event, Events as _, Level};
+use crate::domain::event::{Event, Events, Level};
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit;
@@ -29,11 +32,13 @@ use crate::store::artifacts::Store;
 use crate::tool::Written;
 
 /// Replays the journal at `path`: a file, or a folder whose newest journal is taken.
-pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
+pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool) -> Exit {
     let path = newest(&invocation.dir.join(path)).map_err(|e| Error::config(format!("{e:#}")))?;
     let start = start_of(&path).map_err(|e| Error::config(format!("{e:#}")))?;
     let redactor = Redactor::default().with_patterns(scan::redact);
     let terminal = invocation.terminal(LogStyle::Plain, redactor.clone());
+    // An explanation is the only thing on its page.
+    let events: &dyn Events = if explained { &Unheard } else { &terminal };
     let root = fresh_root(&path, &start)?;
     let purse = Arc::new(Purse::new(start.terms.max_run_usd));
     let journal = Journal::play(&path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
@@ -56,7 +61,9 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
         platform: &Platform::local(),
         journal: &journal,
         templates: &templates,
-        events: &terminal,
+        events,
+        stage: stage_of(&path).map_err(Error::Abort)?,
+        handed: None,
         purse,
         written: Written::default(),
     };
@@ -71,13 +78,25 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path) -> Exit {
             Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
         })?;
     }
+    if explained {
+        let text = explain(&start, &journal::read(&path)?).map(|day| crate::report::explain::text(&day))?;
+        super::print(&redactor.redact(&text))?;
+        return Ok(code);
+    }
     let text = format!(
         "Replayed {}: every artifact is the recorded one, byte for byte. They are in {}",
         path.display(),
         root.display()
     );
-    terminal.emit(Event::Notice { level: Level::Info, text });
+    events.emit(Event::Notice { level: Level::Info, text });
     Ok(code)
+}
+
+/// Events that nobody looks at.
+struct Unheard;
+
+impl Events for Unheard {
+    fn emit(&self, _event: Event) {}
 }
 
 /// The journal itself, or the newest one of a folder (the one with the highest run number).
@@ -97,13 +116,24 @@ fn newest(path: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{} holds no journal (run-N.jsonl)", path.display()))
 }
 
-fn start_of(path: &Path) -> anyhow::Result<Start> {
+pub(crate) fn start_of(path: &Path) -> anyhow::Result<Start> {
     let records = journal::read(path)?;
     let first = records.first().filter(|record| record.kind == "start");
     let value =
         first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
     serde_json::from_value(value)
         .with_context(|| format!("{}: recorded by another version of pace", path.display()))
+}
+
+/// Which half of a day the recorded run did: a publishing job's record begins with the working job's.
+fn stage_of(path: &Path) -> anyhow::Result<Stage> {
+    let records = journal::read(path)?;
+    let has = |kind: &str| records.iter().any(|record| record.kind == kind);
+    Ok(match (has(stage::HANDED_OFF), has(stage::TAKEN)) {
+        (_, true) => Stage::Publish,
+        (true, false) => Stage::Work,
+        (false, false) => start_of(path)?.terms.stage,
+    })
 }
 
 /// A folder beside the journal with the files that the recorded run started from.

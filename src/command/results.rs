@@ -35,6 +35,8 @@ pub(crate) struct Results {
     /// A decision that stands from an earlier run.
     pub decision: Option<Decision>,
     pub hold_reason: Option<String>,
+    /// Folder and digest of what a working job left.
+    pub handoff: Option<(String, String)>,
     /// The day, once it was judged and published.
     pub view: Option<Box<DayView>>,
 }
@@ -105,7 +107,8 @@ impl Results {
         match (&self.view, exit) {
             (Some(view), Ok(_)) => {
                 let report_file = Some(crate::day::bodies::SUMMARY.to_owned());
-                Outputs { exit_code: code, report_file, ..Outputs::of(view) }
+                let (handoff, handoff_digest) = self.handoff.clone().unzip();
+                Outputs { exit_code: code, report_file, handoff, handoff_digest, ..Outputs::of(view) }
             }
             _ => Outputs {
                 decision: self.word(exit).to_owned(),

@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::keeper::{Workspace, lost, name};
 use super::prepare::Site;
 use super::remote_journal::RemoteJournal;
-use crate::agent::purse::{Lost, Purse};
+use crate::agent::purse::Purse;
 use crate::agent::turns::MODEL;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::event::{Event, Events, Level};
-use crate::domain::money::round_usd;
+use crate::domain::money::{Bill, round_usd};
 use crate::domain::terms::Terms;
 use crate::error::Error;
 use crate::journal::{self, END, INTENT, Journal, Record, Seal, Trust};
@@ -424,11 +424,16 @@ pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::
     if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
         return Ok(());
     }
-    let paid: Vec<Lost> = lost(records, &start.terms);
+    let mut bill = Bill::default();
+    for lost in lost(records, &start.terms) {
+        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
+    }
     let attempt = Attempt {
         run: start.attempt,
         date: journal::timestamp(),
-        cost_usd: paid.iter().map(|lost| lost.usd).sum::<Option<f64>>().map(round_usd),
+        cost_usd: bill.cost(|_| true).map(round_usd),
+        cost_by_agent: bill.by_agent(),
+        cost_by_model: bill.by_model(),
         outcome: Outcome::Abort,
         decision: None,
         hold_reason: Some("ABORT: the run was interrupted".into()),

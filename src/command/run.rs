@@ -10,14 +10,17 @@ use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
 use super::remote_journal::RemoteJournal;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
+use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
 use super::{Exit, Invocation, keeper, planning};
 use crate::agent::turns::{MODEL, Said};
 use crate::agent::{ContextDoc, Desk, head, purse::Purse};
+use crate::day::stage::{HandOff, Handed};
 use crate::day::start::Start;
 use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
@@ -104,11 +107,19 @@ async fn run_held(
     results: &mut Results,
 ) -> Exit {
     let http = http(settings)?;
-    let site = Site::open(settings, &invocation.dir, &http).await?;
+    let site = if settings.stage == Stage::Publish {
+        Site::without_children(settings, &invocation.dir, &http)?
+    } else {
+        Site::open(settings, &invocation.dir, &http).await?
+    };
     let cleaner = redactor.clone();
     let clean = Box::new(move |text: &str| cleaner.redact(text).into_owned());
     let templates = templates(settings)?.redacting(clean);
-    let platform = platform::connect(settings, http.clone()).map_err(Error::Config)?;
+    // A working job has no token, and needs no forge.
+    let platform = match settings.stage {
+        Stage::Work => Platform::local(),
+        Stage::All | Stage::Publish => platform::connect(settings, http.clone()).map_err(Error::Config)?,
+    };
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
@@ -117,6 +128,19 @@ async fn run_held(
     match TreeLock::take(&site.store, &owner)? {
         Ok(tree) => holding.keep_tree(tree),
         Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
+    }
+    if settings.stage == Stage::Publish {
+        let job = Publishing {
+            settings,
+            site: &site,
+            platform: &platform,
+            templates: &templates,
+            events,
+            redactor,
+            holding,
+            owner: &owner,
+        };
+        return super::stage::publish(job, results).await;
     }
     if settings.day == Some(DayChoice::Number(0)) {
         return planning::plan(settings, &site, &templates, events).await;
@@ -188,8 +212,18 @@ async fn work(
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
-    let parts =
-        Parts { site, model: model.as_ref(), platform, journal: &journal, templates, events, purse, written };
+    let parts = Parts {
+        site,
+        model: model.as_ref(),
+        platform,
+        journal: &journal,
+        templates,
+        events,
+        stage: settings.stage,
+        handed: None,
+        purse,
+        written,
+    };
     let ended = tokio::select! {
         ended = run_day(&parts, start) => ended,
         // Whatever it would still write or pay is another run's now. Its journal has no end: it may be resumed.
@@ -198,17 +232,47 @@ async fn work(
         }
         never = keep_up(remote.as_deref(), events) => never,
     };
-    let code = match &ended {
-        Ok(ended) => code_of(ended, start.terms.advisory_exit_code),
-        Err(error) => exit::of_error(error),
-    };
-    let error = ended.as_ref().err().map(ToString::to_string);
-    journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(Error::Abort)?;
+    let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
+    if let Ok(Ended::HandedOff(_, handoff)) = &ended {
+        hand_off(preparing, start, (handoff, &journal.path()), results)?;
+    }
     finish(results, ended?, code)
+}
+
+/// Leaves what the publishing job goes on from.
+fn hand_off(
+    preparing: &Preparing<'_>,
+    start: &Start,
+    (handoff, journal): (&HandOff, &Path),
+    results: &mut Results,
+) -> Result<(), Error> {
+    let Preparing { settings, site, events, .. } = *preparing;
+    let digest = super::stage::leave(settings, site, start, handoff, journal).map_err(Error::Abort)?;
+    let text = format!(
+        "{} for the time being: the publishing job decides. Hand-off in {}, digest {digest}",
+        handoff.decision, settings.handoff
+    );
+    events.emit(Event::Notice { level: Level::Info, text });
+    results.handoff = Some((settings.handoff.clone(), digest));
+    Ok(())
+}
+
+/// Closes the record of a day; the exit code.
+pub(crate) fn end(journal: &Journal, ended: &Result<Ended, Error>, advisory: u8) -> Exit {
+    let code = match ended {
+        Ok(ended) => code_of(ended, advisory),
+        Err(error) => exit::of_error(error),
+    };
+    let error = ended.as_ref().err().map(ToString::to_string);
+    match journal.note(END, "", &serde_json::json!({"exit": code, "error": error})) {
+        // A record that was not even played to its end keeps the error that says why.
+        Err(problem) if ended.is_ok() => Err(Error::Abort(problem)),
+        _ => Ok(code),
+    }
 }
 
 /// The journal on the git server, where the settings want one and the day is held there.
@@ -283,7 +347,7 @@ async fn prepare_again(
     }
 }
 
-fn busy(events: &dyn Events, text: String) -> u8 {
+pub(crate) fn busy(events: &dyn Events, text: String) -> u8 {
     let text = format!("{text}. Nothing was run and nothing was spent");
     events.emit(Event::Notice { level: Level::Warning, text });
     exit::SKIPPED
@@ -306,7 +370,7 @@ fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn M
 
 /// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
 /// run before it costs anything; any other missing permission is told, as the verdict stands without it.
-async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
+pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
     site.repo.may_push().await?;
     for probe in platform.access.probe().await {
         if let Some(problem) = probe.problem {
@@ -325,6 +389,9 @@ pub(crate) struct Parts<'a> {
     pub journal: &'a Journal,
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
+    pub stage: Stage,
+    /// What a publishing job was given.
+    pub handed: Option<&'a Handed>,
     pub purse: Arc<Purse>,
     /// What agents wrote with their tools.
     pub written: Written,
@@ -350,7 +417,14 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         written: parts.written.clone(),
         context: context(&parts.site.store)?,
     };
-    let day = Day { start, desk, store: &parts.site.store, platform: parts.platform };
+    let day = Day {
+        start,
+        desk,
+        store: &parts.site.store,
+        platform: parts.platform,
+        stage: parts.stage,
+        handed: parts.handed,
+    };
     day::run(&day).await
 }
 
@@ -359,7 +433,7 @@ pub(crate) fn code_of(ended: &Ended, advisory: u8) -> u8 {
     match ended {
         Ended::Card(_) => exit::of_outcome(&Outcome::Done, advisory),
         // A day that ended without an error has a decision.
-        Ended::Decided(view) => {
+        Ended::Decided(view) | Ended::HandedOff(view, _) => {
             exit::of_outcome(&Outcome::Decided(view.decision.unwrap_or(Decision::Hold)), advisory)
         }
     }
@@ -391,12 +465,13 @@ async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision
     Ok(exit::of_outcome(&Outcome::Decided(decision), settings.advisory_exit_code))
 }
 
-fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
+/// Fills in the results of a day; the exit code.
+pub(crate) fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
     match ended {
         Ended::Card(card) => {
             crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;
         }
-        Ended::Decided(view) => results.view = Some(view),
+        Ended::Decided(view) | Ended::HandedOff(view, _) => results.view = Some(view),
     }
     Ok(code)
 }

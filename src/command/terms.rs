@@ -75,6 +75,7 @@ pub(crate) fn terms(
         advisory_exit_code: settings.advisory_exit_code,
         max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
         push_advisories: settings.push_advisories,
+        stage: settings.stage,
     })
 }
 

@@ -47,16 +47,19 @@ impl Day<'_> {
 
     /// What every attempt says, whatever it came to.
     pub(super) async fn attempt(&self, outcome: Outcome) -> anyhow::Result<Attempt> {
+        let bill = self.desk.purse.bill();
         Ok(Attempt {
             run: self.start.attempt,
             date: self.desk.journal.now().await?,
-            cost_usd: self.desk.purse.bill().cost(|_| true).map(round_usd),
+            cost_usd: bill.cost(|_| true).map(round_usd),
             outcome,
             decision: None,
             hold_reason: None,
             cause: None,
             base: Some(self.start.base.clone()),
             commit: None,
+            cost_by_agent: bill.by_agent(),
+            cost_by_model: bill.by_model(),
         })
     }
 

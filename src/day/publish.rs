@@ -4,36 +4,47 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::sprint::PROGRESS;
-use super::{Day, Verdict, round};
+use super::{Day, Ended, Verdict, round};
 use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
+use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::repo::{Pushed, RepoError};
-use crate::report::view::DayView;
 use crate::store::plan::mark_shipped;
 
 /// How often commits of others are merged before a run gives up.
 pub(super) const CATCH_UPS: usize = 3;
 
 /// Writes the day down and publishes it; the picture of the day with the platform's answers.
-pub(crate) async fn publish(day: &Day<'_>, mut verdict: Verdict) -> Result<DayView, Error> {
+///
+/// A working job ends before anything of it, with a hand-off. A publishing one plays so far and goes on.
+pub(crate) async fn publish(day: &Day<'_>, verdict: &mut Verdict) -> Result<Ended, Error> {
     let mut docs = vec![];
     if verdict.decision != Decision::Hold {
-        docs = day.scribe(&mut verdict).await?;
+        docs = day.scribe(verdict).await?;
+    }
+    if day.stage != Stage::All {
+        let handoff = day.hand_off(verdict, &docs).await?;
+        if day.stage == Stage::Work {
+            return Ok(Ended::HandedOff(Box::new(day.view(verdict)?), handoff));
+        }
+        docs = day.take_over(verdict, handoff).await?;
+    }
+    if verdict.decision != Decision::Hold {
         day.close_books().await?;
     }
-    day.book_findings(&verdict)?;
-    let attempt = day.attempt_of(&verdict).await?;
+    day.book_findings(verdict)?;
+    let attempt = day.attempt_of(verdict).await?;
     day.keep_attempt(&attempt)?;
-    day.tell_advisories(&verdict).await?;
+    day.tell_advisories(verdict).await?;
     day.keep_sprint_pages(verdict.decision).await?;
-    let sent = day.commit_and_push(&mut verdict, &docs).await?;
-    day.announce(&mut verdict, matches!(sent, Sent::To(_))).await?;
-    Ok(day.view(&verdict)?)
+    let sent = day.commit_and_push(verdict, &docs).await?;
+    day.announce(verdict, matches!(sent, Sent::To(_))).await?;
+    Ok(Ended::Decided(Box::new(day.view(verdict)?)))
 }
 
 impl Day<'_> {
@@ -70,6 +81,8 @@ impl Day<'_> {
             cycle_cost_usd: bill.cost(|agent| agent != Agent::Scribe).map(round_usd),
             forge_cost_usd: bill.cost(|agent| agent == Agent::Forge).map(round_usd),
             generated_at: now.clone(),
+            cost_by_agent: bill.by_agent(),
+            cost_by_model: bill.by_model(),
         };
         self.keep(&cycle)?;
         let path = &self.desk.terms.plan_path;
@@ -150,6 +163,13 @@ impl Day<'_> {
             match repo.push(branch).await {
                 Ok(Pushed::To(url)) => Ok(Sent::To(url)),
                 Ok(Pushed::Skipped(why)) => Ok(Sent::Not(why)),
+                // Without a model, a merge could not be judged.
+                Err(RepoError::Behind { reason, branch }) if self.stage == Stage::Publish => {
+                    let reason = format!(
+                        "{reason}; a publishing job has no model to judge a merge: run the working job again"
+                    );
+                    Err(PushError::Repo(RepoError::Push { branch, reason }))
+                }
                 Err(RepoError::Behind { .. }) => {
                     repo.catch_up(branch).await.map(Sent::Merged).map_err(PushError::Repo)
                 }

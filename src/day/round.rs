@@ -14,6 +14,7 @@ use crate::domain::diff::Diff;
 use crate::domain::event::Event;
 use crate::domain::hold::{Cause, Hold};
 use crate::domain::observation::CiState;
+use crate::domain::terms::Stage;
 use crate::evidence::findings;
 use crate::evidence::red_phase::RedPhase;
 
@@ -147,7 +148,7 @@ impl Day<'_> {
     /// Brings FORGE's commit to the forge, so that its CI can speak before GATE does. What others pushed meanwhile
     /// is merged first, so that GATE judges it too.
     async fn push_for_ci(&self, reports: &mut Reports) -> Result<(), AgentError> {
-        if !self.desk.terms.has_forge() {
+        if !self.desk.terms.has_forge() || self.stage != Stage::All {
             return Ok(());
         }
         for _ in 0..=CATCH_UPS {
@@ -169,7 +170,7 @@ impl Day<'_> {
     }
 
     /// The CI's word on `commit`; a commit that is not on the forge has none.
-    async fn ci(&self, commit: &str, pushed: bool) -> anyhow::Result<CiState> {
+    pub(super) async fn ci(&self, commit: &str, pushed: bool) -> anyhow::Result<CiState> {
         if !pushed {
             return Ok(CiState::None);
         }

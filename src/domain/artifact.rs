@@ -1,6 +1,8 @@
 //! The YAML artifacts of a day, field for field as users read them. Fields marked *filled* come from the
 //! binary; the rest is what an agent submits.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Agent;
@@ -349,6 +351,12 @@ pub(crate) struct Cycle {
     /// ISO 8601, UTC.
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub generated_at: String,
+    /// US dollars by agent, SCRIBE included; null where a price is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_by_agent: BTreeMap<String, Option<f64>>,
+    /// US dollars by model; null where its price is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_by_model: BTreeMap<String, Option<f64>>,
 }
 
 /// How a run ended, as `attempts.yaml` records it.
@@ -396,4 +404,10 @@ pub(crate) struct Attempt {
     /// The commit that was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// `cost_usd` by agent, US dollars; null where a price is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_by_agent: BTreeMap<String, Option<f64>>,
+    /// `cost_usd` by model, US dollars; null where its price is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_by_model: BTreeMap<String, Option<f64>>,
 }

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::domain::plan::Story;
 
-    const SONNET: Price = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0 };
+    const SONNET: Price = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0, long: None };
     const RATES: Rates = Rates { model: Some(SONNET), analysis: Some(SONNET) };
 
     fn day(number: u32, criteria: usize) -> DayPlan {

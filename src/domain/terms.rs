@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Agent;
 use super::money::Price;
 
 /// The terms of one run.
@@ -61,6 +62,29 @@ pub(crate) struct Terms {
     /// Backlogged findings get an issue too.
     #[serde(default)]
     pub push_advisories: bool,
+    /// Which half of the day the run was to do.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+}
+
+/// Which half of a day a job runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// Both.
+    #[default]
+    All,
+    /// The agents. The result is handed off: nothing leaves the machine.
+    Work,
+    /// What was handed off goes out and is decided upon. No model is asked.
+    Publish,
+}
+
+impl Stage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+    const fn is_whole(&self) -> bool {
+        matches!(self, Self::All)
+    }
 }
 
 fn yes() -> bool {
@@ -71,6 +95,14 @@ impl Terms {
     /// Whether `path` is a record that pace itself keeps, and no part of the work that a day is judged by.
     pub(crate) fn is_record(&self, path: &str) -> bool {
         path.starts_with(".pace/") || path == self.plan_path || path == "PROGRESS.md"
+    }
+
+    /// The model that answers `agent`.
+    pub(crate) const fn rated(&self, agent: Agent) -> &Rated {
+        match agent {
+            Agent::Forge | Agent::Scribe => &self.model,
+            _ => &self.analysis_model,
+        }
     }
 
     /// Whether reviews go to a forge, which then may have a CI.

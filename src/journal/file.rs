@@ -59,6 +59,16 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// A new file at `path` that begins with `records` as another job sealed them; what is appended is chained to them.
+    pub(super) fn continued(path: &Path, records: &[Record], seal: Seal) -> anyhow::Result<Self> {
+        let mut recorder = Self::create(path, seal)?;
+        for record in records {
+            recorder.put_sealed(record.clone())?;
+        }
+        recorder.sync()?;
+        Ok(recorder)
+    }
+
     fn new(file: File, path: &Path, hidden: Option<PathBuf>, seal: Seal) -> anyhow::Result<Self> {
         // Where the file system knows no locks, nothing is lost but the warning.
         if let Err(Errno::WOULDBLOCK) = rustix::fs::flock(&file, NonBlockingLockExclusive) {
@@ -104,6 +114,10 @@ impl Recorder {
     fn put(&mut self, record: Record) -> anyhow::Result<()> {
         let mut record = Record { seq: self.seq + 1, ..record };
         record.seal = self.seal.of(&self.before, &record)?;
+        self.put_sealed(record)
+    }
+
+    fn put_sealed(&mut self, record: Record) -> anyhow::Result<()> {
         let line = serde_json::to_string(&record)? + "\n";
         let after = self.bytes + line.len() as u64;
         if after > LIMIT && record.kind != END {
@@ -120,7 +134,7 @@ impl Recorder {
         }
         written.with_context(|| format!("cannot write the journal {}", self.path.display()))?;
         self.bytes = after;
-        self.seq += 1;
+        self.seq = record.seq;
         self.checkpoint = record.tree.or(self.checkpoint.take());
         self.before = record.seal;
         Ok(())

@@ -11,12 +11,11 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::anthropic::Anthropic;
 use super::exchange::{Clock, Endpoint, exchange};
-use super::failure::{Failure, Transient};
+use super::failure::{Failure, Spent, Transient};
 use super::openai::OpenAi;
 use super::recorded::Recorded;
 use super::wire::Protocol;
-use super::{Model, ModelError, Reply, Request};
-use crate::domain::money::Usage;
+use super::{Model, ModelError, Payer, Reply, Request};
 use crate::secret::Secret;
 use crate::settings::{Llm, Provider};
 
@@ -97,17 +96,14 @@ impl Live {
         Ok(Self { http, endpoint, protocol, key: llm.api_key.clone(), patience })
     }
 
-    async fn call(&self, request: &Request) -> Result<Reply, ModelError> {
+    async fn call(&self, request: &Request, payer: &dyn Payer) -> Result<Reply, ModelError> {
         let mut tries = Tries::new(self.patience);
         let mut body = self.body(request)?;
         let clock = Clock { idle: self.patience.idle, stream: self.patience.stream };
         loop {
             let answer = self.protocol.answer(request.messages.len());
             let failure = match exchange(&self.http, &self.endpoint, clock, body.clone(), answer).await {
-                Ok(mut reply) => {
-                    reply.usage += tries.spent;
-                    return Ok(reply);
-                }
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             match failure {
@@ -116,9 +112,19 @@ impl Live {
                     body = self.body(request)?;
                 }
                 Failure::Final(error) => return Err(self.cleaned(error)),
+                Failure::Spoiled(error) => {
+                    payer.lost(None);
+                    return Err(self.cleaned(error));
+                }
                 Failure::Transient(mut transient) => {
                     transient.why = self.clean(&transient.why);
+                    match transient.spent {
+                        Spent::Nothing => {}
+                        Spent::Counted(usage) => payer.lost(Some(usage)),
+                        Spent::Unknown => payer.lost(None),
+                    }
                     let wait = tries.next_wait(transient)?;
+                    payer.may_try_again().map_err(ModelError::Unaffordable)?;
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -146,15 +152,19 @@ impl Live {
             | ModelError::ContextOverflow(message)
             | ModelError::Malformed(message)
             | ModelError::Unreachable { last: message, .. } => *message = self.clean(message),
-            ModelError::RecordingEnded(_) => {}
+            ModelError::Unaffordable(_) | ModelError::RecordingEnded(_) => {}
         }
         error
     }
 }
 
 impl Model for Live {
-    fn complete<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Reply, ModelError>> {
-        Box::pin(self.call(request))
+    fn complete<'a>(
+        &'a self,
+        request: &'a Request,
+        payer: &'a dyn Payer,
+    ) -> BoxFuture<'a, Result<Reply, ModelError>> {
+        Box::pin(self.call(request, payer))
     }
 }
 
@@ -165,20 +175,11 @@ struct Tries {
     failed: u32,
     broken: u32,
     unconnected: u32,
-    /// What broken replies cost; it is booked with the one that succeeds.
-    spent: Usage,
 }
 
 impl Tries {
     fn new(patience: Patience) -> Self {
-        Self {
-            patience,
-            started: Instant::now(),
-            failed: 0,
-            broken: 0,
-            unconnected: 0,
-            spent: Usage::default(),
-        }
+        Self { patience, started: Instant::now(), failed: 0, broken: 0, unconnected: 0 }
     }
 
     /// How long to wait before the next attempt: full jitter over an exponential bound, at least what the server asks.
@@ -189,7 +190,6 @@ impl Tries {
         let bound =
             self.patience.first_wait.saturating_mul(1 << self.failed.min(16)).min(self.patience.longest_wait);
         self.failed += 1;
-        self.spent += failure.spent;
         self.broken += u32::from(failure.begun || failure.garbled);
         self.unconnected += u32::from(failure.unconnected);
         let wait = bound.mul_f64(fastrand::f64()).max(failure.wait.unwrap_or_default());

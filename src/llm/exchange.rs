@@ -8,7 +8,7 @@ use reqwest::{Client, Response, Url};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::failure::{self, Failure, Transient, excerpt, page_title};
+use super::failure::{self, Failure, Spent, Transient, excerpt, page_title};
 use super::sse::{Decoder, Event};
 use super::tally::Tally;
 use super::wire::{Answer, Fault, MAX_REPLY_BYTES};
@@ -55,7 +55,7 @@ pub(crate) async fn exchange(
         .send();
     let response = timeout(clock.idle, sending)
         .await
-        .map_err(|_| Failure::transient(silence(clock.idle)))?
+        .map_err(|_| Failure::unanswered(silence(clock.idle)))?
         .map_err(|error| of_transport(endpoint, error))?;
     if !response.status().is_success() {
         return Err(refusal(response, clock.idle).await);
@@ -95,7 +95,8 @@ fn of_transport(endpoint: &Endpoint, error: reqwest::Error) -> Failure {
         });
     }
     let unconnected = error.is_connect();
-    Failure::Transient(Transient { why: cause(error), unconnected, ..Transient::default() })
+    let spent = if unconnected { Spent::Nothing } else { Spent::Unknown };
+    Failure::Transient(Transient { why: cause(error), unconnected, spent, ..Transient::default() })
 }
 
 /// The innermost reason: `Connection refused` rather than `error sending request`.
@@ -242,27 +243,33 @@ impl Reading {
 
     fn finish(self) -> Result<Reply, Failure> {
         let (sent, tally) = (self.sent, *self.answer.tally());
-        self.answer.finish(sent).map_err(|fault| of_fault(fault, &tally, sent))
+        self.answer.finish(sent).map_err(|fault| of_fault(fault, &tally))
     }
 
     fn fail(&self, fault: Fault) -> Failure {
-        of_fault(fault, self.answer.tally(), self.sent)
+        of_fault(fault, self.answer.tally())
     }
 }
 
-fn of_fault(fault: Fault, tally: &Tally, sent: usize) -> Failure {
-    let (why, garbled) = match fault {
+fn of_fault(fault: Fault, tally: &Tally) -> Failure {
+    let (why, garbled, reported) = match fault {
         Fault::Reported(error) => match failure::of_report(&error) {
-            Failure::Transient(transient) => (transient.why, false),
+            Failure::Transient(transient) => (transient.why, false, true),
             last => return last,
         },
-        Fault::Cut(why) => (why, false),
-        Fault::Garbled(why) => (why, true),
+        Fault::Cut(why) => (why, false, false),
+        Fault::Garbled(why) => (why, true, false),
+    };
+    let spent = match tally.broken() {
+        Some(usage) => Spent::Counted(usage),
+        // A provider that says that it failed before it began bills nothing.
+        None if reported && !tally.begun() => Spent::Nothing,
+        None => Spent::Unknown,
     };
     Failure::Transient(Transient {
         why,
         wait: None,
-        spent: tally.broken(sent),
+        spent,
         begun: tally.begun(),
         garbled,
         unconnected: false,
@@ -279,7 +286,7 @@ fn no_event(start: &[u8]) -> Fault {
 }
 
 fn oversized() -> Failure {
-    Failure::Final(ModelError::Malformed(format!("the reply exceeds {} MiB", MAX_REPLY_BYTES >> 20)))
+    Failure::Spoiled(ModelError::Malformed(format!("the reply exceeds {} MiB", MAX_REPLY_BYTES >> 20)))
 }
 
 /// `None` while nothing but blanks has come.

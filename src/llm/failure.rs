@@ -14,6 +14,8 @@ use crate::domain::money::Usage;
 pub(crate) enum Failure {
     /// Sending it again cannot help.
     Final(ModelError),
+    /// Neither, and the reply that is of no use is billed.
+    Spoiled(ModelError),
     Transient(Transient),
 }
 
@@ -24,8 +26,8 @@ pub(crate) struct Transient {
     pub why: String,
     /// What the server asked to wait at least.
     pub wait: Option<Duration>,
-    /// What the broken reply cost.
-    pub spent: Usage,
+    /// What the try is likely to be billed.
+    pub spent: Spent,
     /// The reply had begun, so that each further attempt is paid again.
     pub begun: bool,
     /// The server spoke, but not its protocol: where that lasts it is [`ModelError::Malformed`].
@@ -34,7 +36,24 @@ pub(crate) struct Transient {
     pub unconnected: bool,
 }
 
+/// What a try without a reply is billed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Spent {
+    /// The provider refused it, or it never arrived there.
+    #[default]
+    Nothing,
+    /// As the provider had counted it by then.
+    Counted(Usage),
+    /// The provider had it and may have worked, but counted nothing.
+    Unknown,
+}
+
 impl Failure {
+    /// A try that arrived and was never answered.
+    pub(crate) fn unanswered(why: impl Into<String>) -> Self {
+        Self::Transient(Transient { why: why.into(), spent: Spent::Unknown, ..Transient::default() })
+    }
+
     pub(crate) fn transient(why: impl Into<String>) -> Self {
         Self::Transient(Transient { why: why.into(), ..Transient::default() })
     }
@@ -286,7 +305,7 @@ mod tests {
             Failure::Final(ModelError::Credential { .. }) => "credential",
             Failure::Final(ModelError::Rejected { .. }) => "rejected",
             Failure::Final(ModelError::ContextOverflow(_)) => "overflow",
-            Failure::Final(_) => "other",
+            Failure::Final(_) | Failure::Spoiled(_) => "other",
         };
         for (statuses, expected) in [
             (vec![400, 402, 404, 405, 410, 415, 422, 301, 307, 501, 505], "rejected"),

@@ -25,10 +25,27 @@ use serde_json::Value;
 use crate::domain::Agent;
 use crate::domain::money::Usage;
 
-/// A model that answers one turn at a time. Retries of transient failures happen inside.
+/// A model that answers one turn at a time. Retries of transient failures happen inside, each paid by `payer`.
 pub(crate) trait Model: Send + Sync {
     /// One reply to the conversation so far.
-    fn complete<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Reply, ModelError>>;
+    fn complete<'a>(
+        &'a self,
+        request: &'a Request,
+        payer: &'a dyn Payer,
+    ) -> BoxFuture<'a, Result<Reply, ModelError>>;
+}
+
+/// Who pays for the tries of one call. The first try was granted by whoever makes the call.
+pub(crate) trait Payer: Send + Sync {
+    /// A try that brought no reply may be billed all the same: `usage` as the provider counted it, `None` where it
+    /// did not come to that.
+    fn lost(&self, usage: Option<Usage>);
+
+    /// Whether one more try may be made.
+    ///
+    /// # Errors
+    /// What forbids it, in words.
+    fn may_try_again(&self) -> Result<(), String>;
 }
 
 /// A conversation to be continued by the model.
@@ -129,6 +146,9 @@ pub(crate) enum ModelError {
     /// The provider answered, but not in its own protocol.
     #[error("the model's answer is unusable: {0}")]
     Malformed(String),
+    /// One more try could pass the cap.
+    #[error("{0}")]
+    Unaffordable(String),
     /// A recording has no reply left for this agent.
     #[error("the recording has no further reply of {0}")]
     RecordingEnded(Agent),

@@ -1,8 +1,8 @@
 //! What models cost: an embedded, dated list and the user's own on top. Knows no money spent.
 //!
-//! `prices.json` is kept by hand from LiteLLM's price list (MIT); it names version and date. It has the chat models of
-//! Anthropic, OpenAI, Google, Mistral, Groq and DeepSeek that are on offer, at their base rates: surcharges for very
-//! long prompts (above 100,000 to 272,000 tokens, as some models have), batch and priority rates are not in it.
+//! `scripts/prices` makes `prices.json` from LiteLLM's price list (MIT); it names version and date. It has the chat
+//! models of Anthropic, OpenAI, Google, Mistral, Groq and DeepSeek that are on offer, with the rates of calls with very
+//! long prompts (above 100,000 to 272,000 tokens) where a model has them; batch and priority rates are not in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use crate::domain::money::Price;
+use crate::domain::money::{LongPrice, Price};
 
 /// Prefixes under which gateways offer a provider's model at the provider's price.
 const PROVIDERS: [&str; 11] = [
@@ -48,7 +48,8 @@ impl Prices {
 
     /// The embedded list, with what `text` says on top: YAML or JSON, model → `input`, `output` and optionally
     /// `cache_read` (default: `input`) and `cache_write` (default: 1.25 × `input`, the dearest in use), in US dollars
-    /// per million tokens. `path` is for messages.
+    /// per million tokens; `long` holds `above` (tokens of the prompt) and the same four for calls with a longer prompt.
+    /// `path` is for messages.
     ///
     /// # Errors
     /// All problems, each with file and line.
@@ -131,13 +132,43 @@ fn without_date(name: &str) -> &str {
 }
 
 fn read_row(row: &Value) -> Result<Price, Vec<String>> {
+    let mut price = read_rates(row, "long");
+    let Some(long) = row.get("long").filter(|long| !long.is_null()) else { return price };
+    match (&mut price, read_long(long)) {
+        (Ok(price), Ok(long)) => price.long = Some(long),
+        (Ok(_), Err(problems)) => price = Err(problems),
+        (Err(problems), long) => problems.extend(long.err().into_iter().flatten()),
+    }
+    price
+}
+
+fn read_long(row: &Value) -> Result<LongPrice, Vec<String>> {
+    let in_long = |problem: String| format!("`long`: {problem}");
+    let rates = read_rates(row, "above");
+    let above = row.get("above").and_then(Value::as_u64).filter(|above| *above > 0);
+    let missing = || in_long("`above` must be the tokens of the prompt beyond which these rates hold".into());
+    match (rates, above) {
+        (Ok(Price { input, cache_write, cache_read, output, .. }), Some(above)) => {
+            Ok(LongPrice { above, input, cache_write, cache_read, output })
+        }
+        (rates, above) => {
+            let problems = rates.err().into_iter().flatten().map(in_long);
+            Err(problems.chain(above.is_none().then(missing)).collect())
+        }
+    }
+}
+
+/// The four rates of a mapping that may also hold `more`.
+fn read_rates(row: &Value, more: &str) -> Result<Price, Vec<String>> {
     let Value::Object(fields) = row else {
         return Err(vec!["expected a mapping with `input` and `output`".to_owned()]);
     };
     let mut problems = Vec::new();
     for key in fields.keys() {
-        if !["input", "output", "cache_read", "cache_write"].contains(&key.as_str()) {
-            problems.push(format!("unknown field `{key}`; known are input, output, cache_read, cache_write"));
+        if !["input", "output", "cache_read", "cache_write", more].contains(&key.as_str()) {
+            problems.push(format!(
+                "unknown field `{key}`; known are input, output, cache_read, cache_write, {more}"
+            ));
         }
     }
     let mut field = |key: &str, default: Option<f64>| {
@@ -156,6 +187,7 @@ fn read_row(row: &Value) -> Result<Price, Vec<String>> {
         cache_write: field("cache_write", Some(input * 1.25)),
         cache_read: field("cache_read", Some(input)),
         output: field("output", None),
+        long: None,
     };
     if problems.is_empty() { Ok(price) } else { Err(problems) }
 }
@@ -185,13 +217,18 @@ mod tests {
             assert!(price.input > 0.0 && price.output > 0.0, "{model}");
             assert!(price.cache_read > 0.0 && price.cache_read <= price.input, "{model}");
             assert!(price.cache_write >= price.input, "{model}");
+            if let Some(long) = price.long {
+                assert!((100_000..=300_000).contains(&long.above), "{model}");
+                assert!(long.input >= price.input && long.output >= price.output, "{model}");
+                assert!(long.cache_read <= long.input && long.cache_write >= long.input, "{model}");
+            }
         }
     }
 
     #[test]
     fn the_default_model_is_priced() {
         let price = Prices::embedded().price("claude-sonnet-4-6").unwrap();
-        let expected = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0 };
+        let expected = Price { input: 3.0, cache_write: 3.75, cache_read: 0.3, output: 15.0, long: None };
         assert_eq!(price, expected);
     }
 
@@ -243,6 +280,26 @@ mod tests {
     }
 
     #[test]
+    fn long_prompts_have_their_rates_in_the_list_and_in_an_override() {
+        let long = Prices::embedded().price("gemini-2.5-pro").unwrap().long.unwrap();
+        assert_eq!((long.above, long.input, long.output), (200_000, 2.5, 15.0));
+        let text = "m: {input: 1, output: 2, long: {above: 1000, input: 2, output: 3, cache_read: 0.5}}";
+        let price = Prices::with_override(Path::new("p"), text).unwrap().price("m").unwrap();
+        let expected = LongPrice { above: 1_000, input: 2.0, cache_write: 2.5, cache_read: 0.5, output: 3.0 };
+        assert_eq!(price.long, Some(expected));
+        let bad = "m: {input: 1, output: 2, long: {input: x, outputs: 3}}";
+        assert_eq!(
+            Prices::with_override(Path::new("p"), bad).unwrap_err(),
+            [
+                "p:1: m: `long`: unknown field `outputs`; known are input, output, cache_read, cache_write, above",
+                "p:1: m: `long`: `input: \"x\"` is no price; give US dollars per million tokens, 0 to 100000",
+                "p:1: m: `long`: `output` is missing",
+                "p:1: m: `long`: `above` must be the tokens of the prompt beyond which these rates hold",
+            ]
+        );
+    }
+
+    #[test]
     fn a_bad_override_names_every_problem_with_its_line() {
         let text = "a: {input: -1, output: x}\nb:\n  input: 0.000003\n  output: 1\n  cached: 2\nc: 3\nd: {input: 1}\n";
         let problems = Prices::with_override(Path::new("my.yaml"), text).unwrap_err();
@@ -251,7 +308,7 @@ mod tests {
             [
                 "my.yaml:1: a: `input: -1` is no price; give US dollars per million tokens, 0 to 100000",
                 "my.yaml:1: a: `output: \"x\"` is no price; give US dollars per million tokens, 0 to 100000",
-                "my.yaml:3: b: unknown field `cached`; known are input, output, cache_read, cache_write",
+                "my.yaml:3: b: unknown field `cached`; known are input, output, cache_read, cache_write, long",
                 "my.yaml:3: b: `input: 3e-6` looks like a price per token; give US dollars per million tokens",
                 "my.yaml:6: c: expected a mapping with `input` and `output`",
                 "my.yaml:7: d: `output` is missing",

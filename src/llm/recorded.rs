@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::anthropic::assistant_turn;
-use super::{Model, ModelError, Reply, Request, Stop, ToolCall};
+use super::{Model, ModelError, Payer, Reply, Request, Stop, ToolCall};
 use crate::domain::Agent;
 use crate::domain::money::Usage;
 
@@ -70,7 +70,11 @@ impl Recorded {
 }
 
 impl Model for Recorded {
-    fn complete<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Reply, ModelError>> {
+    fn complete<'a>(
+        &'a self,
+        request: &'a Request,
+        _payer: &'a dyn Payer,
+    ) -> BoxFuture<'a, Result<Reply, ModelError>> {
         Box::pin(std::future::ready(self.next(request.agent)))
     }
 }

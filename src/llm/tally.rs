@@ -47,12 +47,10 @@ impl Tally {
         self.usage(sent, output.unwrap_or_else(|| estimate(self.received)))
     }
 
-    /// Usage of a reply that broke off. Counts come last in a stream, so the output is at least what arrived.
-    pub(crate) fn broken(&self, sent: usize) -> Usage {
-        if !self.begun() {
-            return Usage::default();
-        }
-        self.usage(sent, self.output.unwrap_or(0).max(estimate(self.received)))
+    /// Usage of a reply that broke off, `None` where the provider had counted nothing by then. Counts of output come
+    /// last in a stream, so it is at least what arrived.
+    pub(crate) fn broken(&self) -> Option<Usage> {
+        self.counts_input().then(|| self.usage(0, self.output.unwrap_or(0).max(estimate(self.received))))
     }
 
     fn counts_input(&self) -> bool {
@@ -97,10 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_reply_costs_what_arrived_and_nothing_before_it_began() {
-        assert_eq!(Tally::default().broken(100), Usage::default());
+    fn a_broken_reply_costs_what_arrived_and_is_unknown_before_it_was_counted() {
+        assert_eq!(Tally::default().broken(), None);
+        assert_eq!(Tally { received: 30, ..Tally::default() }.broken(), None);
         let tally = Tally { input: Some(7), output: Some(1), received: 30, ..Tally::default() };
-        let usage = tally.broken(100);
+        let usage = tally.broken().unwrap();
         assert_eq!((usage.input, usage.output), (7, 10));
     }
 

@@ -2,10 +2,12 @@
 //! itself has left the recording.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 
+use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
 use super::{Branch, Pushed, RepoError, Repository, Stored};
 use crate::domain::diff::Diff;
@@ -134,6 +136,19 @@ impl Repository for Absent {
 
     fn take_back(&self, _paths: &[String]) -> anyhow::Result<()> {
         absent()
+    }
+
+    fn bundle(&self, _branch: &str, _path: &Path) -> anyhow::Result<Bundled> {
+        absent()
+    }
+
+    fn take_over<'a>(
+        &'a self,
+        _branch: &'a str,
+        _bundled: &'a Bundled,
+        _path: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>> {
+        Box::pin(async { Ok(absent()?) })
     }
 
     fn checkpoint(&self, _name: &str, _spared: &Spared<'_>) -> anyhow::Result<String> {

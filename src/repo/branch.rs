@@ -219,7 +219,7 @@ fn take_answers_back(repo: &Repository) -> Result<(), RepoError> {
     if paths.is_empty() { Ok(()) } else { Ok(super::commit::reset(repo, &paths)?) }
 }
 
-fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {
+pub(super) fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {
     let changed = status::changed(repo)?.into_iter();
     let files: Vec<_> = changed
         .filter(|c| c.tracked && !(c.path.starts_with(DAY_FILES) || is_answered(&c.path)))

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
+use super::bundle::Bundled;
 use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, catch_up,
+    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, bundle,
+    catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -263,6 +265,20 @@ impl Repository for GitRepo {
         let repo = self.inner.open()?;
         commit::reset(&repo, paths)?;
         commit::remove_new(&repo, &self.inner.root, paths)
+    }
+
+    fn bundle(&self, branch: &str, path: &Path) -> anyhow::Result<Bundled> {
+        bundle::write(&self.inner.open()?, branch, path)
+    }
+
+    fn take_over<'a>(
+        &'a self,
+        branch: &'a str,
+        bundled: &'a Bundled,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>> {
+        let (branch, bundled, path) = (branch.to_owned(), bundled.clone(), path.to_path_buf());
+        Box::pin(self.blocking(move |inner| bundle::take_over(inner, &branch, &bundled, &path)))
     }
 
     fn checkpoint(&self, name: &str, spared: &Spared<'_>) -> anyhow::Result<String> {

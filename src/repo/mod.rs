@@ -5,6 +5,7 @@ pub(crate) mod absent;
 mod aside;
 mod attributes;
 mod branch;
+pub(crate) mod bundle;
 mod catch_up;
 mod checkout;
 pub(crate) mod checkpoint;
@@ -36,11 +37,13 @@ pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
 pub(crate) use refusal::JOB_USER;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::diff::Diff;
+use bundle::Bundled;
 use checkpoint::{Point, Spared};
 
 /// What the day needs of a repository.
@@ -143,6 +146,20 @@ pub(crate) trait Repository: Send + Sync {
 
     /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
     fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Writes the commits of the local `branch` that the remote does not have, as far as this clone knows, to `path`:
+    /// a git bundle, and no file where there are none.
+    fn bundle(&self, branch: &str, path: &Path) -> anyhow::Result<Bundled>;
+
+    /// Checks `branch` out as `bundled` has it; its new commits come from the bundle at `path`, in another clone.
+    /// Returns them as pairs of first parent and commit, oldest first. Refuses a branch that this run would not work
+    /// on, modified tracked files, and a remote branch that has moved on.
+    fn take_over<'a>(
+        &'a self,
+        branch: &'a str,
+        bundled: &'a Bundled,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, RepoError>>;
 
     /// Keeps HEAD and the work tree as they are, without ignored files and what is `spared`, in a commit of the local object database that `refs/pace/run/<name>` keeps alive; its SHA. No branch, index or
     /// file changes.

@@ -11,7 +11,7 @@ use super::outputs::Outputs;
 pub(crate) const FILE: &str = "pace-env.env";
 
 /// The variable of each output. `json` is left out: the others hold all of it.
-pub(crate) const KEYS: [(&str, &str); 10] = [
+pub(crate) const KEYS: [(&str, &str); 11] = [
     ("decision", "PACE_DECISION"),
     ("exit-code", "PACE_EXIT_CODE"),
     ("day", "PACE_DECISION_DAY"),
@@ -22,6 +22,7 @@ pub(crate) const KEYS: [(&str, &str); 10] = [
     ("cost-usd", "PACE_COST_USD"),
     ("tokens", "PACE_TOKENS"),
     ("report-file", "PACE_REPORT_FILE"),
+    ("handoff-digest", "PACE_HANDOFF_SHA256"),
 ];
 
 /// Bytes of a hold reason, and of any other value: together with the keys below 5 KiB.
@@ -90,6 +91,8 @@ mod tests {
             tokens: Some(u64::MAX),
             day: Some(u32::MAX),
             exit_code: u8::MAX,
+            handoff_digest: Some("d".repeat(64)),
+            ..Outputs::default()
         };
         let whole = text(&outputs).unwrap();
         assert!(whole.len() < 5 * 1024 && KEYS.len() <= 20, "{}", whole.len());

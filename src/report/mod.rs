@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod code_quality;
 pub(crate) mod dotenv;
+pub(crate) mod explain;
 pub(crate) mod junit;
 pub(crate) mod outputs;
 pub(crate) mod sarif;

@@ -4,6 +4,8 @@
 //! delimiter that nobody can guess, and one that a value contains is drawn again.
 //! Format: docs.github.com, "Workflow commands", multiline strings. Opens no file and draws nothing by itself.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use serde::Serialize;
 use serde_json::Value;
@@ -41,6 +43,14 @@ pub(crate) struct Outputs {
     pub tokens: Option<u64>,
     /// Path of the day's page, from the repository root.
     pub report_file: Option<String>,
+    /// US dollars by agent; null where a price is unknown.
+    pub cost_by_agent: BTreeMap<String, Option<f64>>,
+    /// US dollars by model; null where its price is unknown.
+    pub cost_by_model: BTreeMap<String, Option<f64>>,
+    /// SHA-256 of the manifest that a working job left for the publishing one.
+    pub handoff_digest: Option<String>,
+    /// Folder of that hand-off, from the repository root.
+    pub handoff: Option<String>,
 }
 
 impl Outputs {
@@ -57,6 +67,12 @@ impl Outputs {
             cost_usd: view.bill.cost.map(round_usd),
             tokens: Some(view.bill.tokens),
             report_file: None,
+            cost_by_agent: costs(
+                view.agents.iter().filter(|a| a.calls > 0).map(|a| (a.name.to_string(), a.cost)),
+            ),
+            cost_by_model: costs(view.bill.models.iter().map(|m| (m.name.clone(), m.cost))),
+            handoff_digest: None,
+            handoff: None,
         }
     }
 
@@ -72,6 +88,12 @@ impl Outputs {
             issue_url: line(self.issue_url),
             branch: line(self.branch),
             report_file: line(self.report_file),
+            handoff: line(self.handoff),
+            cost_by_model: self
+                .cost_by_model
+                .into_iter()
+                .map(|(m, usd)| (clean.line(&m, VALUE), usd))
+                .collect(),
             ..self
         }
     }
@@ -86,6 +108,10 @@ impl Outputs {
         };
         Ok(fields.into_iter().map(|(name, value)| (name, text(value))).collect())
     }
+}
+
+fn costs(of: impl Iterator<Item = (String, Option<f64>)>) -> BTreeMap<String, Option<f64>> {
+    of.map(|(name, cost)| (name, cost.map(round_usd))).collect()
 }
 
 /// The lines that `$GITHUB_OUTPUT` takes: every field, and all of them once more as `json` on one line.
@@ -161,6 +187,10 @@ mod tests {
                 "cost-usd",
                 "tokens",
                 "report-file",
+                "cost-by-agent",
+                "cost-by-model",
+                "handoff-digest",
+                "handoff",
                 "json"
             ]
         );

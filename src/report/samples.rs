@@ -38,7 +38,12 @@ pub(super) fn finding(
 /// Day 2 ships: a criterion passes, one is partial, a finding passes.
 pub(super) fn ship() -> DayView {
     let mut bill = Bill::default();
-    bill.book(Agent::Prime, Usage { input: 1_000, output: 200, ..Usage::default() }, Some(0.012_34));
+    bill.book(
+        Agent::Prime,
+        "claude-sonnet-4-6",
+        Usage { input: 1_000, output: 200, ..Usage::default() },
+        Some(0.012_34),
+    );
     DayView {
         product: ProductView { name: "Atlas".into(), description: None },
         sprint: "auth".into(),

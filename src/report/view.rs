@@ -225,6 +225,17 @@ pub(crate) struct BillView {
     pub tokens: u64,
     /// US dollars of this run; `None` where a price is unknown.
     pub cost: Option<f64>,
+    pub models: Vec<ModelView>,
+}
+
+/// What one model cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ModelView {
+    pub name: String,
+    pub calls: u32,
+    pub tokens: u64,
+    /// US dollars; `None` where its price is unknown.
+    pub cost: Option<f64>,
 }
 
 impl From<&Bill> for BillView {
@@ -233,6 +244,16 @@ impl From<&Bill> for BillView {
             calls: bill.spends.iter().map(|s| s.calls).sum(),
             tokens: bill.usage().total(),
             cost: bill.cost(|_| true),
+            models: bill
+                .models
+                .iter()
+                .map(|spend| ModelView {
+                    name: spend.model.clone(),
+                    calls: spend.calls,
+                    tokens: spend.usage.total(),
+                    cost: spend.cost,
+                })
+                .collect(),
         }
     }
 }
@@ -330,8 +351,8 @@ mod tests {
     #[test]
     fn an_agent_that_called_and_did_not_end_has_failed() {
         let mut bill = Bill::default();
-        bill.book(Agent::Prime, Usage::default(), Some(0.1));
-        bill.book(Agent::Forge, Usage::default(), None);
+        bill.book(Agent::Prime, "m", Usage::default(), Some(0.1));
+        bill.book(Agent::Forge, "m", Usage::default(), None);
         let views = agents(&bill, &[(Agent::Prime, AgentState::Done)]);
         let states: Vec<_> = views.iter().map(|v| v.state).collect();
         use AgentState::{Done, Failed, Skipped};

@@ -12,11 +12,14 @@ use super::environment::Environment;
 use super::given::{Given, Inputs, Read, list};
 use super::variables::{self, Effect, Kind};
 use super::{
-    CommandChoice, Commands, DayChoice, Findings, JournalMode, Limits, Money, Network, Product, Rules,
+    CommandChoice, Commands, DayChoice, Findings, JournalMode, Limits, Money, Network, Product, Push, Rules,
     SandboxMode, Settings, Stage, ci, legacy, model,
 };
 use crate::exit;
 use crate::secret::Redactor;
+
+/// Where a hand-off lies unless the settings say otherwise; CI artifacts of `.pace/` carry it.
+const HANDOFF: &str = ".pace/handoff";
 
 /// Exit codes with a meaning of their own, which `PACE_ADVISORY_EXIT_CODE` may not take.
 const TAKEN_CODES: [u8; 7] =
@@ -38,6 +41,7 @@ pub(super) fn settings(
     let children = children(&environment, &inputs, &mut findings);
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
+    divide(&mut settings, &mut findings);
     let masked = |lines: Vec<String>| lines.iter().map(|line| redactor.redact(line).into_owned()).collect();
     settings.warnings = masked(findings.warnings);
     (settings, masked(findings.problems))
@@ -73,6 +77,26 @@ fn warn_of_features_to_come(inputs: &Inputs, findings: &mut Findings) {
     for given in inputs.all().iter().filter(|given| given.text.is_some()) {
         if variables::find(given.name).is_some_and(|variable| variable.effect == Effect::Later) {
             findings.warning(format!("{} is accepted but does nothing yet", given.label()));
+        }
+    }
+}
+
+/// Takes away what the job's half of the day must not have, and asks for what it needs.
+fn divide(settings: &mut Settings, findings: &mut Findings) {
+    match settings.stage {
+        Stage::All => {}
+        Stage::Work => {
+            settings.platform.token = None;
+            settings.git.push = Push::Never;
+        }
+        Stage::Publish => {
+            if settings.llm.api_key.take().is_some() {
+                findings.warning(
+                    "PACE_STAGE=publish asks no model, but a model key is set: it is not used; remove it from this job"
+                        .to_owned(),
+                );
+            }
+            settings.unfit_to_spend = vec![];
         }
     }
 }
@@ -138,6 +162,8 @@ fn assemble(inputs: &Inputs, children: Children, root: &Path, findings: &mut Fin
                 ("publish", Stage::Publish),
             ]))
             .unwrap_or(Stage::All),
+        handoff: findings.keep(inputs.pace_handoff().inside()).unwrap_or_else(|| HANDOFF.to_owned()),
+        handoff_digest: findings.keep(digest(&inputs.pace_handoff_digest())),
         push_advisories: findings.keep(inputs.pace_push_advisories().flag()).unwrap_or(false),
         ca_files: [inputs.pace_ca_file(), inputs.ci_server_tls_ca_file()]
             .iter()
@@ -255,6 +281,19 @@ fn advisory_exit_code(given: &Given<'_>) -> Read<u8> {
         }
         Ok(code) => Ok(Some(code)),
         Err(_) => Err(given.problem("not an exit code", "use 0 to 255")),
+    }
+}
+
+fn digest(given: &Given<'_>) -> Read<String> {
+    match given.text {
+        Some(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Ok(Some(text.to_ascii_lowercase()))
+        }
+        Some(_) => Err(given.problem(
+            "not a SHA-256 of 64 hex digits",
+            "pass the output `handoff-digest` of the working job as it stands",
+        )),
+        None => Ok(None),
     }
 }
 

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use crate::domain::terms::Stage;
 use crate::repo::{BranchRules, Identity};
 use crate::secret::Secret;
 
@@ -54,11 +55,11 @@ pub(crate) struct Settings {
     /// `PACE_JOURNAL`: `auto` or `local`.
     pub journal: JournalMode,
     /// `PACE_STAGE`.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "validated; the user is told that it does nothing yet")
-    )]
     pub stage: Stage,
+    /// `PACE_HANDOFF`: folder of the hand-off between the stages, from the repository root.
+    pub handoff: String,
+    /// `PACE_HANDOFF_DIGEST`: 64 hex digits in lower case.
+    pub handoff_digest: Option<String>,
     /// `PACE_PUSH_ADVISORIES`.
     pub push_advisories: bool,
     /// `PACE_CA_FILE`, `CI_SERVER_TLS_CA_FILE`: extra certificate authorities.
@@ -313,14 +314,6 @@ pub(crate) enum Network {
 pub(crate) enum JournalMode {
     Auto,
     Local,
-}
-
-/// `PACE_STAGE`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    All,
-    Work,
-    Publish,
 }
 
 /// What the CI says of itself.

@@ -187,7 +187,9 @@ variables! {
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
     pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";
     pace_journal = "PACE_JOURNAL", Choice, Now, "`auto`", "where the journal lives: `auto` also on the remote, `local` on this machine only";
-    pace_stage = "PACE_STAGE", Choice, Later, "`all`", "which half of the day this job runs: `all`, `work`, `publish`";
+    pace_stage = "PACE_STAGE", Choice, Now, "`all`", "which half of the day this job runs: `work` (the agents; no write token) leaves a hand-off, `publish` (no model key) pushes it, reads the CI and decides; `all` is both";
+    pace_handoff = "PACE_HANDOFF", Path, Now, "`.pace/handoff`", "folder of the hand-off, inside the repository";
+    pace_handoff_digest = "PACE_HANDOFF_DIGEST", Text, Now, "—", "what the working job said in its output `handoff-digest`; a publishing job takes no other hand-off";
     pace_prices = "PACE_PRICES", Path, Now, "embedded", "file with model prices";
     pace_ca_file = "PACE_CA_FILE", Path, Now, "—", "file with an extra certificate authority (PEM)";
     pace_git_name = "PACE_GIT_NAME", Text, Now, "the forge's bot, else `pace`", "author and committer of pace's commits";
@@ -229,7 +231,7 @@ variables! {
 }
 
 /// What a run leaves to the later jobs of a pipeline. Read by nothing; known, so that a later pace does not warn.
-pub(crate) const RESULTS: [&str; 10] = [
+pub(crate) const RESULTS: [&str; 11] = [
     "PACE_DECISION",
     "PACE_EXIT_CODE",
     "PACE_DECISION_DAY",
@@ -240,6 +242,7 @@ pub(crate) const RESULTS: [&str; 10] = [
     "PACE_COST_USD",
     "PACE_TOKENS",
     "PACE_REPORT_FILE",
+    "PACE_HANDOFF_SHA256",
 ];
 
 #[cfg(test)]
@@ -274,7 +277,7 @@ mod tests {
     fn table_has_a_row_for_every_variable_that_people_set() {
         let table = markdown_table();
         assert!(table.contains("| `DAY` (alias `PACE_DAY`) | — | the day to run"));
-        assert!(table.contains("| `PACE_STAGE` | `all` | ") && table.contains("*(accepted, no effect yet)*"));
+        assert!(table.contains("| `PACE_JOURNAL` | `auto` | "));
         for variable in VARIABLES {
             let row = format!("\n| `{}`", variable.name);
             assert_eq!(table.contains(&format!("{row} ")), !variable.is_of_ci(), "{row}");

@@ -163,6 +163,16 @@ impl Store {
         files::write(&self.root, Path::new(path), text)
     }
 
+    /// Takes the file at `path` (from the repository root) away, if there is one.
+    pub(crate) fn remove(&self, path: &str) -> Result<()> {
+        match std::fs::remove_file(self.root.join(path)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| path.to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn write_checked<T: Serialize + ?Sized>(
         &self,
         path: &str,

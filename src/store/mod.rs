@@ -2,6 +2,7 @@
 
 pub(crate) mod artifacts;
 mod files;
+pub(crate) mod handoff;
 pub(crate) mod plan;
 mod round;
 mod run;

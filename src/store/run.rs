@@ -124,7 +124,7 @@ impl Store {
         self.write_text(&baseline_path(day), &serde_json::to_string(&baseline)?)
     }
 
-    /// Every text of `.pace/` by path from the root, without `.run/` and the archive. What is no text is passed
+    /// Every text of `.pace/` by path from the root, without `.run/`, a hand-off and the archive. What is no text is passed
     /// over: nothing of pace's own is.
     pub(crate) fn snapshot(&self) -> Result<BTreeMap<String, String>> {
         let mut texts = BTreeMap::new();
@@ -135,7 +135,7 @@ impl Store {
     fn collect(&self, folder: &str, texts: &mut BTreeMap<String, String>) -> Result<()> {
         for name in files::names(&self.root, Path::new(folder))? {
             let path = format!("{folder}/{name}");
-            if path == RUN || path == ".pace/archive" {
+            if path == RUN || path == ".pace/archive" || path == ".pace/handoff" {
                 continue;
             }
             if self.root.join(&path).is_dir() {

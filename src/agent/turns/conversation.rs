@@ -28,7 +28,7 @@ const READ_AGAIN: f64 = 0.25;
 
 /// Rates of a model without a known price: those that most providers have in common (Anthropic, prompt caching,
 /// 2026: a write costs 1.25 of the input price, a read 0.1).
-const USUAL: Price = Price { input: 1.0, cache_write: 1.25, cache_read: 0.1, output: 5.0 };
+const USUAL: Price = Price { input: 1.0, cache_write: 1.25, cache_read: 0.1, output: 5.0, long: None };
 
 /// A conversation and its measure.
 pub(super) struct Conversation<'a> {

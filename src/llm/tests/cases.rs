@@ -63,6 +63,9 @@ pub(super) struct Expect {
     pub error: Option<String>,
     #[serde(default = "once")]
     pub attempts: usize,
+    /// Tries that may be billed although nobody counted them.
+    #[serde(default)]
+    pub uncounted: usize,
 }
 
 fn once() -> usize {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cases::{Case, ExpectedReply};
 use super::schema::assert_valid;
 use super::server::Server;
-use super::{brisk, live, request};
+use super::{Ledger, brisk, live, request};
 use crate::domain::money::Usage;
 use crate::llm::anthropic::Anthropic;
 use crate::llm::client::Patience;
@@ -48,13 +48,20 @@ async fn run(case: &Case, provider: Provider) -> Result<(), String> {
         stream: case.stream_ms.map_or(ample.stream, Duration::from_millis),
         ..ample
     };
-    let result = live(provider, &server.url, patience).complete(&request()).await;
+    let ledger = Ledger::default();
+    let result = live(provider, &server.url, patience).complete(&request(), &ledger).await;
+    let lost = ledger.0.into_inner().unwrap();
+    let uncounted = lost.iter().filter(|usage| usage.is_none()).count();
+    if uncounted != case.expect.uncounted {
+        return Err(format!("{uncounted} uncounted tries, expected {}", case.expect.uncounted));
+    }
     let seen = server.seen();
     for captured in &seen {
         assert_valid(provider, &captured.body);
     }
     match (result, &case.expect.reply, &case.expect.error) {
-        (Ok(reply), Some(expected), _) => {
+        (Ok(mut reply), Some(expected), _) => {
+            lost.into_iter().flatten().for_each(|usage| reply.usage += usage);
             compare(&reply, expected, seen[0].bytes)?;
             goes_back(&reply, provider);
         }

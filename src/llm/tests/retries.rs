@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::server::{Answer, End, Server};
-use super::{brisk, live, request};
+use super::{Ledger, brisk, live, request};
 use crate::llm::client::Patience;
 use crate::llm::{Model as _, ModelError};
 use crate::settings::Provider;
@@ -27,7 +27,8 @@ async fn what_the_server_asks_to_wait_is_a_floor() {
     ])
     .await;
     let started = Instant::now();
-    let reply = live(Provider::OpenAi, &server.url, brisk()).complete(&request()).await.unwrap();
+    let reply =
+        live(Provider::OpenAi, &server.url, brisk()).complete(&request(), &Ledger::default()).await.unwrap();
     assert_eq!(reply.text, "ok");
     assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
 }
@@ -40,7 +41,8 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let patience = Patience { total: Duration::ZERO, ..brisk() };
     // The listener closes when the runtime gets to the aborted task.
     tokio::task::yield_now().await;
-    let error = live(Provider::Anthropic, &url, patience).complete(&request()).await.unwrap_err();
+    let error =
+        live(Provider::Anthropic, &url, patience).complete(&request(), &Ledger::default()).await.unwrap_err();
     let ModelError::Unreachable { attempts, last, .. } = error else {
         panic!("{error:?}");
     };
@@ -57,7 +59,8 @@ async fn the_key_goes_into_its_header_and_into_no_message() {
     ] {
         let body = r#"{"error":{"message":"bad key sk-test-0123456789"}}"#;
         let server = Server::start(vec![answer(401, &[], body)]).await;
-        let error = live(provider, &server.url, brisk()).complete(&request()).await.unwrap_err();
+        let error =
+            live(provider, &server.url, brisk()).complete(&request(), &Ledger::default()).await.unwrap_err();
         assert_eq!(error.to_string(), "the model provider refused the credential (401): bad key ***");
         let seen = server.seen();
         assert_eq!(seen.len(), 1);
@@ -77,7 +80,7 @@ async fn all_attempts_send_the_same_bytes() {
         answer(200, &[], OPENAI_OK),
     ])
     .await;
-    live(Provider::OpenAi, &server.url, brisk()).complete(&request()).await.unwrap();
+    live(Provider::OpenAi, &server.url, brisk()).complete(&request(), &Ledger::default()).await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 3);
     assert!(seen.iter().all(|s| s.body == seen[0].body && s.bytes == seen[0].bytes));
@@ -99,9 +102,9 @@ async fn an_endpoint_teaches_its_dialect_once() {
     ])
     .await;
     let model = live(Provider::OpenAi, &server.url, brisk());
-    model.complete(&request()).await.unwrap();
-    model.complete(&request()).await.unwrap();
-    let error = model.complete(&request()).await.unwrap_err();
+    model.complete(&request(), &Ledger::default()).await.unwrap();
+    model.complete(&request(), &Ledger::default()).await.unwrap();
+    let error = model.complete(&request(), &Ledger::default()).await.unwrap_err();
     assert!(matches!(error, ModelError::Rejected { status: 422, .. }), "{error:?}");
     let fields = |n: usize| {
         let body = &server.seen()[n].body;

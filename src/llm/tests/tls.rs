@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use super::{brisk, request};
+use super::{Ledger, brisk, request};
 use crate::llm::Model as _;
 use crate::llm::client::Live;
 use crate::settings::{Llm, Provider};
@@ -64,7 +64,10 @@ async fn ask(ca_files: &[PathBuf]) -> Result<String, String> {
         api_key: None,
     };
     let live = Live::new(&llm, crate::http::direct(ca_files).unwrap(), brisk()).unwrap();
-    live.complete(&request()).await.map(|reply| reply.text).map_err(|error| error.to_string())
+    live.complete(&request(), &Ledger::default())
+        .await
+        .map(|reply| reply.text)
+        .map_err(|error| error.to_string())
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ fn bill(agents: &[Agent]) -> Bill {
     let mut bill = Bill::default();
     for (n, agent) in (1..).zip(agents) {
         let usage = Usage { input: 1_200 * n, cache_read: 9_000, output: 350, ..Usage::default() };
-        bill.book(*agent, usage, Some(0.0125));
-        bill.book(*agent, usage, Some(0.0125));
+        bill.book(*agent, "claude-sonnet-4-6", usage, Some(0.0125));
+        bill.book(*agent, "claude-sonnet-4-6", usage, Some(0.0125));
     }
     bill
 }

@@ -66,6 +66,8 @@ fn attempt(run: u32) -> Attempt {
         cause: None,
         base: None,
         commit: None,
+        cost_by_agent: Default::default(),
+        cost_by_model: Default::default(),
     }
 }
 
@@ -172,6 +174,8 @@ fn every_artifact_comes_back_as_it_was_written() {
         cycle_cost_usd: Some(2.0),
         forge_cost_usd: None,
         generated_at: "2026-03-13T05:47:11Z".into(),
+        cost_by_agent: Default::default(),
+        cost_by_model: Default::default(),
     };
     store.write(2, &handoff).unwrap();
     store.write(2, &gate(2)).unwrap();

@@ -15,6 +15,7 @@ mod sample;
 #[expect(dead_code, reason = "the crate's own tests use the rest")]
 pub(crate) mod server;
 mod site;
+mod stages;
 
 use serde_json::json;
 

@@ -17,7 +17,7 @@ use crate::model_server::wire::Protocol;
 use crate::project::Project;
 use crate::scenario::scenarios_dir;
 
-const BASE: [(&str, &str); 6] = [
+pub(super) const BASE: [(&str, &str); 6] = [
     ("CI", "true"),
     ("DAY", "1"),
     ("PACE_TEST_COMMAND", "sh test.sh"),

@@ -5,7 +5,7 @@
 mod checks;
 mod format;
 mod made_up;
-mod normal;
+pub(crate) mod normal;
 mod reports;
 
 use std::path::{Path, PathBuf};

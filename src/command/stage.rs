@@ -1,0 +1,177 @@
+//! The two halves of a day on two jobs: what the working one leaves, and the whole of the publishing one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::Exit;
+use super::keeper::Bookkeeper;
+use super::lock::{Holding, Turn};
+use super::prepare::Site;
+use super::replay::start_of;
+use super::results::Results;
+use super::resume::seal;
+use super::run::{Parts, busy, end, finish, preflight, run_day};
+use crate::agent::purse::Purse;
+use crate::day::stage::{HandOff, Handed};
+use crate::day::start::Start;
+use crate::domain::event::{Event, Events, Level};
+use crate::domain::lock::Owner;
+use crate::domain::terms::Stage;
+use crate::error::Error;
+use crate::exit;
+use crate::journal::{self, END, Journal};
+use crate::llm::recorded::Recorded;
+use crate::platform::Platform;
+use crate::prompt::Templates;
+use crate::repo::bundle::Bundled;
+use crate::secret::Redactor;
+use crate::settings::{DayChoice, Settings};
+use crate::store::handoff::{Folder, Manifest};
+use crate::tool::Written;
+
+/// Leaves the hand-off of a working job; the digest of its manifest. `journal` is the day's record, complete.
+pub(crate) fn leave(
+    settings: &Settings,
+    site: &Site,
+    start: &Start,
+    handoff: &HandOff,
+    journal: &Path,
+) -> anyhow::Result<String> {
+    let folder = Folder::at(site.root.join(&settings.handoff));
+    folder.fresh()?;
+    let Bundled { head, commits } = site.repo.bundle(&start.branch.name, &folder.bundle())?;
+    std::fs::copy(journal, folder.journal()).context("copying the journal")?;
+    for (path, text) in site.store.handed_over(start.terms.day, &handoff.docs)? {
+        folder.add(&path, &text)?;
+    }
+    folder.seal(Manifest {
+        handoff: 0,
+        pace: String::new(),
+        sprint: start.terms.sprint.clone(),
+        day: start.terms.day,
+        attempt: start.attempt,
+        decision: handoff.decision.name().to_owned(),
+        branch: start.branch.name.clone(),
+        head,
+        commits,
+        files: [].into(),
+    })
+}
+
+/// What a publishing job works with.
+pub(crate) struct Publishing<'a> {
+    pub settings: &'a Settings,
+    pub site: &'a Site,
+    pub platform: &'a Platform,
+    pub templates: &'a Templates,
+    pub events: &'a dyn Events,
+    pub redactor: Redactor,
+    pub holding: &'a Holding,
+    pub owner: &'a Owner,
+}
+
+/// Runs the publishing job: the hand-off is verified, its record played, and the day goes on from there.
+pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit {
+    let folder = Folder::at(job.site.root.join(&job.settings.handoff));
+    let Some(digest) = &job.settings.handoff_digest else {
+        if folder.journal().exists() {
+            let text = "PACE_HANDOFF_DIGEST is not set: pass the output `handoff-digest` of the working job";
+            return Err(Error::config(text));
+        }
+        job.say("The working job left nothing to publish".into());
+        return Ok(exit::SKIPPED);
+    };
+    let manifest = folder.open(digest).map_err(refused)?;
+    let start = start_of(&folder.journal()).map_err(refused)?;
+    fits(job.settings, &manifest, &start)?;
+    if let Some(other) = job.hold(&manifest).await? {
+        return Ok(busy(job.events, format!("Day {} is another run's: {other}", manifest.day)));
+    }
+    results.begin(&start);
+    job.say(format!(
+        "Publishing day {} of run {}: the working job's {} is computed once more from its record",
+        manifest.day, manifest.attempt, manifest.decision
+    ));
+    preflight(job.site, job.platform, job.events).await?;
+    let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
+    let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
+    for (path, text) in &start.files {
+        if job.site.store.read_text(path)?.as_ref() != Some(text) {
+            job.site.store.write_text(path, text)?;
+        }
+    }
+    let handed = Handed { head: manifest.head.clone(), commits, files: folder.files(&manifest)? };
+    let path = job.site.store.journal_path(start.terms.day, start.attempt)?;
+    let mut records = journal::read(&folder.journal())?;
+    records.retain(|record| record.kind != END);
+    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    // A publishing job that was killed is not resumed: it begins with the hand-off again, and pays for nothing.
+    let keeper = Box::new(Bookkeeper(Arc::clone(&purse)));
+    let journal = Journal::continued(&path, records, job.redactor.clone(), seal(job.settings), keeper)?;
+    journal.note("start", "", &start)?;
+    let parts = Parts {
+        site: job.site,
+        // Whatever asks it has left the record.
+        model: &Recorded::from_replies(vec![]),
+        platform: job.platform,
+        journal: &journal,
+        templates: job.templates,
+        events: job.events,
+        stage: Stage::Publish,
+        handed: Some(&handed),
+        purse,
+        written: Written::default(),
+    };
+    let ended = tokio::select! {
+        ended = run_day(&parts, &start) => ended,
+        // Whatever it would still push or write is another run's now.
+        reason = job.holding.lost() => {
+            return Err(Error::Abort(anyhow::anyhow!("{reason}; this run stopped at once")));
+        }
+    };
+    let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    finish(results, ended?, code)
+}
+
+impl Publishing<'_> {
+    /// Holds the day on the git server; which other run has it, if so.
+    async fn hold(&self, manifest: &Manifest) -> Result<Option<String>, Error> {
+        let Some(refs) = &self.site.own_refs else { return Ok(None) };
+        Ok(match self.holding.take(refs, self.owner, (&manifest.sprint, manifest.day)).await? {
+            Turn::Ours => None,
+            Turn::Theirs(other) => Some(other),
+        })
+    }
+
+    fn say(&self, text: String) {
+        self.events.emit(Event::Notice { level: Level::Info, text });
+    }
+}
+
+/// A hand-off that is not what was handed over reaches no verdict.
+fn refused(error: anyhow::Error) -> Error {
+    Error::Abort(error.context("the hand-off is refused, nothing was pushed"))
+}
+
+/// The record is of a working job, of this day, and of what the manifest says.
+fn fits(settings: &Settings, manifest: &Manifest, start: &Start) -> Result<(), Error> {
+    if let Some(DayChoice::Number(day)) = settings.day
+        && day != manifest.day
+    {
+        return Err(Error::config(format!(
+            "DAY is {day}, and the hand-off is of day {}: leave DAY out of the publishing job, or fetch the other artifact",
+            manifest.day
+        )));
+    }
+    let same = start.terms.stage == Stage::Work
+        && (start.terms.day, start.attempt) == (manifest.day, manifest.attempt)
+        && (start.branch.name.as_str(), start.terms.sprint.as_str())
+            == (manifest.branch.as_str(), manifest.sprint.as_str());
+    if same {
+        Ok(())
+    } else {
+        Err(refused(anyhow::anyhow!("its record is of another run than its manifest")))
+    }
+}

@@ -21,7 +21,7 @@ use crate::domain::observation::CommandRun;
 /// Whether `name`, argument 0, is that of a helper that pace starts from its own binary.
 pub(crate) fn is_helper(name: &OsStr) -> bool {
     #[cfg(target_os = "linux")]
-    return name == confined::order::HELPER || name == confined::order::INIT;
+    return name == confined::order::HELPER;
     #[cfg(not(target_os = "linux"))]
     return false;
 }
@@ -37,8 +37,8 @@ pub(crate) fn keep_to_itself() {
 
 /// Runs as the helper `name`; its exit code.
 #[cfg(target_os = "linux")]
-pub(crate) fn helper(name: &OsStr) -> u8 {
-    confined::main(&name.to_string_lossy())
+pub(crate) fn helper(_name: &OsStr) -> u8 {
+    confined::main()
 }
 
 /// Runs as the helper `name`; there is none on this system.

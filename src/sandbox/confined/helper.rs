@@ -1,36 +1,39 @@
-//! The re-executed binary: confines itself, then becomes the child. It runs on one thread and sees nothing of
-//! pace but its order. In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
+//! The re-executed binary: confines a copy of itself, which becomes the child. It sees nothing of pace but its order.
+//! In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
 //! that stays outside the walls supervises the sockets of the child and ends with it.
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::Context;
-use rustix::io::FdFlags;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socket_with,
     socketpair,
 };
-use rustix::process::{DumpableBehavior, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::order::{CONFINED, INIT, Network, Order, SIGNAL, Task, Tier};
+use super::order::{CONFINED, Network, Order, SIGNAL, Task, Tier};
+use super::raw::Fork;
 use super::supervisor::hosts::Outside;
 use super::supervisor::{Lookout, Supervisor};
-use super::{calls, files, mounts, notify, powers, probe, raw};
+use super::{calls, files, mounts, powers, probe, raw};
 
 /// What a helper that could not confine ends with; pace reads the reason from the helper's socket.
 const REFUSED: u8 = 125;
 
-/// Runs the helper that `name` (argument 0) asks for; its exit code.
-pub(crate) fn main(name: &str) -> u8 {
-    let done = if name == INIT { init() } else { outer() };
-    done.unwrap_or_else(|error| {
+/// Processes and threads of a child that has a user namespace of its own. Beyond it nothing starts, so that whoever ends
+/// a swarm need not outrun it.
+const MOST_TASKS: u64 = 4096;
+
+/// Runs the helper; its exit code.
+pub(crate) fn main() -> u8 {
+    outer().unwrap_or_else(|error| {
         tell(&format!("{error:#}"));
         REFUSED
     })
@@ -42,22 +45,16 @@ fn tell(text: &str) {
     let _ = rustix::io::write(std::io::stdin().as_fd(), text.as_bytes());
 }
 
-/// The next order. Not through a buffer, which would swallow the one behind it.
-fn order() -> anyhow::Result<Order> {
-    Order::receive(fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?))
-}
-
 /// Makes the namespaces and mounts where there shall be some, starts the process that becomes the child, and stays
 /// with it.
 fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let order = order()?;
+    let order = Order::receive(std::io::stdin())?;
     let lookout = Lookout::here()?;
     let outside = if let Tier::Namespaces { user } = order.tier {
         let outside = separate(user, &order.network)?;
         mounts::arrange(&order)?;
-        powers::hand_down_mounting()?;
         outside
     } else {
         // Whoever is left behind by its parent stays below this process, which alone may look into it.
@@ -72,22 +69,20 @@ fn outer() -> anyhow::Result<u8> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .context("cannot speak with the process that is confined")?;
-    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
-    // The path is resolved by the new process, so it is its own `/proc/self`.
-    #[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
-    let inner = std::process::Command::new("/proc/self/exe")
-        .arg0(INIT)
-        .arg(theirs.as_raw_fd().to_string())
-        .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
-        .spawn()
-        .context("the process that is confined cannot be started")?;
+    let inner = match raw::fork().context("the process that is confined cannot be started")? {
+        Fork::Child => {
+            drop(ours);
+            return init(order, theirs);
+        }
+        Fork::Parent(inner) => inner,
+    };
     raw::ignore_term();
     drop(theirs);
     if let Some((supervisor, listener)) = supervisor.zip(receive(&ours)?) {
         supervisor.send(listener).context("the supervisor")?;
     }
     drop(ours);
-    wait_for(rustix::process::Pid::from_child(&inner)).context("the confined process was lost")
+    wait_for(inner).context("the confined process was lost")
 }
 
 /// What connects to opened hosts, from the network that this process is in now; `None`: nothing is supervised.
@@ -184,20 +179,27 @@ fn raise_loopback() -> anyhow::Result<()> {
 }
 
 /// Becomes the child, or the first process of the new process namespace: when that ends, so does everything in there.
-fn init() -> anyhow::Result<u8> {
+fn init(order: Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let supervisor = std::env::args().nth(1).and_then(|number| number.parse().ok());
-    let supervisor = notify::inherited(supervisor.context("the supervisor was not named")?)?;
-    let order = order()?;
+    raw::close_all_but(supervisor.as_fd()).context("open files cannot be closed")?;
+    if let Task::Probe(_) = order.task {
+        // No other program is started, and the supervisor must read the addresses that the probe tries.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    }
     if order.tier == Tier::Rules {
         confine(&order, supervisor)?;
         return carry_out(order);
     }
+    if order.tier == (Tier::Namespaces { user: true }) {
+        // Root cannot be limited so; elsewhere the same user's other processes would count too.
+        let hard = rustix::process::getrlimit(Resource::Nproc).maximum;
+        let most = Some(hard.map_or(MOST_TASKS, |hard| hard.min(MOST_TASKS)));
+        rustix::process::setrlimit(Resource::Nproc, Rlimit { current: most, maximum: most })?;
+    }
     mounts::show_own_processes()?;
     confine(&order, supervisor)?;
     let Task::Shell { script } = &order.task else { return carry_out(order) };
-    // What it starts must not look into it: the child's exit code goes through here.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // What it starts cannot look into it: the child's exit code goes through here.
     tell(CONFINED);
     let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
     wait_for(rustix::process::Pid::from_child(&child)).context("the shell was lost")

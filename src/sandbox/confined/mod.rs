@@ -254,10 +254,8 @@ fn names(network: &Network) -> Option<(std::path::PathBuf, String)> {
 
 /// Gives the helper its order and hears it out.
 fn converse(mut socket: UnixStream, frame: &[u8]) -> String {
-    // Once for the process that stays outside, once for the one that becomes the child.
-    let frames = [frame, frame].concat();
     // A helper that ended early says why, or its exit does.
-    let _ = socket.write_all(&frames);
+    let _ = socket.write_all(frame);
     let mut said = Vec::new();
     let _ = socket.read_to_end(&mut said);
     String::from_utf8_lossy(&said).into_owned()

@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::supervisor::hosts::Host;
 
-/// The name under which the binary is started to become a helper, and to become the first process of its own
-/// process namespace.
+/// The name under which the binary is started to become a helper.
 pub(in crate::sandbox) const HELPER: &str = "pace: confine";
-pub(in crate::sandbox) const INIT: &str = "pace: init";
 
 /// Written by the helper when the child is confined; what follows tells how it ended.
 pub(super) const CONFINED: &str = "confined\n";
@@ -106,7 +104,7 @@ impl Order {
         Ok(bytes)
     }
 
-    /// The next order.
+    /// Reads it from the other end.
     pub(super) fn receive(mut from: impl Read) -> anyhow::Result<Self> {
         let mut length = [0; 4];
         from.read_exact(&mut length).context("no order came")?;

@@ -13,6 +13,19 @@ const KEPT: CapabilitySet =
 
 /// Gives every other capability up, for this process and all that it starts.
 pub(super) fn drop_powers() -> anyhow::Result<()> {
+    let held = drop_chances()?;
+    // Fails only on kernels that know no ambient set.
+    let _ = clear_ambient_capability_set();
+    let kept = held.permitted & KEPT;
+    set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
+    )
+    .context("capabilities cannot be given up")
+}
+
+/// Gives up that a program which is started brings other capabilities; what this process holds now.
+pub(super) fn drop_chances() -> anyhow::Result<CapabilitySets> {
     let held = capabilities(None).context("capabilities cannot be read")?;
     if held.permitted.contains(CapabilitySet::SETPCAP) {
         for number in 0..64 {
@@ -28,14 +41,7 @@ pub(super) fn drop_powers() -> anyhow::Result<()> {
             }
         }
     }
-    // Fails only on kernels that know no ambient set.
-    let _ = clear_ambient_capability_set();
-    let kept = held.permitted & KEPT;
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )
-    .context("capabilities cannot be given up")
+    Ok(held)
 }
 
 /// Whether this process may make namespaces and mounts without a user namespace of its own.

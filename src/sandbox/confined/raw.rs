@@ -96,6 +96,29 @@ pub(super) fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Becomes somebody else for good, with every thread of this process.
+pub(super) fn take_on(user: u32, group: u32, groups: &[u32]) -> io::Result<()> {
+    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: the list is as long as told; the calls keep nothing. The C library has all threads take part.
+    done(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+    // SAFETY: numbers only.
+    done(unsafe { libc::setresgid(group, group, group) })?;
+    // SAFETY: numbers only.
+    done(unsafe { libc::setresuid(user, user, user) })
+}
+
+/// Waits until nobody has the other end of a socket any more.
+pub(super) fn wait_for_hang_up(socket: BorrowedFd<'_>) {
+    loop {
+        let mut look = libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 };
+        // SAFETY: the call reads and writes one `pollfd`.
+        let found = unsafe { libc::poll(&raw mut look, 1, -1) };
+        if found > 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return;
+        }
+    }
+}
+
 /// Closes every descriptor but the three standard ones and `kept`.
 pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
     let kept = kept.as_raw_fd().cast_unsigned();

@@ -299,6 +299,18 @@ fn adopt_orphans() {
     LazyLock::force(&ADOPTS);
 }
 
+/// The children of this process that have not ended.
+#[cfg(target_os = "linux")]
+pub(super) fn children() -> Vec<Pid> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let all = std::fs::read_dir("/proc").into_iter().flatten();
+    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat_of)
+        .filter(|process| process.parent == me && !process.zombie)
+        .filter_map(|process| Pid::from_raw(process.pid))
+        .collect()
+}
+
 /// All processes of the tree below `shell`; `None` where `/proc` cannot be read.
 #[cfg(target_os = "linux")]
 fn members(shell: Pid) -> Option<Vec<Member>> {

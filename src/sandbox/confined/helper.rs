@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::fs::Mode;
@@ -16,7 +17,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socket_with,
     socketpair,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
 use super::order::{CONFINED, Identity, Network, Order, Right, SIGNAL, Task, Tier};
@@ -24,6 +25,7 @@ use super::raw::Fork;
 use super::supervisor::hosts::Outside;
 use super::supervisor::{Lookout, Supervisor};
 use super::{calls, files, mounts, powers, probe, raw};
+use crate::sandbox::tree;
 
 /// What a helper that could not confine ends with; pace reads the reason from the helper's socket.
 const REFUSED: u8 = 125;
@@ -31,6 +33,10 @@ const REFUSED: u8 = 125;
 /// Processes and threads of a child that has a user namespace of its own. Beyond it nothing starts, so that whoever ends
 /// a swarm need not outrun it.
 const MOST_TASKS: u64 = 4096;
+
+/// How long the end of what a child left behind is waited for; pace looks for it too.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs the helper; its exit code.
 pub(crate) fn main() -> u8 {
@@ -55,7 +61,8 @@ fn outer() -> anyhow::Result<u8> {
     let lookout = Lookout::here()?;
     let outside = if let Tier::Namespaces { by, .. } = order.tier {
         if by == Right::Sudo {
-            end_with_pace()?;
+            // pace did not start it: whoever did lives on.
+            when_pace_is_gone(rustix::process::getpid())?;
             rustix::process::umask(Mode::from_raw_mode(0o022));
         }
         let outside = separate(by, &order.network)?;
@@ -90,18 +97,45 @@ fn outer() -> anyhow::Result<u8> {
         supervisor.send(listener).context("the supervisor")?;
     }
     drop(ours);
-    wait_for(inner).context("the confined process was lost")
+    if order.tier == Tier::Rules {
+        // Ending at once would leave the child's own children behind.
+        when_pace_is_gone(inner)?;
+        rustix::process::set_parent_process_death_signal(None)?;
+    }
+    let code = wait_for(inner).context("the confined process was lost");
+    if order.tier == Tier::Rules {
+        end_the_rest();
+    }
+    code
 }
 
-/// Ends this process when pace is gone. pace did not start it: whoever did lives on, and would be nobody's to end.
-fn end_with_pace() -> anyhow::Result<()> {
+/// Has a process ended when pace is gone.
+fn when_pace_is_gone(process: Pid) -> anyhow::Result<()> {
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     let watch = move || {
         raw::wait_for_hang_up(socket.as_fd());
-        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+        let _ = rustix::process::kill_process(process, Signal::KILL);
     };
     std::thread::Builder::new().name("pace".into()).spawn(watch).context("no thread that waits for pace")?;
     Ok(())
+}
+
+/// Ends whatever the child left behind: all of it becomes a child of this process, sooner or later.
+fn end_the_rest() {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            // It has no child any more.
+            Err(_) => return,
+            Ok(None) => {
+                for child in tree::children() {
+                    let _ = rustix::process::kill_process(child, Signal::KILL);
+                }
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
 }
 
 fn take_on(identity: &Identity) -> anyhow::Result<()> {
@@ -138,7 +172,7 @@ fn send_over(to: &OwnedFd, listener: &OwnedFd) -> anyhow::Result<()> {
 }
 
 /// The exit code of `child`. Also whoever was left behind by its parent is waited for.
-fn wait_for(child: rustix::process::Pid) -> anyhow::Result<u8> {
+fn wait_for(child: Pid) -> anyhow::Result<u8> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == child => {
@@ -231,7 +265,7 @@ fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
     // What it starts cannot look into it: the child's exit code goes through here.
     tell(CONFINED);
     let child = shell(script, order).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
-    wait_for(rustix::process::Pid::from_child(&child)).context("the shell was lost")
+    wait_for(Pid::from_child(&child)).context("the shell was lost")
 }
 
 /// Its exit code; a signal is told to pace, since the exit code of a helper cannot.

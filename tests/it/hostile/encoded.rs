@@ -76,8 +76,13 @@ fn leak(user: User, machine: Machine) -> usize {
     for exchange in server.exchanges() {
         sinks.push((format!("a prompt of {}", exchange.agent), prompts(&exchange.body)));
     }
+    // A child's complete output stays as the child wrote it, in files that go nowhere.
+    let spool = site.project.dir.join(".pace/.run/day-1");
+    let spooled =
+        |path: &Path| ["output.txt", "output.green.json"].iter().any(|name| path == spool.join(name));
+    let its_own = |path: &Path| path.ends_with("leaks.txt") || spooled(path);
     let mut seen = |path: &Path| {
-        if !path.ends_with("leaks.txt") && !path.starts_with(site.project.dir.join(".git")) {
+        if !its_own(path) && !path.starts_with(site.project.dir.join(".git")) {
             let bytes = std::fs::read(path).unwrap_or_default();
             sinks.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
         }

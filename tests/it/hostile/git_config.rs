@@ -165,7 +165,9 @@ fn fall(dir: &Path, marks: &Path) -> BTreeSet<String> {
         "ls-remote ssh://git@127.0.0.1/x",
         "-p log -1",
     ] {
-        let _ = std::process::Command::new("git")
+        // Two traps wait for each other.
+        let _ = std::process::Command::new("timeout")
+            .args(["-k", "1", "5", "git"])
             .args(command.split(' '))
             .current_dir(dir)
             .env("HOME", dir)

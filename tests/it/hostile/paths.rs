@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::{ALL, Day, data, fill, reply};
 use crate::model_server::script::Call;
-use crate::sandbox::{CANARY, Machine, Site, User};
+use crate::sandbox::{Machine, Site, User};
+
+/// What links of the work tree lead to.
+const OUTSIDE: &str = "a secret beside the work tree";
 
 /// A name, and what of it is allowed.
 #[derive(Deserialize)]
@@ -35,7 +38,7 @@ fn tried(names: &[Hostile], user: User, machine: Machine) {
             let calls = [
                 ("read_file", json!({"path": path})),
                 ("list_files", json!({"path": path})),
-                ("search", json!({"pattern": "canary", "path": path})),
+                ("search", json!({"pattern": "secret|canary", "path": path})),
                 ("write_file", json!({"path": path, "content": "stolen"})),
                 ("edit_file", json!({"path": path, "old": "original", "new": "stolen"})),
             ];
@@ -54,14 +57,14 @@ fn tried(names: &[Hostile], user: User, machine: Machine) {
         }
         assert!(name.readable || read.refused, "{user:?} {machine:?}: {:?}: {}", name.path, read.text);
     }
-    assert_eq!(std::fs::read_to_string(day.site.place.path().join("outside/secret")).unwrap(), CANARY);
+    assert!(answers.iter().all(|answer| !answer.text.contains(OUTSIDE)), "{user:?} {machine:?}");
     day.kept_everything();
 }
 
 /// Links and other things that are no file, and a secret that they lead to.
 fn lay_traps(site: &Site) {
     let outside = site.place.path().join("outside");
-    std::fs::write(outside.join("secret"), CANARY).unwrap();
+    std::fs::write(outside.join("secret"), OUTSIDE).unwrap();
     let at = |name: &str| site.project.dir.join("src").join(name);
     symlink(outside.join("secret"), at("absolute")).unwrap();
     symlink(&outside, at("way-out")).unwrap();

@@ -1,6 +1,6 @@
 //! `pace status`: the sprint as a table, from the plan and `.pace/`.
 
-use super::prepare::read_plan;
+use super::site::read_plan;
 use super::{Exit, Invocation};
 use crate::domain::artifact::Attempt;
 use crate::domain::backlog::Status;

@@ -28,7 +28,7 @@ use crate::journal::{self, END, Journal};
 use crate::llm::Model;
 use crate::llm::client::connect;
 use crate::llm::recorded::Recorded;
-use crate::platform::{self, Platform};
+use crate::platform::{self, Obstacle, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, JournalMode, Provider, Settings};
@@ -200,7 +200,7 @@ async fn work(
     results: &mut Results,
 ) -> Exit {
     let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
-    preflight(site, platform, events).await?;
+    preflight(site, platform, &start.branch.name, events).await?;
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
@@ -370,8 +370,20 @@ fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn M
 
 /// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
 /// run before it costs anything; any other missing permission is told, as the verdict stands without it.
-pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
+pub(crate) async fn preflight(
+    site: &Site,
+    platform: &Platform,
+    branch: &str,
+    events: &dyn Events,
+) -> Result<(), Error> {
     site.repo.may_push().await?;
+    match obstacle(site, platform, branch).await {
+        Some(Obstacle { text, certain: true }) => return Err(Error::config(text)),
+        Some(Obstacle { text, certain: false }) => {
+            events.emit(Event::Notice { level: Level::Warning, text });
+        }
+        None => {}
+    }
     for probe in platform.access.probe().await {
         if let Some(problem) = probe.problem {
             let text = format!("{}: the token may not {}: {problem}", platform.name, probe.what);
@@ -379,6 +391,12 @@ pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Eve
         }
     }
     Ok(())
+}
+
+/// The forge's rules that the push of `branch` would meet, where one goes out.
+pub(crate) async fn obstacle(site: &Site, platform: &Platform, branch: &str) -> Option<Obstacle> {
+    site.own_refs.as_ref()?;
+    platform.access.obstacle(branch).await
 }
 
 /// What a day is put together from.

@@ -5,6 +5,7 @@ mod act;
 mod action;
 mod component;
 mod gitlab_ci_local;
+mod guard;
 mod guides;
 mod on_github;
 mod on_gitlab;

@@ -9,6 +9,7 @@ mod guard;
 mod guides;
 mod on_github;
 mod on_gitlab;
+mod on_two_jobs;
 mod release;
 mod web;
 

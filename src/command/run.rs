@@ -191,7 +191,7 @@ async fn work(
     results: &mut Results,
 ) -> Exit {
     let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
-    preflight(site, platform, events).await?;
+    preflight(site, platform, &start.branch.name, events).await?;
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());

@@ -93,7 +93,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         "Publishing day {} of run {}: the working job's {} is computed once more from its record",
         manifest.day, manifest.attempt, manifest.decision
     ));
-    preflight(job.site, job.platform, job.events).await?;
+    preflight(job.site, job.platform, &manifest.branch, job.events).await?;
     let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
     let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
     for (path, text) in &start.files {

@@ -23,7 +23,7 @@ use crate::journal::{self, END, Journal};
 use crate::llm::Model;
 use crate::llm::client::connect;
 use crate::llm::recorded::Recorded;
-use crate::platform::Platform;
+use crate::platform::{Obstacle, Platform};
 use crate::prompt::Templates;
 use crate::settings::{Provider, Settings};
 use crate::store::artifacts::Store;
@@ -129,8 +129,20 @@ pub(crate) fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
 
 /// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
 /// run before it costs anything; any other missing permission is told, as the verdict stands without it.
-pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
+pub(crate) async fn preflight(
+    site: &Site,
+    platform: &Platform,
+    branch: &str,
+    events: &dyn Events,
+) -> Result<(), Error> {
     site.repo.may_push().await?;
+    match obstacle(site, platform, branch).await {
+        Some(Obstacle { text, certain: true }) => return Err(Error::config(text)),
+        Some(Obstacle { text, certain: false }) => {
+            events.emit(Event::Notice { level: Level::Warning, text });
+        }
+        None => {}
+    }
     for probe in platform.access.probe().await {
         if let Some(problem) = probe.problem {
             let text = format!("{}: the token may not {}: {problem}", platform.name, probe.what);
@@ -138,6 +150,12 @@ pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Eve
         }
     }
     Ok(())
+}
+
+/// The forge's rules that the push of `branch` would meet, where one goes out.
+pub(crate) async fn obstacle(site: &Site, platform: &Platform, branch: &str) -> Option<Obstacle> {
+    site.own_refs.as_ref()?;
+    platform.access.obstacle(branch).await
 }
 
 /// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.

@@ -223,7 +223,13 @@ fn told(text: &str) -> DayView {
         },
     }];
     view.files[0].path = text();
-    view.tests = Some(TestsView { command: text(), summary: text(), failed: vec![text()], flaky: vec![text()], tail: text() });
+    view.tests = Some(TestsView {
+        command: text(),
+        summary: text(),
+        failed: vec![text()],
+        flaky: vec![text()],
+        tail: text(),
+    });
     view.rounds[0].reason = text();
     view.history[0].theme = text();
     view.review_url = Some(text());

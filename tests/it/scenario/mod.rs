@@ -163,9 +163,7 @@ fn command(
 ) -> Pace {
     let mut pace = Pace::new(&project.dir, &project.home)
         .args(step.args.clone())
-        .env([("PACE_SANDBOX", "off"), ("PACE_PLATFORM", "local")])
-        // Python takes byte code for current whose source has the same size and second; a script is that quick.
-        .env([("PYTHONDONTWRITEBYTECODE", "1")]);
+        .env([("PACE_SANDBOX", "off"), ("PACE_PLATFORM", "local")]);
     let env = server.env(scenario.protocol);
     pace = match step.model {
         ModelKind::Scripted => pace.env(env),

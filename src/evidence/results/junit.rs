@@ -8,8 +8,8 @@ use quick_xml::events::{BytesStart, Event};
 use regex::Regex;
 
 use super::Found;
-use crate::evidence::pattern;
 use crate::domain::observation::TestStatus;
+use crate::evidence::pattern;
 
 /// The tests of a report and whether pytest wrote it; `None` where the XML cannot be read to its end.
 pub(super) fn read(xml: &str) -> Option<(Found, bool)> {

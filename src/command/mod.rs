@@ -1,5 +1,6 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod audit;
 mod budget;
 mod check;
 mod demo;
@@ -22,6 +23,7 @@ mod stage;
 mod status;
 mod terms;
 mod trigger;
+mod unfinished;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::keeper::{Workspace, lost, name};
+use super::keeper::{Workspace, name};
 use super::prepare::Site;
 use super::remote_journal::RemoteJournal;
+use super::unfinished::{bill, place};
 use crate::agent::purse::Purse;
 use crate::agent::turns::MODEL;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::event::{Event, Events, Level};
-use crate::domain::money::{Bill, round_usd};
+use crate::domain::money::round_usd;
 use crate::domain::terms::Terms;
 use crate::error::Error;
 use crate::journal::{self, END, INTENT, Journal, Record, Seal, Trust};
@@ -114,7 +115,7 @@ pub(crate) fn seal(settings: &Settings) -> Seal {
 }
 
 /// A journal that may be resumed from; `None` for one that says nothing (killed before its first record, a dry run).
-fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
+pub(crate) fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Ok(None);
     }
@@ -364,14 +365,10 @@ impl Interrupted {
         keeper: Workspace,
         events: &dyn Events,
     ) -> anyhow::Result<Journal> {
-        let calls: Vec<_> = self.records.iter().filter(|r| r.kind == MODEL).collect();
-        let agent = self.records.iter().rev().find_map(|record| record.value.get("agent")?.as_str());
-        let agent = agent.unwrap_or("PRIME");
-        let of_agent = calls.iter().filter(|record| record.value["agent"] == agent).count();
+        let (agent, call) = place(&self.records);
         let text = format!(
-            "Resuming attempt {} at {agent}, call {}: {} records are played, what they cost is not paid again",
+            "Resuming attempt {} at {agent}, call {call}: {} records are played, what they cost is not paid again",
             start.attempt,
-            of_agent + 1,
             self.records.len()
         );
         events.emit(Event::Notice { level: Level::Info, text });
@@ -424,10 +421,7 @@ pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::
     if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
         return Ok(());
     }
-    let mut bill = Bill::default();
-    for lost in lost(records, &start.terms) {
-        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
-    }
+    let bill = bill(records, &start.terms);
     let attempt = Attempt {
         run: start.attempt,
         date: journal::timestamp(),

@@ -1,4 +1,5 @@
-//! What a run that came to no verdict cost: told from its journal, kept as an attempt.
+//! What the journal of a run that came to no verdict tells without being played: where it stopped and what it cost, which is
+//! kept as an attempt.
 
 use crate::agent::purse::Lost;
 use crate::agent::turns::{MODEL, Said};
@@ -27,10 +28,7 @@ pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::
     if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
         return Ok(());
     }
-    let mut bill = Bill::default();
-    for lost in lost(records, &start.terms) {
-        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
-    }
+    let bill = bill(records, &start.terms);
     let attempt = Attempt {
         run: start.attempt,
         date: journal::timestamp(),
@@ -45,6 +43,24 @@ pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::
         commit: None,
     };
     store.append_attempt(day, &attempt)
+}
+
+/// The agent that was at work when the last of `records` was written, and the number of the call it was about to make
+/// or made.
+pub(crate) fn place(records: &[Record]) -> (&str, usize) {
+    let agent =
+        records.iter().rev().find_map(|record| record.value.get("agent")?.as_str()).unwrap_or("PRIME");
+    let calls = records.iter().filter(|r| r.kind == MODEL && r.value["agent"] == agent).count();
+    (agent, calls + 1)
+}
+
+/// What `records` cost; a call without a recorded end counts with what was reserved for it.
+pub(crate) fn bill(records: &[Record], terms: &Terms) -> Bill {
+    let mut bill = Bill::default();
+    for lost in lost(records, terms) {
+        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
+    }
+    bill
 }
 
 /// What was paid, or may have been, for the calls among `records`. A call that was begun and has no result counts with

@@ -1,5 +1,6 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod audit;
 mod booking;
 mod budget;
 mod check;
@@ -25,6 +26,7 @@ mod stage;
 mod status;
 mod terms;
 mod trigger;
+mod unfinished;
 mod work;
 
 use std::ffi::OsString;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::booking::book;
+use super::booking::{book, place};
 use super::keeper::Workspace;
 use super::remote_journal::RemoteJournal;
 use super::site::{Site, seal};
@@ -108,7 +108,7 @@ pub(crate) fn look(
 }
 
 /// A journal that may be resumed from; `None` for one that says nothing (killed before its first record, a dry run).
-fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
+pub(crate) fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Ok(None);
     }
@@ -356,14 +356,10 @@ impl Interrupted {
         keeper: Workspace,
         events: &dyn Events,
     ) -> anyhow::Result<Journal> {
-        let calls: Vec<_> = self.records.iter().filter(|r| r.kind == MODEL).collect();
-        let agent = self.records.iter().rev().find_map(|record| record.value.get("agent")?.as_str());
-        let agent = agent.unwrap_or("PRIME");
-        let of_agent = calls.iter().filter(|record| record.value["agent"] == agent).count();
+        let (agent, call) = place(&self.records);
         let text = format!(
-            "Resuming attempt {} at {agent}, call {}: {} records are played, what they cost is not paid again",
+            "Resuming attempt {} at {agent}, call {call}: {} records are played, what they cost is not paid again",
             start.attempt,
-            of_agent + 1,
             self.records.len()
         );
         events.emit(Event::Notice { level: Level::Info, text });

@@ -11,6 +11,7 @@ mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+#[cfg(target_os = "linux")]
 mod kill;
 mod model_server;
 mod peer_model;
@@ -26,3 +27,5 @@ mod setup;
 mod sprint_page;
 mod team;
 mod third_party;
+#[cfg(target_os = "linux")]
+mod traced;

@@ -10,6 +10,7 @@ mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod model_faults;
 mod model_server;
 mod peer_model;
 mod project;

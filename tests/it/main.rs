@@ -12,6 +12,7 @@ mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod kill;
+mod model_faults;
 mod model_server;
 mod peer_model;
 mod project;

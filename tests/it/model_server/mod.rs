@@ -254,6 +254,9 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
             let message = format!("the script answers {status} here");
             send_error(stream, status, &protocol.error(status, &message), retry_after)
         }
+        Turn::FailSaying(status, message) => {
+            send_error(stream, status, &protocol.error(status, &message), None)
+        }
         Turn::Hang => {
             shared.hanging.store(true, Ordering::SeqCst);
             // Holds the request until the client goes away.

@@ -83,6 +83,9 @@ pub(crate) struct Fault {
     /// Answer with this HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
+    /// What the error says, where it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
     /// Value of a `retry-after` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<String>,
@@ -134,8 +137,10 @@ pub(crate) enum Turn {
     Say(usize, Reply),
     /// Begin this reply and break it off.
     Break(usize, Reply, End),
-    /// Answer an HTTP error.
+    /// Answer an HTTP error, with a value of `retry-after`.
     Fail(u16, Option<String>),
+    /// The same with words of its own.
+    FailSaying(u16, String),
     Hang,
     /// The script has nothing left for the agent.
     Ended,
@@ -194,6 +199,9 @@ impl Player {
                 Fault { cut: true, .. } => Turn::Break(number, reply.clone(), End::Cut),
                 Fault { error_event: true, .. } => Turn::Break(number, reply.clone(), End::Error),
                 Fault { garbage: true, .. } => Turn::Break(number, reply.clone(), End::Garbage),
+                Fault { message: Some(message), status, .. } => {
+                    Turn::FailSaying(status.unwrap_or(500), message.clone())
+                }
                 Fault { status, retry_after, .. } => Turn::Fail(status.unwrap_or(500), retry_after.clone()),
             };
         }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -65,6 +66,7 @@ pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, E
         templates: parts.templates,
         events: parts.events,
         purse: Arc::clone(&parts.purse),
+        until: start.terms.run_timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit)),
         written: parts.written.clone(),
         context: context(&parts.site.store)?,
     };
@@ -162,7 +164,7 @@ pub(crate) async fn obstacle(site: &Site, platform: &Platform, branch: &str) -> 
 pub(crate) fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn Model>> {
     let path = Path::new(&settings.llm.base_url);
     if settings.llm.provider != Provider::Replay || path.extension().is_none_or(|e| e != "jsonl") {
-        return connect(&settings.llm, http);
+        return connect(&settings.llm, http, settings.limits.model);
     }
     let mut replies = Vec::new();
     for record in journal::read(path)?.into_iter().filter(|record| record.kind == MODEL) {

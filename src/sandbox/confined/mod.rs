@@ -170,6 +170,8 @@ impl Confined {
         // Dropped, and with it all that the child left there, at the end of this function.
         let temporary =
             tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
+        // In this tier a child makes nothing new at the top of the work tree.
+        let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
         let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
@@ -177,6 +179,10 @@ impl Confined {
         let run = running::run_to_end(command, || self.helper(command, &order, theirs.into())).await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
+        for folder in made {
+            // One that was filled stays.
+            let _ = std::fs::remove_dir(folder);
+        }
         let mut run = run?;
         let Some(ending) = said.strip_prefix(CONFINED) else {
             // A command that ran out of time before it began ran out of time.

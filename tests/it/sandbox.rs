@@ -62,6 +62,16 @@ fn where_user_namespaces_are_refused_sudo_makes_tier_1() {
 }
 
 #[test]
+fn where_namespaces_are_refused_bwrap_makes_tier_1_for_root() {
+    probe(User::Root, Machine::Bubblewrap);
+}
+
+#[test]
+fn where_namespaces_are_refused_bwrap_makes_tier_1_for_an_unprivileged_user() {
+    probe(User::Nobody, Machine::Bubblewrap);
+}
+
+#[test]
 fn below_tier_2_nothing_runs() {
     for user in [User::Root, User::Nobody] {
         let site = Site::new(user);

@@ -2,10 +2,11 @@
 //! In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
 //! that stays outside the walls supervises the sockets of the child and ends with it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use rustix::net::{
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::order::{CONFINED, Identity, Network, Order, Right, SIGNAL, Task, Tier};
+use super::bubblewrap::{self, View};
+use super::order::{CONFINED, INIT, Identity, Network, Order, Right, SIGNAL, Task, Tier};
 use super::raw::Fork;
 use super::supervisor::hosts::Outside;
 use super::supervisor::{Lookout, Supervisor};
@@ -39,8 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs the helper; its exit code.
-pub(crate) fn main() -> u8 {
-    outer().unwrap_or_else(|error| {
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
+    let done = match arguments {
+        [_, name, number, ..] if name == INIT => inside(number),
+        _ => outer(),
+    };
+    done.unwrap_or_else(|error| {
         tell(&format!("{error:#}"));
         REFUSED
     })
@@ -58,6 +64,9 @@ fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = Order::receive(std::io::stdin())?;
+    if let Tier::Namespaces { by: Right::Bubblewrap, .. } = order.tier {
+        return by_bubblewrap(&order);
+    }
     let lookout = Lookout::here()?;
     let outside = if let Tier::Namespaces { by, .. } = order.tier {
         if by == Right::Sudo {
@@ -107,6 +116,39 @@ fn outer() -> anyhow::Result<u8> {
         end_the_rest();
     }
     code
+}
+
+/// Has `bwrap` make the namespaces and mounts and start this binary in them. Nobody supervises sockets: the network
+/// namespace is the wall.
+#[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
+fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
+    let binary = fs::read_link("/proc/self/exe").context("/proc/self/exe")?;
+    let view = View::of(order, &binary)?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .context("cannot speak with the process that is confined")?;
+    rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty())?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let inner = std::process::Command::new(bubblewrap::PROGRAM)
+        .args(&view.arguments)
+        .args(["--", bubblewrap::INSIDE, INIT])
+        .arg(theirs.as_raw_fd().to_string())
+        .env_clear()
+        .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
+        .spawn()
+        .context("bwrap cannot be started")?;
+    raw::ignore_term();
+    drop((theirs, view));
+    // If it ended early, its exit says so.
+    let _ = fs::File::from(ours).write_all(&order.to_bytes()?);
+    wait_for(Pid::from_child(&inner)).context("the confined process was lost")
+}
+
+/// The process that `bwrap` started inside.
+fn inside(number: &OsStr) -> anyhow::Result<u8> {
+    let number = number.to_str().and_then(|number| number.parse().ok()).context("the order was not named")?;
+    let from = fs::File::from(raw::inherited(number)?);
+    let order = Order::receive(&from)?;
+    init(&order, from.into())
 }
 
 /// Has a process ended when pace is gone.
@@ -238,7 +280,8 @@ fn raise_loopback() -> anyhow::Result<()> {
 /// Becomes the child, or the first process of the new process namespace: when that ends, so does everything in there.
 fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
     raw::close_all_but(supervisor.as_fd()).context("open files cannot be closed")?;
-    if order.tier != Tier::Rules {
+    let by = if let Tier::Namespaces { by, .. } = order.tier { Some(by) } else { None };
+    if by.is_some_and(|by| by != Right::Bubblewrap) {
         mounts::show_own_processes()?;
     }
     if let Some(identity) = &order.identity {
@@ -251,7 +294,7 @@ fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
         // No other program is started, and the supervisor must read the addresses that the probe tries.
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     }
-    if matches!(order.tier, Tier::Namespaces { by: Right::UserNamespace, .. }) {
+    if matches!(by, Some(Right::UserNamespace | Right::Bubblewrap)) {
         // Root cannot be limited so; elsewhere the same user's other processes would count too.
         let hard = rustix::process::getrlimit(Resource::Nproc).maximum;
         let most = Some(hard.map_or(MOST_TASKS, |hard| hard.min(MOST_TASKS)));
@@ -288,9 +331,10 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
         files::restrict(order)?;
     }
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
+    let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
     let listener = match order.network {
-        Network::Supervised { .. } => calls::hand_over(own_network).ok(),
-        Network::Open => None,
+        Network::Supervised { .. } if !alone => calls::hand_over(own_network).ok(),
+        _ => None,
     };
     calls::restrict(match (&listener, &order.network) {
         (Some(_), _) => calls::Sockets::Supervised,

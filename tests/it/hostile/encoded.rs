@@ -66,6 +66,7 @@ fn leak(user: User, machine: Machine) -> usize {
     let told = told(&output);
     assert!(matches!(output.status.code(), Some(0 | 10)), "{told}");
 
+    says_its_sandbox(&site, machine, &told);
     let mut sinks = vec![
         ("the log".to_owned(), text(&output.stdout) + &text(&output.stderr)),
         ("commit messages".to_owned(), {
@@ -78,8 +79,9 @@ fn leak(user: User, machine: Machine) -> usize {
     }
     // A child's complete output stays as the child wrote it, in files that go nowhere.
     let spool = site.project.dir.join(".pace/.run/day-1");
-    let spooled =
-        |path: &Path| ["output.txt", "output.green.json"].iter().any(|name| path == spool.join(name));
+    let spooled = |path: &Path| {
+        ["output.txt", "output.green.json", "baseline.json"].iter().any(|name| path == spool.join(name))
+    };
     let its_own = |path: &Path| path.ends_with("leaks.txt") || spooled(path);
     let mut seen = |path: &Path| {
         if !its_own(path) && !path.starts_with(site.project.dir.join(".git")) {
@@ -105,6 +107,23 @@ fn leak(user: User, machine: Machine) -> usize {
     // They were said and masked.
     assert!(sinks.iter().filter(|(_, text)| text.contains("***")).count() >= kinds.len(), "{told}");
     kinds.len()
+}
+
+/// Which tier held the children, and what it lacks, stands wherever people look.
+fn says_its_sandbox(site: &Site, machine: Machine, log: &str) {
+    let handoff = site.project.read(".pace/day-1/handoff.yaml").unwrap();
+    let handoff: Value = serde_yaml::from_str(&handoff).unwrap();
+    let sandbox = handoff["sandbox"].as_str().unwrap();
+    assert!(sandbox.starts_with(machine.sandbox()), "{sandbox}");
+    assert_eq!(sandbox.contains("lacks: "), machine.tier() == 2, "{sandbox}");
+    assert!(log.contains(&format!("[PACE] Sandbox: {sandbox}")), "{log}");
+    // In Markdown some characters are escaped.
+    let plain =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric() || c.is_whitespace()).collect::<String>();
+    for file in [".pace/day-1/review-pr.md", ".pace/pace-summary.md"] {
+        let body = site.project.read(file).or_else(|| site.project.read("pace-summary.md")).unwrap();
+        assert!(plain(&body).contains(&plain(sandbox)), "{file}: {body}\n{sandbox}");
+    }
 }
 
 /// What is sent to the model, as text: not as JSON, which would spell the secret in yet another way.

@@ -14,9 +14,9 @@ const HERE: [(User, Machine); 3] =
 const BOMB: &str =
     "if [ \"$1\" -lt 7 ]; then sh bomb.sh $(($1 + 1)) & setsid sh bomb.sh $(($1 + 1)) & fi; sleep 1000";
 
-/// `pace check` of this command where the machine says that it has 160 MB of memory and bears 400 threads.
+/// `pace check` of this command where the machine says that it has so many kB of memory and bears 400 threads.
 #[expect(clippy::disallowed_methods, reason = "a black-box test starts the binary itself")]
-fn on_a_small_machine(site: &Site, machine: Machine, command: &str) -> std::process::Output {
+fn on_a_small_machine(site: &Site, machine: Machine, memory: u32, command: &str) -> std::process::Output {
     const SMALL: &str = r#"mount --bind "$1/meminfo" /proc/meminfo
         mount --bind "$1/threads-max" /proc/sys/kernel/threads-max
         uid=$2; shift 2; exec setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@""#;
@@ -44,7 +44,7 @@ fn a_swarm_is_ended_and_named() {
         site.take_back();
         site.project.write("bomb.sh", BOMB);
         site.hand_over();
-        let output = on_a_small_machine(&site, machine, "sh bomb.sh 0");
+        let output = on_a_small_machine(&site, machine, 4_000_000, "sh bomb.sh 0");
         let said = text(&output.stdout);
         assert!(said.contains(machine.sandbox()), "{user:?} {machine:?}: {}", told(&output));
         assert!(said.contains("processes; 100 are allowed"), "{user:?} {machine:?}: {}", told(&output));
@@ -57,8 +57,12 @@ fn an_eater_of_memory_is_ended_and_named() {
     for (user, machine) in HERE {
         let site = Site::new(user);
         // A line without an end: `tail` must keep all of it.
-        let output =
-            on_a_small_machine(&site, machine, "head -c 300000000 /dev/zero | tail -n 1 | sleep 1000");
+        let output = on_a_small_machine(
+            &site,
+            machine,
+            160_000,
+            "head -c 300000000 /dev/zero | tail -n 1 | sleep 1000",
+        );
         let said = text(&output.stdout);
         assert!(
             said.contains("MiB of memory; 140 MiB are allowed"),

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rustix::fs::MemfdFlags;
 
-use super::order::{Network, Order};
+use super::order::{Network, Order, Shown};
 
 /// The path that machines trust.
 pub(super) const PROGRAM: &str = "/usr/bin/bwrap";
 
 /// Where pace's own binary is inside, whatever covers the place where it lies outside.
-pub(super) const INSIDE: &str = "/run/pace";
+pub(super) const INSIDE: &str = "/dev/pace";
 
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 const LINKS: &[(&str, &str)] = &[
@@ -39,23 +39,12 @@ impl View {
         let mut view = Self { arguments: vec![], files: vec![] };
         let rooms = &order.rooms;
         view.say(&["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent"]);
-        view.say(&[
-            "--as-pid-1",
-            "--ro-bind",
-            "/",
-            "/",
-            "--perms",
-            "1777",
-            "--tmpfs",
-            "/tmp",
-            "--tmpfs",
-            "/run",
-        ]);
+        view.say(&["--as-pid-1", "--ro-bind", "/", "/", "--perms", "1777", "--tmpfs", "/tmp"]);
         if order.network != Network::Open {
             view.say(&["--unshare-net"]);
         }
-        view.two("--ro-bind", binary, Path::new(INSIDE))?;
         view.devices()?;
+        view.two("--ro-bind", binary, Path::new(INSIDE))?;
         for path in
             rooms.programs.iter().filter(|path| path.starts_with("/tmp") || path.starts_with("/dev/shm"))
         {
@@ -68,13 +57,11 @@ impl View {
         for (path, text) in &rooms.replaced {
             view.file(path, text)?;
         }
-        for path in rooms.hidden.iter().filter(|path| !path.starts_with("/run")) {
-            view.hide(path)?;
+        for path in &rooms.hidden {
+            let shown = rooms.shown.as_ref().filter(|shown| shown.folder == *path);
+            view.hide(path, shown)?;
         }
-        if let Some(shown) = &rooms.shown {
-            view.file(&shown.folder.join(&shown.path), &shown.text)?;
-        }
-        for folder in ["/run", "/dev", "/proc"] {
+        for folder in ["/dev", "/proc"] {
             view.say(&["--remount-ro", folder]);
         }
         view.say(&["--chdir", text(&order.dir)?]);
@@ -143,20 +130,22 @@ impl View {
         Ok(())
     }
 
-    fn hide(&mut self, path: &Path) -> anyhow::Result<()> {
-        // What a private folder covers is gone already; making it anew would need a place to make it in.
-        let covered = ["/tmp", "/dev"].iter().any(|folder| path.starts_with(folder));
-        if covered
-            && !self.arguments.iter().any(|seen| seen != "/" && path.starts_with(seen) && seen.len() > 5)
-        {
+    /// What a private folder covers is gone already, unless it lies in a room.
+    fn hide(&mut self, path: &Path, shown: Option<&Shown>) -> anyhow::Result<()> {
+        let bound = |room: &String| room.len() > "/dev/shm".len() && path.starts_with(room);
+        if (path.starts_with("/tmp") || path.starts_with("/dev")) && !self.arguments.iter().any(bound) {
             return Ok(());
         }
-        let words: &[&str] = if path.is_dir() {
-            &["--tmpfs", text(path)?, "--remount-ro", text(path)?]
-        } else {
-            &["--ro-bind", "/dev/null", text(path)?]
-        };
-        self.say(words);
+        let name = text(path)?;
+        if !path.is_dir() {
+            self.say(&["--ro-bind", "/dev/null", name]);
+            return Ok(());
+        }
+        self.say(&["--tmpfs", name]);
+        if let Some(shown) = shown {
+            self.file(&path.join(&shown.path), &shown.text)?;
+        }
+        self.say(&["--remount-ro", name]);
         Ok(())
     }
 }

@@ -23,8 +23,7 @@ fn on_a_small_machine(site: &Site, machine: Machine, memory: u32, command: &str)
     let place = site.place.path().join("small");
     if !place.exists() {
         std::fs::create_dir(&place).unwrap();
-        std::fs::write(place.join("meminfo"), "MemTotal:         160000 kB\nMemFree:           80000 kB\n")
-            .unwrap();
+        std::fs::write(place.join("meminfo"), format!("MemTotal:   {memory} kB\n")).unwrap();
         std::fs::write(place.join("threads-max"), "400\n").unwrap();
         std::fs::set_permissions(&place, PermissionsExt::from_mode(0o755)).unwrap();
     }
@@ -46,7 +45,11 @@ fn a_swarm_is_ended_and_named() {
         site.hand_over();
         let output = on_a_small_machine(&site, machine, 4_000_000, "sh bomb.sh 0");
         let said = text(&output.stdout);
-        assert!(said.contains(machine.sandbox()), "{user:?} {machine:?}: {}", told(&output));
+        assert!(
+            said.contains(&format!("sandbox: {}", machine.sandbox())),
+            "{user:?} {machine:?}: {}",
+            told(&output)
+        );
         assert!(said.contains("processes; 100 are allowed"), "{user:?} {machine:?}: {}", told(&output));
         assert!(!daemon_lives(&site), "{user:?} {machine:?}");
     }

@@ -134,8 +134,10 @@ fn children() {
     let bare = median(took.iter().copied().step_by(2).collect());
     let mut started: Vec<_> = took.iter().skip(1).step_by(2).map(|turn| turn.saturating_sub(bare)).collect();
     started.sort_unstable();
+    // On a machine that others use too, this is the one that is pace's own.
+    row("sandboxed command, fastest", &time(started[0]), "", TURNS);
     row("sandboxed command, median", &time(median(started.clone())), "≤ 10 ms", TURNS);
-    row("sandboxed command, 95 of 100", &time(started[TURNS * 95 / 100]), "", TURNS);
+    row("sandboxed command, 95 of 100", &time(started[TURNS * 95 / 100]), "≤ 10 ms", TURNS);
 }
 
 fn call(name: &str, input: serde_json::Value) -> Reply {

@@ -146,6 +146,9 @@ pub(crate) trait Repository: Send + Sync {
     /// the new SHA of HEAD. Nothing has changed when this refuses.
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>>;
 
+    /// Which branch a run would work on. Changes nothing and asks nobody.
+    fn outlook(&self) -> Result<Outlook, RepoError>;
+
     /// Asks the remote whether it would take a push with this credential; sends nothing.
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
 
@@ -206,6 +209,17 @@ pub(crate) struct Branch {
     pub head: String,
     /// What was done, for the log: created, checked out, merged `main`.
     pub actions: Vec<String>,
+}
+
+/// What a run would find here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// Short name of the branch that commits would go to.
+    pub branch: String,
+    /// The branch that reviews go to.
+    pub base: String,
+    /// The clone lacks a part of the history, and what to do about it.
+    pub shallow: Option<&'static str>,
 }
 
 /// What became of a push.

@@ -1,5 +1,6 @@
 //! The two halves of a day on two jobs: what the working one leaves, and the whole of the publishing one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -95,6 +96,8 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         manifest.day, manifest.attempt, manifest.decision
     ));
     preflight(job.site, job.platform, &manifest.branch, job.events).await?;
+    let files = folder.files(&manifest)?;
+    job.take_back(&files)?;
     let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
     let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
     for (path, text) in &start.files {
@@ -102,7 +105,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
             job.site.store.write_text(path, text)?;
         }
     }
-    let handed = Handed { head: manifest.head.clone(), commits, files: folder.files(&manifest)? };
+    let handed = Handed { head: manifest.head.clone(), commits, files };
     let path = job.site.store.journal_path(start.terms.day, start.attempt)?;
     let mut records = journal::read(&folder.journal())?;
     records.retain(|record| record.kind != END);
@@ -143,6 +146,18 @@ impl Publishing<'_> {
             Turn::Ours => None,
             Turn::Theirs(other) => Some(other),
         })
+    }
+
+    /// Takes the hand-off's own files out of the work tree again: an artifact that carries all of `.pace/` brought them
+    /// there too, and the record begins before they were written.
+    fn take_back(&self, files: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        let mut brought = Vec::new();
+        for (path, text) in files {
+            if self.site.store.read_text(path)?.as_ref() == Some(text) {
+                brought.push(path.clone());
+            }
+        }
+        self.site.repo.take_back(&brought)
     }
 
     fn say(&self, text: String) {

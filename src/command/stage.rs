@@ -97,7 +97,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     ));
     preflight(job.site, job.platform, &manifest.branch, job.events).await?;
     let files = folder.files(&manifest)?;
-    job.take_back(&files)?;
+    job.take_back(&files, &start.files)?;
     let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
     let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
     for (path, text) in &start.files {
@@ -148,12 +148,17 @@ impl Publishing<'_> {
         })
     }
 
-    /// Takes the hand-off's own files out of the work tree again: an artifact that carries all of `.pace/` brought them
-    /// there too, and the record begins before they were written.
-    fn take_back(&self, files: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    /// Takes files out of the work tree again that an artifact of all of `.pace/` brought there: what the working job
+    /// `wrote`, and what it had found there. The hand-off has every one of these texts, and the record begins without.
+    fn take_back(
+        &self,
+        wrote: &BTreeMap<String, String>,
+        found: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
         let mut brought = Vec::new();
-        for (path, text) in files {
-            if self.site.store.read_text(path)?.as_ref() == Some(text) {
+        for path in wrote.keys().chain(found.keys().filter(|path| path.starts_with(".pace/"))) {
+            let text = self.site.store.read_text(path)?;
+            if text.is_some() && (text.as_ref() == wrote.get(path) || text.as_ref() == found.get(path)) {
                 brought.push(path.clone());
             }
         }

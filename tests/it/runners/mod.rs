@@ -11,6 +11,7 @@ mod on_github;
 mod on_gitlab;
 mod on_two_jobs;
 mod release;
+mod released;
 mod web;
 
 use std::path::{Path, PathBuf};

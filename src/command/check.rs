@@ -1,9 +1,10 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
-use super::prepare::{Site, http, read_plan};
-use super::run::obstacle;
+use super::prices::prices;
 use super::setup::set_up;
-use super::terms::{prices, test_command};
+use super::site::{Site, http, read_plan};
+use super::terms::test_command;
+use super::work::obstacle;
 use super::{Exit, Invocation};
 use crate::domain::event::Level;
 use crate::error::Error;

@@ -118,6 +118,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn lines_by(&self, _trailer: &str, _path: &str) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
     fn head_message(&self) -> anyhow::Result<String> {
         absent()
     }

@@ -13,8 +13,8 @@ use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Stored, aside, branch,
-    bundle, catch_up,
+    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Stored, aside,
+    authorship, branch, bundle, catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -237,6 +237,10 @@ impl Repository for GitRepo {
             commit = parent;
         }
         Ok(found)
+    }
+
+    fn lines_by(&self, trailer: &str, path: &str) -> anyhow::Result<BTreeSet<String>> {
+        authorship::lines_by(&self.inner.open()?, trailer, path)
     }
 
     fn head_message(&self) -> anyhow::Result<String> {

@@ -4,6 +4,7 @@
 pub(crate) mod absent;
 mod aside;
 mod attributes;
+mod authorship;
 mod branch;
 pub(crate) mod bundle;
 mod catch_up;
@@ -129,6 +130,10 @@ pub(crate) trait Repository: Send + Sync {
     /// The parent of the earliest commit on HEAD's first-parent line whose message holds all of `trailers`, each a
     /// line of its own; `None` where no commit does. Looks at 1000 commits at most.
     fn before_first(&self, trailers: &[String]) -> anyhow::Result<Option<String>>;
+
+    /// Lines of `path` at HEAD that commits brought whose message has a line that starts with `trailer`. Looks at 1000
+    /// commits of HEAD's first-parent line at most; a merge brings nothing of its own, and what is older is not told.
+    fn lines_by(&self, trailer: &str, path: &str) -> anyhow::Result<BTreeSet<String>>;
 
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;

@@ -42,7 +42,8 @@ fn every_example_can_be_read_and_names_inputs_that_there_are() {
                 let is = |key: &str, part: &str| {
                     map.get(key).and_then(Value::as_str).is_some_and(|v| v.contains(part))
                 };
-                if is("uses", "pace-action@") {
+                // The inputs alone, to be laid into the step of another example.
+                if is("uses", "pace-action@") || (map.len() == 1 && map.contains_key("with")) {
                     known(map.get("with"), &action, &path);
                 }
                 if is("component", "/pace@") {

@@ -7,6 +7,7 @@ mod component;
 mod gitlab_ci_local;
 mod guard;
 mod guides;
+mod machines;
 mod on_github;
 mod on_gitlab;
 mod on_two_jobs;

@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::gone::Gone;
 use super::items::Item;
-use super::patterns::is_assertion;
+use super::patterns::{is_assertion, subject};
 use super::{Placed, Sign, quoted};
 use crate::evidence::pattern;
 
@@ -29,7 +29,9 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
             .filter(|item| **item != new.item && !before.iter().any(|old| old.item.body == item.body))
             .collect();
         let kept = |row: &str| {
-            everywhere.contains(row) || gone.is_in(row) || fresh.iter().any(|item| has_values(item, row))
+            everywhere.contains(row)
+                || gone.is_in(row)
+                || fresh.iter().any(|item| has_values(item, row, &old.item))
         };
         let Some(first) = had.iter().find(|row| !has.contains(row) && !kept(row)) else { continue };
         signs.push(Sign {
@@ -50,11 +52,13 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
     signs
 }
 
-/// Whether a line of the test speaks of all values of a row: it became a test of its own.
-fn has_values(item: &Item, row: &str) -> bool {
+/// Whether a line of `item` speaks of all values of a row, and of what `old` asserts: it became a test of its own.
+fn has_values(item: &Item, row: &str, old: &Item) -> bool {
     let values = |text: &str| LITERAL.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
     let wanted = values(row);
-    item.body.iter().any(|line| wanted.is_subset(&values(line)))
+    let asserted = old.body.iter().filter(|line| is_assertion(line, false));
+    let subjects: BTreeSet<&str> = asserted.flat_map(|line| subject(line)).collect();
+    item.body.iter().any(|line| wanted.is_subset(&values(line)) && !subject(line).is_disjoint(&subjects))
 }
 
 /// What begins a table, or is one on its line.

@@ -11,7 +11,9 @@ mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+#[cfg(target_os = "linux")]
 mod kill;
+mod model_faults;
 mod model_server;
 mod peer_model;
 mod project;
@@ -26,3 +28,5 @@ mod setup;
 mod sprint_page;
 mod team;
 mod third_party;
+#[cfg(target_os = "linux")]
+mod traced;

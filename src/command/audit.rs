@@ -36,7 +36,10 @@ fn told(found: &Examined, all: usize) -> (Level, String) {
         return (Level::Warning, text);
     }
     if sealed == all {
-        return (Level::Info, format!("Seal: every one of {all} records was written with this model credential"));
+        return (
+            Level::Info,
+            format!("Seal: every one of {all} records was written with this model credential"),
+        );
     }
     let text = if sealed > 0 {
         format!(
@@ -44,7 +47,9 @@ fn told(found: &Examined, all: usize) -> (Level, String) {
              one, which a digest alone holds together"
         )
     } else {
-        format!("Seal: none. The run had no model credential, so a digest alone holds its {all} records together")
+        format!(
+            "Seal: none. The run had no model credential, so a digest alone holds its {all} records together"
+        )
     };
     (Level::Info, text)
 }

@@ -69,10 +69,12 @@ impl Keeper for Workspace {
         self.store.unsettle(self.terms.day)?;
         self.sparing(|spared| self.repo.restore(point, spared))?;
         if let Some(first) = dropped.iter().find(|record| record.kind != INTENT) {
+            let calls = dropped.iter().filter(|record| record.kind == MODEL).count();
             tracing::info!(
-                "the recording does not fit any more from record {} («{}») on: {} records are dropped, their cost counts",
+                "from record {} on ({}) the recorded run is not this one any more: {} records and {calls} model calls \
+                 are dropped, and their cost counts",
                 first.seq,
-                first.kind,
+                named(first),
                 dropped.len()
             );
         }
@@ -139,6 +141,17 @@ pub(crate) fn lost(records: &[Record], terms: &Terms) -> Vec<Lost> {
         }
     }
     lost
+}
+
+/// What stands in `record`, in words.
+fn named(record: &Record) -> String {
+    match record.value.get("agent").and_then(Value::as_str) {
+        Some(agent) if record.kind == MODEL => {
+            format!("a model call of {agent}, whose question is another one now")
+        }
+        _ if record.key.starts_with('.') || record.key.contains('/') => record.key.clone(),
+        _ => format!("«{}»", record.kind),
+    }
 }
 
 fn has_result(records: &[Record], intent: usize) -> bool {

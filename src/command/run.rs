@@ -234,6 +234,9 @@ async fn work(
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
+    // A run that ended before GATE looked leaves no more behind than one that was judged.
+    site.repo.restore_ignored()?;
+    site.repo.forget_ignored()?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -339,7 +342,18 @@ async fn prepare_again(
         (prepared, _) => return Ok((prepared, None)),
     };
     match interrupted.accept(*fresh) {
-        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Ok((start, changed)) => {
+            if !changed.is_empty() {
+                let text = format!(
+                    "Changed since attempt {} was interrupted: {}. Calls whose question is another one now are made \
+                     again, with all that follows from them",
+                    start.attempt,
+                    changed.join(", ")
+                );
+                preparing.events.emit(Event::Notice { level: Level::Info, text });
+            }
+            Ok((Prepared::Go(Box::new(start)), Some(interrupted)))
+        }
         Err(reason) => {
             interrupted.leave(preparing.site, preparing.events, &reason)?;
             Ok((preparing.prepare(&mut None).await?, None))

@@ -46,7 +46,8 @@ pub(crate) fn unfinished(store: &Store, day: u32, seal: &Seal) -> Option<Unfinis
 /// The agent that was at work when the last of `records` was written, and the number of the call it was about to make
 /// or made.
 pub(crate) fn place(records: &[Record]) -> (&str, usize) {
-    let agent = records.iter().rev().find_map(|record| record.value.get("agent")?.as_str()).unwrap_or("PRIME");
+    let agent =
+        records.iter().rev().find_map(|record| record.value.get("agent")?.as_str()).unwrap_or("PRIME");
     let calls = records.iter().filter(|r| r.kind == MODEL && r.value["agent"] == agent).count();
     (agent, calls + 1)
 }

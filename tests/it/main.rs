@@ -18,6 +18,7 @@ mod peer_model;
 mod project;
 mod remote_journal;
 mod replay;
+mod resumed;
 mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;

@@ -57,7 +57,10 @@ pub(crate) fn run(pace: &Pace, calls: &[i64], mut at: impl FnMut(&Call) -> Then)
         ptrace(libc::PTRACE_TRACEME, 0, 0)?;
         seccompiler::apply_filter(&filter).map_err(std::io::Error::other)
     };
-    #[expect(unsafe_code, reason = "the child traces itself before it becomes the binary; nothing is allocated")]
+    #[expect(
+        unsafe_code,
+        reason = "the child traces itself before it becomes the binary; nothing is allocated"
+    )]
     // SAFETY: both calls are async-signal-safe.
     unsafe {
         command.pre_exec(trace);
@@ -92,7 +95,8 @@ fn follow(main: i32, at: &mut impl FnMut(&Call) -> Then) -> i32 {
         if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             known.remove(&process);
             if process == main {
-                code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
+                code =
+                    if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
             }
             continue;
         }

@@ -242,7 +242,15 @@ fn all(cases: &[Case], until: Duration) -> (usize, Vec<String>) {
                 {
                     let began = Instant::now();
                     let problems = broken(&wholes[&case.which], case);
-                    eprintln!("CASE {:?} {:?} {} {:?} {:?} {}", case.which, case.signal, case.what, case.moments, began.elapsed(), problems.join("\n"));
+                    eprintln!(
+                        "CASE {:?} {:?} {} {:?} {:?} {}",
+                        case.which,
+                        case.signal,
+                        case.what,
+                        case.moments,
+                        began.elapsed(),
+                        problems.join("\n")
+                    );
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
                         let title = format!("\n===== {case:?}");
@@ -307,9 +315,12 @@ fn matrix() -> Vec<Case> {
             if which == Try::Held && what == "after the end" {
                 continue;
             }
-            cases.extend(
-                signals.iter().map(|&signal| Case { which, signal, moments: vec![at], what: what.clone() }),
-            );
+            cases.extend(signals.iter().map(|&signal| Case {
+                which,
+                signal,
+                moments: vec![at],
+                what: what.clone(),
+            }));
         }
     }
     cases
@@ -343,9 +354,12 @@ fn every_record_is_a_boundary_too() {
                 if at == At::Unwritten(1) || beyond {
                     continue;
                 }
-                cases.extend(
-                    SIGNALS.map(|signal| Case { which, signal, moments: vec![at], what: what.clone() }),
-                );
+                cases.extend(SIGNALS.map(|signal| Case {
+                    which,
+                    signal,
+                    moments: vec![at],
+                    what: what.clone(),
+                }));
             }
         }
     }

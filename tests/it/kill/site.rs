@@ -133,7 +133,10 @@ impl Site {
             files,
             commits: git(&self.bare, &format!("log --format=%s main..{branch}")),
             pulls: forge.pulls.len(),
-            issues: (forge.issues.len(), forge.issues.iter().filter(|issue| issue["state"] == "open").count()),
+            issues: (
+                forge.issues.len(),
+                forge.issues.iter().filter(|issue| issue["state"] == "open").count(),
+            ),
             comments: forge.comments.len(),
             state: status.map_or(Value::Null, |status| status["state"].clone()),
         }

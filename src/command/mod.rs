@@ -4,6 +4,7 @@ mod audit;
 mod budget;
 mod check;
 mod demo;
+mod disk;
 mod explain;
 mod gate_days;
 mod keeper;

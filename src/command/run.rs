@@ -92,6 +92,7 @@ pub(crate) async fn run_in(
     results: &mut Results,
 ) -> Exit {
     let exit = run_held(settings, invocation, events, redactor, results).await;
+    let exit = exit.map_err(super::disk::explained);
     if let Some(problem) = invocation.holding.release(lock::AT_END).await {
         let text = format!("The day's lock stays on the git server until it expires: {problem}");
         events.emit(Event::Notice { level: Level::Warning, text });
@@ -233,6 +234,10 @@ async fn work(
         never = keep_up(remote.as_deref(), events) => never,
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    let ended = match ended {
+        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        ended => ended,
+    };
     site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
     // A run that ended before GATE looked leaves no more behind than one that was judged.
     site.repo.restore_ignored()?;
@@ -270,6 +275,10 @@ pub(crate) fn end(journal: &Journal, ended: &Result<Ended, Error>, advisory: u8)
         Ok(ended) => code_of(ended, advisory),
         Err(error) => exit::of_error(error),
     };
+    if ended.as_ref().is_err_and(super::disk::is_at_fault) {
+        // Without an end it can be resumed.
+        return Ok(code);
+    }
     let error = ended.as_ref().err().map(ToString::to_string);
     match journal.note(END, "", &serde_json::json!({"exit": code, "error": error})) {
         // A record that was not even played to its end keeps the error that says why.

@@ -7,6 +7,8 @@ mod architecture;
 mod binary;
 mod day_lock;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]

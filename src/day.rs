@@ -29,6 +29,9 @@ use crate::store::artifacts::Store;
 use stage::{HandOff, Handed};
 use start::Start;
 
+/// Time for what ends by itself to end in order.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A day about to run.
 pub(crate) struct Day<'a> {
     pub start: &'a Start,
@@ -109,7 +112,7 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         attempt: day.start.attempt,
         branch: day.start.branch.name.clone(),
     });
-    match in_time(terms.run_timeout_ms, judge(day)).await {
+    match in_time(day, judge(day)).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
             let mut verdict = *verdict;
@@ -126,14 +129,15 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
     }
 }
 
-/// The agents' work, within `PACE_RUN_TIMEOUT`.
+/// The agents' work, within `PACE_RUN_TIMEOUT`. A model call ends by itself when time is over, with a record of what it
+/// cost; what has not ended soon after is cut off.
 async fn in_time(
-    limit_ms: Option<u64>,
+    day: &Day<'_>,
     work: impl Future<Output = Result<Judged, AgentError>>,
 ) -> Result<Judged, AgentError> {
-    let Some(limit) = limit_ms.map(Duration::from_millis) else { return work.await };
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(AgentError::Other(anyhow::anyhow!("PACE_RUN_TIMEOUT: the run did not end within {limit:?}")))
+    let Some(until) = day.desk.until else { return work.await };
+    tokio::time::timeout_at((until + GRACE).into(), work).await.unwrap_or_else(|_| {
+        Err(AgentError::Other(anyhow::anyhow!("PACE_RUN_TIMEOUT: the run did not end in its time")))
     })
 }
 

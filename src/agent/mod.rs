@@ -22,6 +22,7 @@ pub(crate) mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::domain::dependencies::Dependencies;
 use crate::domain::event::Events;
@@ -53,6 +54,8 @@ pub(crate) struct Desk<'a> {
     pub templates: &'a Templates,
     pub events: &'a dyn Events,
     pub purse: Arc<Purse>,
+    /// When the run's time is over, where it is limited.
+    pub until: Option<Instant>,
     /// What agents wrote with their tools in this run.
     pub written: Written,
     /// The four context documents at the start of the run: name and text, at most 16 KB each.

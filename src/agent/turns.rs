@@ -3,6 +3,8 @@
 mod conversation;
 mod repeats;
 
+use std::time::Instant;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -257,7 +259,8 @@ impl Talk<'_> {
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.
         let act = async {
             let reserved = reserve()?;
-            let tries = Tries { reserved: &reserved, journal: desk.journal, agent: request.agent, key: &key };
+            let (journal, agent) = (desk.journal, request.agent);
+            let tries = Tries { reserved: &reserved, journal, agent, key: &key, until: desk.until };
             let reply = desk.model.complete(request, &tries).await;
             Ok::<_, AgentError>(Said { agent: request.agent, lost: reserved.lost_tries(), reply })
         };
@@ -300,6 +303,7 @@ struct Tries<'a, K> {
     journal: &'a Journal,
     agent: Agent,
     key: &'a K,
+    until: Option<Instant>,
 }
 
 impl<K: Serialize + Sync> Payer for Tries<'_, K> {
@@ -314,6 +318,10 @@ impl<K: Serialize + Sync> Payer for Tries<'_, K> {
 
     fn may_try_again(&self) -> Result<(), String> {
         self.reserved.may_try_again()
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.until
     }
 }
 

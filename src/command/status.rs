@@ -1,6 +1,6 @@
 //! `pace status`: the sprint as a table, from the plan and `.pace/`; and which of its days was interrupted here.
 
-use super::prepare::read_plan;
+use super::site::read_plan;
 use super::unfinished::unfinished;
 use super::{Exit, Invocation};
 use crate::domain::artifact::Attempt;
@@ -22,7 +22,7 @@ pub(crate) fn status(invocation: &Invocation) -> Exit {
     let (_, plan) = read_plan(&settings, &root, &notice)?;
     let store = Store::new(root);
     let backlog = store.backlog().map_err(Error::Abort)?;
-    let seal = super::resume::seal(&settings);
+    let seal = super::site::seal(&settings);
     let rows = plan.days.values().map(|day| {
         let attempts = store.attempts(day.day).map_err(Error::Abort)?;
         let unfinished = unfinished(&store, day.day, &seal);

@@ -1,13 +1,10 @@
 //! What the newest journal of a day says of a run that came to no end: where it stopped and what is paid. Reads and
 //! tells; whether it can be resumed is decided where it is.
 
-use super::keeper::lost;
+use super::booking::{bill, place};
 use super::resume;
-use crate::agent::turns::MODEL;
 use crate::day::start::Start;
-use crate::domain::money::Bill;
-use crate::domain::terms::Terms;
-use crate::journal::{self, END, Record, Seal};
+use crate::journal::{self, END, Seal};
 use crate::report::status::Unfinished;
 use crate::store::artifacts::Store;
 
@@ -20,7 +17,10 @@ pub(crate) fn unfinished(store: &Store, day: u32, seal: &Seal) -> Option<Unfinis
         // It can still be told what was paid, where the file can be read at all.
         Err(problem) => {
             let problem = format!("{problem:#}");
-            match journal::read(&path).ok().and_then(|records| Some((start_of(&records)?, records))) {
+            match journal::read(&path)
+                .ok()
+                .and_then(|records| Some((Start::recorded(&records).ok()?, records)))
+            {
                 Some((start, records)) => (records, start, Some(problem)),
                 None => return Some(Unfinished::unreadable(day, problem)),
             }
@@ -41,26 +41,4 @@ pub(crate) fn unfinished(store: &Store, day: u32, seal: &Seal) -> Option<Unfinis
         booked,
         problem,
     })
-}
-
-/// The agent that was at work when the last of `records` was written, and the number of the call it was about to make
-/// or made.
-pub(crate) fn place(records: &[Record]) -> (&str, usize) {
-    let agent =
-        records.iter().rev().find_map(|record| record.value.get("agent")?.as_str()).unwrap_or("PRIME");
-    let calls = records.iter().filter(|r| r.kind == MODEL && r.value["agent"] == agent).count();
-    (agent, calls + 1)
-}
-
-/// What `records` cost; a call without a recorded end counts with what was reserved for it.
-pub(crate) fn bill(records: &[Record], terms: &Terms) -> Bill {
-    let mut bill = Bill::default();
-    for lost in lost(records, terms) {
-        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
-    }
-    bill
-}
-
-fn start_of(records: &[Record]) -> Option<Start> {
-    serde_json::from_value(records.first()?.value.clone()).ok()
 }

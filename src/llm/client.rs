@@ -40,10 +40,17 @@ pub(crate) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
+        Self::with(Duration::from_mins(5))
+    }
+}
+
+impl Patience {
+    /// With a model that may be silent for `idle`.
+    pub(crate) fn with(idle: Duration) -> Self {
         Self {
-            total: Duration::from_mins(10),
-            idle: Duration::from_mins(5),
-            stream: Duration::from_mins(30),
+            total: idle.saturating_mul(2),
+            idle,
+            stream: idle.saturating_mul(6),
             broken: 3,
             unconnected: 7,
             first_wait: Duration::from_secs(1),
@@ -52,14 +59,14 @@ impl Default for Patience {
     }
 }
 
-/// The model that `llm` names, over `client`.
+/// The model that `llm` names, over `client`; it may be silent for `idle`.
 ///
 /// # Errors
 /// The base URL is none, the key cannot be a header, or the recording cannot be read.
-pub(crate) fn connect(llm: &Llm, client: reqwest::Client) -> anyhow::Result<Box<dyn Model>> {
+pub(crate) fn connect(llm: &Llm, client: reqwest::Client, idle: Duration) -> anyhow::Result<Box<dyn Model>> {
     match llm.provider {
         Provider::Replay => Ok(Box::new(recording(Path::new(&llm.base_url))?)),
-        Provider::Anthropic | Provider::OpenAi => Ok(Box::new(Live::new(llm, client, Patience::default())?)),
+        Provider::Anthropic | Provider::OpenAi => Ok(Box::new(Live::new(llm, client, Patience::with(idle))?)),
     }
 }
 
@@ -102,7 +109,8 @@ impl Live {
         let clock = Clock { idle: self.patience.idle, stream: self.patience.stream };
         loop {
             let answer = self.protocol.answer(request.messages.len());
-            let failure = match exchange(&self.http, &self.endpoint, clock, body.clone(), answer).await {
+            let exchanged = exchange(&self.http, &self.endpoint, clock, body.clone(), answer);
+            let failure = match in_time(payer, exchanged).await? {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -123,7 +131,7 @@ impl Live {
                         Spent::Counted(usage) => payer.lost(Some(usage)),
                         Spent::Unknown => payer.lost(None),
                     }
-                    let wait = tries.next_wait(transient)?;
+                    let wait = tries.next_wait(transient, payer.until())?;
                     payer.may_try_again().map_err(ModelError::Unaffordable)?;
                     tokio::time::sleep(wait).await;
                 }
@@ -152,7 +160,7 @@ impl Live {
             | ModelError::ContextOverflow(message)
             | ModelError::Malformed(message)
             | ModelError::Unreachable { last: message, .. } => *message = self.clean(message),
-            ModelError::Unaffordable(_) | ModelError::RecordingEnded(_) => {}
+            ModelError::OutOfTime | ModelError::Unaffordable(_) | ModelError::RecordingEnded(_) => {}
         }
         error
     }
@@ -166,6 +174,18 @@ impl Model for Live {
     ) -> BoxFuture<'a, Result<Reply, ModelError>> {
         Box::pin(self.call(request, payer))
     }
+}
+
+/// A try, as long as the run has time for it. One that is cut off may be billed whatever it came to.
+async fn in_time<T>(payer: &dyn Payer, tried: impl Future<Output = T>) -> Result<T, ModelError> {
+    let Some(until) = payer.until() else { return Ok(tried.await) };
+    if until <= Instant::now() {
+        return Err(ModelError::OutOfTime);
+    }
+    tokio::time::timeout_at(until.into(), tried).await.map_err(|_| {
+        payer.lost(None);
+        ModelError::OutOfTime
+    })
 }
 
 /// The attempts of one call so far.
@@ -185,8 +205,8 @@ impl Tries {
     /// How long to wait before the next attempt: full jitter over an exponential bound, at least what the server asks.
     ///
     /// # Errors
-    /// Patience is over.
-    fn next_wait(&mut self, failure: Transient) -> Result<Duration, ModelError> {
+    /// Patience is over, or the run's time (`until`) would be.
+    fn next_wait(&mut self, failure: Transient, until: Option<Instant>) -> Result<Duration, ModelError> {
         let bound =
             self.patience.first_wait.saturating_mul(1 << self.failed.min(16)).min(self.patience.longest_wait);
         self.failed += 1;
@@ -194,8 +214,9 @@ impl Tries {
         self.unconnected += u32::from(failure.unconnected);
         let wait = bound.mul_f64(fastrand::f64()).max(failure.wait.unwrap_or_default());
         let over = self.started.elapsed().saturating_add(wait) > self.patience.total;
+        let late = until.is_some_and(|until| Instant::now() + wait >= until);
         let lasting = self.broken >= self.patience.broken || self.unconnected >= self.patience.unconnected;
-        if over || lasting {
+        if over || lasting || late {
             return Err(self.give_up(failure));
         }
         tracing::warn!(
@@ -321,7 +342,9 @@ mod tests {
                 base_url: script.display().to_string(),
                 api_key: None,
             };
-            connect(&llm, reqwest_client()).map(drop).map_err(|error| error.to_string())
+            connect(&llm, reqwest_client(), Duration::from_mins(5))
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         assert!(connected().unwrap_err().ends_with("day.yaml: the recording cannot be read"));
         std::fs::write(&script, "replies: []").unwrap();
@@ -341,7 +364,7 @@ mod tests {
         let mut tries = Tries::new(Patience::default());
         let mut waits = Vec::new();
         for attempt in 0..8 {
-            let wait = tries.next_wait(Transient::default()).unwrap();
+            let wait = tries.next_wait(Transient::default(), None).unwrap();
             assert!(
                 wait <= Duration::from_secs(1 << attempt).min(Duration::from_mins(1)),
                 "{attempt}: {wait:?}"
@@ -351,7 +374,7 @@ mod tests {
         waits.dedup();
         assert!(waits.len() > 1, "no jitter");
         let asked = Transient { wait: Some(Duration::from_secs(90)), ..Transient::default() };
-        assert!(tries.next_wait(asked).unwrap() >= Duration::from_secs(90));
+        assert!(tries.next_wait(asked, None).unwrap() >= Duration::from_secs(90));
     }
 
     #[test]
@@ -362,7 +385,7 @@ mod tests {
             wait: Some(Duration::from_hours(1)),
             ..Transient::default()
         };
-        let error = tries.next_wait(asked).unwrap_err().to_string();
+        let error = tries.next_wait(asked, None).unwrap_err().to_string();
         assert_eq!(
             error,
             "the model could not be reached within 0 s (1 attempts): status 429: slow down (it asks to wait 3600 s)"

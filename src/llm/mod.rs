@@ -46,6 +46,11 @@ pub(crate) trait Payer: Send + Sync {
     /// # Errors
     /// What forbids it, in words.
     fn may_try_again(&self) -> Result<(), String>;
+
+    /// When the run's own time is over, where it is limited.
+    fn until(&self) -> Option<std::time::Instant> {
+        None
+    }
 }
 
 /// A conversation to be continued by the model.
@@ -146,6 +151,9 @@ pub(crate) enum ModelError {
     /// The provider answered, but not in its own protocol.
     #[error("the model's answer is unusable: {0}")]
     Malformed(String),
+    /// The run's own time ended before the reply came.
+    #[error("PACE_RUN_TIMEOUT: the run's time was over before the model had answered")]
+    OutOfTime,
     /// One more try could pass the cap.
     #[error("{0}")]
     Unaffordable(String),

@@ -219,6 +219,7 @@ fn limits(inputs: &Inputs, findings: &mut Findings) -> Limits {
         ci: findings.keep(inputs.pace_ci_timeout().duration()).unwrap_or(minutes(15)),
         command: findings.keep(inputs.pace_command_timeout().duration()).unwrap_or(minutes(5)),
         test: findings.keep(inputs.pace_test_timeout().duration()).unwrap_or(minutes(30)),
+        model: findings.keep(inputs.pace_model_timeout().duration()).unwrap_or(minutes(5)),
         run: findings.keep(inputs.pace_run_timeout().unless(&["0"]).duration()),
     }
 }

@@ -268,6 +268,8 @@ pub(crate) struct Limits {
     pub command: Duration,
     /// `PACE_TEST_TIMEOUT`.
     pub test: Duration,
+    /// `PACE_MODEL_TIMEOUT`: longest silence of the model.
+    pub model: Duration,
     /// `PACE_RUN_TIMEOUT`.
     pub run: Option<Duration>,
 }

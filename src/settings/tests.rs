@@ -141,6 +141,7 @@ fn more_facts(s: &Settings) -> Vec<(&'static str, String)> {
         ("limits.ci", format!("{:?}", s.limits.ci)),
         ("limits.command", format!("{:?}", s.limits.command)),
         ("limits.test", format!("{:?}", s.limits.test)),
+        ("limits.model", format!("{:?}", s.limits.model)),
         ("limits.run", format!("{:?}", s.limits.run)),
         ("rules.tdd", s.rules.tdd.to_string()),
         ("rules.coverage", s.rules.coverage.to_string()),

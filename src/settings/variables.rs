@@ -183,6 +183,7 @@ variables! {
     pace_ci_timeout = "PACE_CI_TIMEOUT", Duration, Now, "`15m`", "how long to wait for the CI on the commit";
     pace_command_timeout = "PACE_COMMAND_TIMEOUT", Duration, Now, "`5m`", "for one command of FORGE";
     pace_test_timeout = "PACE_TEST_TIMEOUT", Duration, Now, "`30m`", "for one run of the tests";
+    pace_model_timeout = "PACE_MODEL_TIMEOUT", Duration, Now, "`5m`", "how long the model may be silent; a call that found no answer is given up after twice that";
     pace_run_timeout = "PACE_RUN_TIMEOUT", Duration, Now, "`none`", "for the whole run";
     pace_sandbox = "PACE_SANDBOX", Choice, Now, "`enforce`", "how children are confined: `enforce`; `strict` (the strongest tier or nothing); `off`";
     pace_network = "PACE_NETWORK", Choice, Now, "`setup`", "network of children: `deny`, `setup`, `allow`, or `host:port,…`";

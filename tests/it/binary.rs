@@ -82,6 +82,12 @@ impl Pace {
         }
     }
 
+    /// In another folder.
+    pub(crate) fn at(mut self, dir: &Path) -> Self {
+        dir.clone_into(&mut self.dir);
+        self
+    }
+
     pub(crate) fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self

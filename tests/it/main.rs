@@ -15,6 +15,7 @@ mod forge;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod kill;
+mod model_faults;
 mod model_server;
 mod peer_model;
 mod project;

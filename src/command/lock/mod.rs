@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::remote_journal::RemoteJournal;
+use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
+use crate::exit;
 use crate::repo::{OwnRefs, RepoError};
 use crate::settings::Settings;
 
@@ -129,4 +131,11 @@ impl Holding {
     fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells that another run has the day; the exit code.
+pub(crate) fn busy(events: &dyn Events, text: String) -> u8 {
+    let text = format!("{text}. Nothing was run and nothing was spent");
+    events.emit(Event::Notice { level: Level::Warning, text });
+    exit::SKIPPED
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use script::{Player, Script, Turn};
+use script::{End, Player, Script, Turn};
 use wire::Protocol;
 
 /// The key that the server wants. It must never be seen anywhere but in the credential header.
@@ -233,15 +233,29 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
             lock(&shared.exchanges)[record].left = Some(Instant::now());
             send_stream(stream, &events, events.len())
         }
-        Turn::Cut(number, reply) => {
-            let events = protocol.stream(&reply, number, &shared.model);
-            send_stream(stream, &events, events.len() / 2)?;
+        Turn::Break(number, reply, end) => {
+            let mut events = protocol.stream(&reply, number, &shared.model);
+            let half = events.len() / 2;
+            match end {
+                End::Reset => {}
+                End::Cut => drop(send_stream(stream, &events, half)?),
+                End::Error | End::Garbage => {
+                    let said = protocol.error(529, "the script reports an error here").to_string();
+                    let data = if end == End::Error { said.as_str() } else { "{\"half\": " };
+                    events.truncate(half);
+                    events.push(format!("event: error\ndata: {data}\n\n"));
+                    send_stream(stream, &events, events.len())?;
+                }
+            }
             stream.shutdown(std::net::Shutdown::Both)?;
             Ok(false)
         }
         Turn::Fail(status, retry_after) => {
             let message = format!("the script answers {status} here");
             send_error(stream, status, &protocol.error(status, &message), retry_after)
+        }
+        Turn::FailSaying(status, message) => {
+            send_error(stream, status, &protocol.error(status, &message), None)
         }
         Turn::Hang => {
             shared.hanging.store(true, Ordering::SeqCst);

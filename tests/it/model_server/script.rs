@@ -83,6 +83,9 @@ pub(crate) struct Fault {
     /// Answer with this HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
+    /// What the error says, where it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
     /// Value of a `retry-after` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<String>,
@@ -92,6 +95,15 @@ pub(crate) struct Fault {
     /// Break the stream off half-way.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) cut: bool,
+    /// Close the connection without an answer.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) reset: bool,
+    /// Report an error in the stream, after it began well.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) error_event: bool,
+    /// Send something in the stream that is no JSON.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) garbage: bool,
     /// Never answer.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) hang: bool,
@@ -123,13 +135,28 @@ impl Reply {
 pub(crate) enum Turn {
     /// Give this reply; the number counts the replies of the agent from 0.
     Say(usize, Reply),
-    /// Give half of this reply and close the connection.
-    Cut(usize, Reply),
-    /// Answer an HTTP error.
+    /// Begin this reply and break it off.
+    Break(usize, Reply, End),
+    /// Answer an HTTP error, with a value of `retry-after`.
     Fail(u16, Option<String>),
+    /// The same with words of its own.
+    FailSaying(u16, String),
     Hang,
     /// The script has nothing left for the agent.
     Ended,
+}
+
+/// How a reply breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing at all comes.
+    Reset,
+    /// The connection is closed in the middle.
+    Cut,
+    /// The server reports an error in the middle.
+    Error,
+    /// No JSON comes in the middle.
+    Garbage,
 }
 
 /// A script being played: a cursor per agent.
@@ -168,7 +195,13 @@ impl Player {
             }
             return match fault {
                 Fault { hang: true, .. } => Turn::Hang,
-                Fault { cut: true, .. } => Turn::Cut(number, reply.clone()),
+                Fault { reset: true, .. } => Turn::Break(number, reply.clone(), End::Reset),
+                Fault { cut: true, .. } => Turn::Break(number, reply.clone(), End::Cut),
+                Fault { error_event: true, .. } => Turn::Break(number, reply.clone(), End::Error),
+                Fault { garbage: true, .. } => Turn::Break(number, reply.clone(), End::Garbage),
+                Fault { message: Some(message), status, .. } => {
+                    Turn::FailSaying(status.unwrap_or(500), message.clone())
+                }
                 Fault { status, retry_after, .. } => Turn::Fail(status.unwrap_or(500), retry_after.clone()),
             };
         }

@@ -245,7 +245,9 @@ impl Preparing<'_> {
             let _ = self.site.setup.set(setup);
         }
         let known = interrupted.map(Interrupted::start);
-        start(self.site, terms, plan, branch, known).await.map(|start| Prepared::Go(Box::new(start)))
+        let start = start(self.site, terms, plan, branch, known).await?;
+        let templates = Some(self.templates.digest());
+        Ok(Prepared::Go(Box::new(Start { templates, ..start })))
     }
 }
 
@@ -304,6 +306,7 @@ async fn start(
         untracked,
         baseline,
         hold_reason,
+        templates: None,
         files,
     })
 }

@@ -83,6 +83,7 @@ pub(crate) async fn run_in(
     results: &mut Results,
 ) -> Exit {
     let exit = run_held(settings, invocation, events, redactor, results).await;
+    let exit = exit.map_err(super::disk::explained);
     if let Some(problem) = invocation.holding.release(lock::AT_END).await {
         let text = format!("The day's lock stays on the git server until it expires: {problem}");
         events.emit(Event::Notice { level: Level::Warning, text });
@@ -224,7 +225,14 @@ async fn work(
         never = keep_up(remote.as_deref(), events) => never,
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    let ended = match ended {
+        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        ended => ended,
+    };
     site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
+    // A run that ended before GATE looked leaves no more behind than one that was judged.
+    site.repo.restore_ignored()?;
+    site.repo.forget_ignored()?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -316,7 +324,18 @@ async fn prepare_again(
         (prepared, _) => return Ok((prepared, None)),
     };
     match interrupted.accept(*fresh) {
-        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Ok((start, changed)) => {
+            if !changed.is_empty() {
+                let text = format!(
+                    "Changed since attempt {} was interrupted: {}. Calls whose question is another one now are made \
+                     again, with all that follows from them",
+                    start.attempt,
+                    changed.join(", ")
+                );
+                preparing.events.emit(Event::Notice { level: Level::Info, text });
+            }
+            Ok((Prepared::Go(Box::new(start)), Some(interrupted)))
+        }
         Err(reason) => {
             interrupted.leave(preparing.site, preparing.events, &reason)?;
             Ok((preparing.prepare(&mut None).await?, None))

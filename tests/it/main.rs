@@ -8,6 +8,8 @@ mod binary;
 mod browser;
 mod day_lock;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
@@ -20,6 +22,7 @@ mod peer_model;
 mod project;
 mod remote_journal;
 mod replay;
+mod resumed;
 mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;

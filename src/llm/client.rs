@@ -342,7 +342,9 @@ mod tests {
                 base_url: script.display().to_string(),
                 api_key: None,
             };
-            connect(&llm, reqwest_client(), Duration::from_mins(5)).map(drop).map_err(|error| error.to_string())
+            connect(&llm, reqwest_client(), Duration::from_mins(5))
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         assert!(connected().unwrap_err().ends_with("day.yaml: the recording cannot be read"));
         std::fs::write(&script, "replies: []").unwrap();

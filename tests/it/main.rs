@@ -5,6 +5,7 @@
 
 mod architecture;
 mod binary;
+mod daily_budget;
 mod day_lock;
 mod demo;
 mod empty_root;

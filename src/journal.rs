@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::secret::Redactor;
 pub(crate) use file::{Recorder, is_held};
-pub(crate) use record::{Record, Seal, Trust, read, trust};
+pub(crate) use record::{Examined, Record, Seal, Trust, examine, read, trust};
 
 /// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
 pub(crate) const END: &str = "end";

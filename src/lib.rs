@@ -39,14 +39,14 @@ pub fn main(arguments: Vec<OsString>, environment: Vec<(OsString, OsString)>) ->
     command::main(arguments, environment)
 }
 
-/// Whether the binary was started, by itself, to become a confined child: `name` is argument 0.
+/// Whether the binary was started, by itself, to become a confined child: the first of `arguments` is its name.
 #[must_use]
-pub fn is_helper(name: &std::ffi::OsStr) -> bool {
-    sandbox::is_helper(name)
+pub fn is_helper(arguments: &[OsString]) -> bool {
+    sandbox::is_helper(arguments)
 }
 
 /// Runs as that helper; its exit code. The caller must have started no thread.
 #[must_use]
-pub fn helper(name: &std::ffi::OsStr) -> u8 {
-    sandbox::helper(name)
+pub fn helper() -> u8 {
+    sandbox::helper()
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_default();
-    if pace::is_helper(&name) {
-        return ExitCode::from(pace::helper(&name));
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if pace::is_helper(&arguments) {
+        return ExitCode::from(pace::helper());
     }
+    arguments.drain(..1.min(arguments.len()));
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
     let environment = std::env::vars_os().collect();
-    ExitCode::from(pace::main(arguments.collect(), environment))
+    ExitCode::from(pace::main(arguments, environment))
 }

@@ -38,11 +38,20 @@ const TURNS: usize = 30;
 fn main() {
     println!("{PACE}\n");
     println!("{:<46} {:>12} {:>12} {:>6}", "measure", "median", "expected", "runs");
-    starts();
-    loops();
-    days();
-    caching::costs();
-    children();
+    // `cargo bench --bench cost -- children` measures that alone.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let parts: [(&str, fn()); 5] = [
+        ("starts", starts),
+        ("loops", loops),
+        ("days", days),
+        ("caching", caching::costs),
+        ("children", children),
+    ];
+    for (name, measure) in parts {
+        if named.is_empty() || named.iter().any(|wanted| wanted == name) {
+            measure();
+        }
+    }
     let size = std::fs::metadata(PACE).unwrap().len();
     row("binary size", &bytes(size), "≤ 15 MB", 1);
 }

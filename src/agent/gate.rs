@@ -27,6 +27,7 @@ use crate::evidence::flaky;
 use crate::evidence::gate::{self, Adjudicated};
 use crate::evidence::place::Place;
 use crate::evidence::reports::Before;
+use crate::evidence::run_tests::sources_alone;
 use crate::evidence::tamper;
 use crate::sandbox::Command;
 use crate::tool::run_tests::Tests as _;
@@ -153,7 +154,7 @@ async fn run_all(
         let command = Command {
             script,
             dir: desk.root.clone(),
-            env: vec![],
+            env: sources_alone(),
             timeout: std::time::Duration::from_millis(desk.terms.command_timeout_ms),
             spool: None,
         };

@@ -1,8 +1,10 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
-use super::prepare::{Site, http, read_plan};
+use super::prices::prices;
 use super::setup::set_up;
-use super::terms::{prices, test_command};
+use super::site::{Site, http, read_plan};
+use super::terms::test_command;
+use super::work::obstacle;
 use super::{Exit, Invocation};
 use crate::domain::event::Level;
 use crate::error::Error;
@@ -14,17 +16,16 @@ use crate::settings::Settings;
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
     let (settings, problems) = invocation.read_settings();
     let mut lines: Vec<_> = problems.into_iter().map(|problem| bad("settings", problem)).collect();
-    let warning =
-        |text: &String| Checked { mark: Mark::Warning, what: "settings".into(), found: text.clone() };
-    lines.extend(settings.warnings.iter().map(warning));
+    lines.extend(settings.warnings.iter().map(|text| warned("settings", text.clone())));
     lines.extend(settings_lines(&settings));
     lines.push(price_line(&settings));
     let mut plan_failed = false;
-    let site = match http(&settings) {
+    let opened = match http(&settings) {
         Ok(http) => Site::open(&settings, &invocation.dir, &http).await,
         Err(error) => Err(error),
     };
-    match site {
+    let mut branch = None;
+    match opened {
         Err(error @ Error::Abort(_)) => lines.push(bad("sandbox", error.to_string())),
         Err(error) => lines.push(bad("repository", error.to_string())),
         Ok(site) => {
@@ -47,9 +48,17 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
                 Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
                 Err(error) => bad("push", error.to_string()),
             });
+            match site.repo.outlook() {
+                Ok(found) => {
+                    lines.push(good("branch", format!("{}, reviewed against {}", found.branch, found.base)));
+                    lines.extend(found.shallow.map(|text| warned("repository", text.to_owned())));
+                    branch = Some((site, found.branch));
+                }
+                Err(error) => lines.push(bad("branch", error.to_string())),
+            }
         }
     }
-    lines.extend(platform_lines(&settings).await);
+    lines.extend(platform_lines(&settings, branch.as_ref()).await);
     write(&mut std::io::stdout().lock(), &lines).map_err(|e| Error::Abort(e.into()))?;
     let failed = lines.iter().filter(|line| line.mark == Mark::Bad).count();
     Ok(match (failed, plan_failed) {
@@ -67,8 +76,8 @@ fn settings_lines(settings: &Settings) -> Vec<Checked> {
     lines
 }
 
-/// Asks the forge for every permission that a run needs.
-async fn platform_lines(settings: &Settings) -> Vec<Checked> {
+/// Asks the forge for every permission that a run needs, and for the rules of the branch that it pushes to.
+async fn platform_lines(settings: &Settings, branch: Option<&(Site, String)>) -> Vec<Checked> {
     let bad = |problem: String| bad("platform", problem);
     let http = match http(settings) {
         Ok(http) => http,
@@ -86,7 +95,15 @@ async fn platform_lines(settings: &Settings) -> Vec<Checked> {
         None => good("platform", format!("{}: may {}", platform.name, probe.what)),
         Some(problem) => bad(format!("{}: may not {}: {problem}", platform.name, probe.what)),
     });
-    lines.collect()
+    let mut lines: Vec<_> = lines.collect();
+    if let Some((site, branch)) = branch {
+        let told = obstacle(site, &platform, branch).await.map(|found| match found.certain {
+            true => bad(found.text),
+            false => warned("platform", found.text),
+        });
+        lines.extend(told);
+    }
+    lines
 }
 
 /// What the model costs, and how old the knowledge is.
@@ -104,11 +121,10 @@ fn price_line(settings: &Settings) -> Checked {
                     prices.dated()
                 ),
             ),
-            None => Checked {
-                mark: Mark::Warning,
-                what: "price".into(),
-                found: format!("{model}: unknown; name it in a PACE_PRICES file, or no cap can hold"),
-            },
+            None => warned(
+                "price",
+                format!("{model}: unknown; name it in a PACE_PRICES file, or no cap can hold"),
+            ),
         },
     }
 }
@@ -118,7 +134,7 @@ async fn setup_lines(settings: &Settings, site: &Site) -> Vec<Checked> {
     let warnings = std::cell::RefCell::new(Vec::new());
     let notice = |level, text: String| {
         if level == Level::Warning {
-            warnings.borrow_mut().push(Checked { mark: Mark::Warning, what: "setup".into(), found: text });
+            warnings.borrow_mut().push(warned("setup", text));
         }
     };
     let told = match set_up(settings, site, &notice).await {
@@ -154,6 +170,10 @@ async fn test_line(settings: &Settings, site: &Site) -> Checked {
 
 fn good(what: &str, found: String) -> Checked {
     Checked { mark: Mark::Good, what: what.to_owned(), found }
+}
+
+fn warned(what: &str, found: String) -> Checked {
+    Checked { mark: Mark::Warning, what: what.to_owned(), found }
 }
 
 fn bad(what: &str, found: String) -> Checked {

@@ -1,6 +1,6 @@
 //! Days at whose end a person has the word: whether those before a day have let it pass.
 
-use super::prepare::Site;
+use super::site::Site;
 use crate::domain::plan::Plan;
 use crate::error::Error;
 use crate::platform::{Line, Platform};

@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::booking::lost;
 use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
-use crate::agent::turns::{MODEL, Said};
 use crate::day::start::Start;
-use crate::domain::Agent;
-use crate::domain::money::Usage;
-use crate::domain::terms::{Rated, Terms};
-use crate::journal::{INTENT, Keeper, RESUME, Record};
+use crate::domain::terms::Terms;
+use crate::journal::{INTENT, Keeper, Record};
 use crate::repo::Repository;
 use crate::repo::checkpoint::{Point, Spared};
 use crate::secret::Redactor;
@@ -61,7 +59,7 @@ impl Workspace {
 
 impl Keeper for Workspace {
     fn checkpoint(&self) -> anyhow::Result<Option<String>> {
-        self.sparing(|spared| self.repo.checkpoint(&name(&self.terms), spared)).map(Some)
+        self.sparing(|spared| self.repo.checkpoint(&self.terms.checkpoint_name(), spared)).map(Some)
     }
 
     fn resume(&self, checkpoint: Option<&str>, dropped: &[Record]) -> anyhow::Result<Value> {
@@ -106,44 +104,6 @@ impl Keeper for Bookkeeper {
     fn resumed(&self, value: &Value) -> anyhow::Result<()> {
         book(&self.0, value)
     }
-}
-
-/// Name under which a run's checkpoints are kept.
-pub(crate) fn name(terms: &Terms) -> String {
-    format!("{}/day-{}", terms.sprint.replace('/', "-"), terms.day)
-}
-
-/// What was paid, or may have been, for the calls among `records`. A call that was begun and has no result counts with
-/// what was reserved for it.
-pub(crate) fn lost(records: &[Record], terms: &Terms) -> Vec<Lost> {
-    let mut lost = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        match record.kind.as_str() {
-            MODEL => {
-                let Ok(said) = serde_json::from_value::<Said>(record.value.clone()) else { continue };
-                let Rated { name, price } = terms.rated(said.agent);
-                lost.extend(said.paid().map(|usage| {
-                    let usd = price.map(|price| price.of(usage));
-                    Lost { agent: said.agent, model: name.clone(), usage, usd }
-                }));
-            }
-            INTENT if record.value["kind"] == MODEL && !has_result(records, index) => {
-                let agent = serde_json::from_value(record.value["agent"].clone()).unwrap_or(Agent::Prime);
-                let (model, usd) = (terms.rated(agent).name.clone(), record.value["usd"].as_f64());
-                lost.push(Lost { agent, model, usage: Usage::default(), usd });
-            }
-            RESUME => lost.extend(
-                serde_json::from_value::<Vec<Lost>>(record.value["lost"].clone()).unwrap_or_default(),
-            ),
-            _ => {}
-        }
-    }
-    lost
-}
-
-fn has_result(records: &[Record], intent: usize) -> bool {
-    let next = records[intent..].iter().find(|record| record.kind != INTENT);
-    next.is_some_and(|next| next.key == records[intent].key)
 }
 
 fn book(purse: &Purse, value: &Value) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! The composition root: the only room that names concrete adapters. One file a verb.
 
+mod audit;
+mod booking;
 mod budget;
 mod check;
 mod demo;
@@ -9,6 +11,7 @@ mod keeper;
 mod lock;
 mod planning;
 mod prepare;
+mod prices;
 mod random;
 mod remote_journal;
 mod replay;
@@ -17,11 +20,14 @@ mod resume;
 mod run;
 mod selection;
 mod setup;
+mod site;
 mod sprint;
 mod stage;
 mod status;
 mod terms;
 mod trigger;
+mod unfinished;
+mod work;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};

@@ -1,6 +1,6 @@
 //! Day 0: estimates every day of the plan into `.pace/day-0/planner.md` and `PROGRESS.md`. Asks no model.
 
-use super::prepare::{Site, read_plan};
+use super::site::{Site, read_plan};
 use super::terms::product_name;
 use super::{Exit, sprint};
 use crate::day::sprint::{PROGRESS, REPORT, view};

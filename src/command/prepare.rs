@@ -2,8 +2,6 @@
 //! from. Spends nothing.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 use super::budget::Budget;
 use super::budget::ledger::Given;
@@ -12,15 +10,14 @@ use super::remote_journal::{self, Brought};
 use super::resume::Interrupted;
 use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold};
 use super::setup::set_up;
+use super::site::{Site, read_plan, seal};
 use super::terms::{Chosen, terms};
 use super::{gate_days, sprint};
-use crate::agent::setup::ProjectSetup;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::budget::Entry;
 use crate::domain::decision::Decision;
-use crate::domain::dependencies::Dependencies;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
 use crate::domain::plan::Plan;
@@ -29,31 +26,9 @@ use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::{Branch, GitRepo, JOB_USER, Options, OwnRefs, PushRules, Repository};
-use crate::sandbox::ground::Ground;
-use crate::sandbox::{self, Sandbox};
-use crate::settings::{DayChoice, JournalMode, PlatformKind, Push, Settings};
+use crate::repo::Branch;
+use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::store::artifacts::Store;
-use crate::store::plan;
-
-/// The parts of a run that do not depend on the day.
-pub(crate) struct Site {
-    pub root: PathBuf,
-    pub repo: Arc<dyn Repository>,
-    pub sandbox: Arc<dyn Sandbox>,
-    pub store: Store,
-    /// What the setup made, once it ran.
-    pub dependencies: Dependencies,
-    /// The setup, once it ran; empty where there is nothing to install.
-    pub setup: OnceLock<Arc<ProjectSetup>>,
-    /// pace's own references on the remote; `None` where nothing is pushed.
-    pub own_refs: Option<OwnRefs>,
-}
-
-/// The one client of a run: for the model, git and the forge.
-pub(crate) fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
-    crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("PACE_CA_FILE: {e:#}")))
-}
 
 /// What preparing came to.
 pub(crate) enum Prepared {
@@ -77,84 +52,6 @@ pub(crate) enum Prepared {
     BudgetUsed {
         budget: f64,
     },
-}
-
-impl Site {
-    /// Opens the repository around `dir`; its transfers go over `http`. A sandbox that this machine cannot offer
-    /// is exit 4.
-    pub(crate) async fn open(settings: &Settings, dir: &Path, http: &reqwest::Client) -> Result<Self, Error> {
-        let mut site = Self::without_children(settings, dir, http)?;
-        let plan = plan::locate(&site.root, settings.plan.as_deref()).ok();
-        let plan = plan.and_then(|path| Some(path.strip_prefix(&site.root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, site.root.clone(), plan, site.dependencies.clone());
-        site.sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
-        Ok(site)
-    }
-
-    /// The same for a job that starts no child process, on a machine that need not offer a sandbox.
-    pub(crate) fn without_children(
-        settings: &Settings,
-        dir: &Path,
-        http: &reqwest::Client,
-    ) -> Result<Self, Error> {
-        let root = crate::repo::discover(dir)?;
-        let dependencies = Dependencies::default();
-        let repo = open_repo(settings, &root, http, &dependencies)?;
-        let own_refs = repo.own_refs();
-        let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
-        let store = Store::new(root.clone());
-        let repo = Arc::new(repo);
-        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
-    }
-}
-
-fn open_repo(
-    settings: &Settings,
-    root: &Path,
-    http: &reqwest::Client,
-    dependencies: &Dependencies,
-) -> Result<GitRepo, Error> {
-    let mut options = Options {
-        rules: settings.git.branch.clone(),
-        identity: settings.git.identity.clone(),
-        push: push_rules(settings),
-        remote: None,
-        kept: dependencies.clone(),
-        http: http.clone(),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let repo = GitRepo::open(root, options.clone())?;
-    let at_home = !settings.ci.present && settings.platform.kind == PlatformKind::Local;
-    match repo.remote_url() {
-        Some(url) if settings.git.push == Push::Auto && at_home && url.contains("://") => {
-            options.push.never =
-                Some(format!("outside CI pace does not push to {url} unless PACE_PUSH=true"));
-            Ok(GitRepo::open(root, options)?)
-        }
-        _ => Ok(repo),
-    }
-}
-
-/// Whether and with what pushes go out.
-fn push_rules(settings: &Settings) -> PushRules {
-    let platform = &settings.platform;
-    let forge = if platform.kind == PlatformKind::Local { platform.tracker } else { platform.kind };
-    let user = match forge {
-        PlatformKind::GitLab if platform.token_is_job_token => JOB_USER,
-        PlatformKind::GitLab => "oauth2",
-        PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
-    };
-    let credential = platform
-        .token
-        .clone()
-        .zip(platform.server_url.clone())
-        .map(|(token, server)| (user.to_owned(), token, server));
-    let never = match (settings.stage, settings.git.push) {
-        (Stage::Work, _) => Some("PACE_STAGE=work: the publishing job pushes".to_owned()),
-        (_, Push::Never) => Some("PACE_PUSH=false".to_owned()),
-        _ => None,
-    };
-    PushRules { never, credential }
 }
 
 /// What must be mended before anything is run or paid for.
@@ -263,7 +160,7 @@ impl Preparing<'_> {
     async fn bring(&self, sprint: &str, day: u32) -> Brought {
         let refs = self.site.own_refs.as_ref().filter(|_| self.settings.journal == JournalMode::Auto);
         let Some(refs) = refs else { return Brought::Nothing };
-        let seal = super::resume::seal(self.settings);
+        let seal = seal(self.settings);
         remote_journal::bring(self.site, refs, (sprint, day), &seal).await.unwrap_or_else(|problem| {
             let text = format!("Not resuming: {problem:#}");
             self.events.emit(Event::Notice { level: Level::Warning, text });
@@ -401,21 +298,6 @@ fn first_day(settings: &Settings, plan: &Plan) -> u32 {
         Some(DayChoice::Number(day)) => day,
         _ => plan.days.values().find(|day| !day.shipped).map_or(1, |day| day.day),
     }
-}
-
-/// The plan and its path from the root.
-pub(crate) fn read_plan(
-    settings: &Settings,
-    root: &Path,
-    notice: &dyn Fn(Level, String),
-) -> Result<(String, Plan), Error> {
-    let path = plan::locate(root, settings.plan.as_deref()).map_err(Error::Plan)?;
-    let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-    let parsed = plan::load(root, &path).map_err(Error::Plan)?;
-    for warning in parsed.warnings {
-        notice(Level::Warning, warning);
-    }
-    Ok((name, parsed.plan))
 }
 
 /// `resumed`: what an interrupted run started from, which is started again.

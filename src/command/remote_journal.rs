@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use tokio::sync::{Mutex, watch};
 
-use super::prepare::Site;
-use super::resume;
+use super::booking;
+use super::site::Site;
 use crate::day::start::Start;
 use crate::journal::{self, END, Seal, Trust};
 use crate::repo::{Kept, OwnRefs, Swapped, own_names};
@@ -111,8 +111,7 @@ fn admit(
             ));
         }
     }
-    let start: Start = serde_json::from_value(records[0].value.clone())
-        .map_err(|error| anyhow!("recorded by another version of pace ({error})"))?;
+    let start = Start::recorded(&records)?;
     if (start.terms.sprint.as_str(), start.terms.day, start.terms.dry_run) != (sprint, day, false) {
         return Err(anyhow!("it is another day's"));
     }
@@ -120,12 +119,12 @@ fn admit(
         if site.store.attempts(day)?.iter().any(|attempt| attempt.run >= start.attempt) {
             return Ok(Brought::Nothing);
         }
-        resume::book(&site.store, &start, &records)?;
+        booking::book(&site.store, &start, &records)?;
         return Ok(Brought::Booked);
     }
     if records.iter().any(|record| record.tree.is_some()) {
         let checkpoint = kept.parents.first().context("it has no work tree")?;
-        refs.adopt_checkpoint(&super::keeper::name(&start.terms), checkpoint)?;
+        refs.adopt_checkpoint(&start.terms.checkpoint_name(), checkpoint)?;
     }
     let place = site.store.journal_path(day, start.attempt)?;
     std::fs::rename(path, &place).with_context(|| place.display().to_string())?;

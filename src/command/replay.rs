@@ -8,8 +8,8 @@ use anyhow::Context as _;
 
 use super::explain::explain;
 use super::keeper::Bookkeeper;
-use super::prepare::Site;
-use super::run::{Parts, code_of, run_day};
+use super::site::Site;
+use super::work::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
 use crate::agent::purse::Purse;
 use crate::day::stage;
@@ -35,10 +35,15 @@ use crate::tool::Written;
 pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool) -> Exit {
     let path = newest(&invocation.dir.join(path)).map_err(|e| Error::config(format!("{e:#}")))?;
     let start = start_of(&path).map_err(|e| Error::config(format!("{e:#}")))?;
+    // A replay needs no setting, so what is wrong with them is no matter here.
+    let (settings, _) = invocation.read_settings();
     let redactor = Redactor::default().with_patterns(scan::redact);
+    let records = journal::read(&path).map_err(Error::Abort)?;
+    let (level, seals) = super::audit::seals(&records, &super::site::seal(&settings))?;
     let terminal = invocation.terminal(LogStyle::Plain, redactor.clone());
     // An explanation is the only thing on its page.
     let events: &dyn Events = if explained { &Unheard } else { &terminal };
+    events.emit(Event::Notice { level, text: seals.clone() });
     let root = fresh_root(&path, &start)?;
     let purse = Arc::new(Purse::under(&start.terms));
     let journal = Journal::play(&path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
@@ -79,7 +84,8 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
         })?;
     }
     if explained {
-        let text = explain(&start, &journal::read(&path)?).map(|day| crate::report::explain::text(&day))?;
+        let day = explain(&start, &records)?;
+        let text = crate::report::explain::text(&crate::report::explain::Explained { seals, ..day });
         super::print(&redactor.redact(&text))?;
         return Ok(code);
     }
@@ -116,13 +122,8 @@ fn newest(path: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{} holds no journal (run-N.jsonl)", path.display()))
 }
 
-pub(crate) fn start_of(path: &Path) -> anyhow::Result<Start> {
-    let records = journal::read(path)?;
-    let first = records.first().filter(|record| record.kind == "start");
-    let value =
-        first.with_context(|| format!("{}: does not begin with «start»", path.display()))?.value.clone();
-    serde_json::from_value(value)
-        .with_context(|| format!("{}: recorded by another version of pace", path.display()))
+fn start_of(path: &Path) -> anyhow::Result<Start> {
+    Start::recorded(&journal::read(path)?).with_context(|| path.display().to_string())
 }
 
 /// Which half of a day the recorded run did: a publishing job's record begins with the working job's.

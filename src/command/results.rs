@@ -61,7 +61,7 @@ impl Results {
     /// Writes a run that a signal ended down.
     pub(crate) fn book_signalled(&self, events: &dyn Events) {
         let (Some(root), Some(day), Some(_)) = (&self.root, self.day, self.attempt) else { return };
-        if let Err(problem) = super::resume::book_signalled(&Store::new(root.clone()), day) {
+        if let Err(problem) = super::booking::book_signalled(&Store::new(root.clone()), day) {
             let text = format!("attempts.yaml could not be written: {problem:#}");
             events.emit(Event::Notice { level: Level::Error, text });
         }

@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use serde_json::Value;
 
-use super::keeper::{Workspace, lost, name};
-use super::prepare::Site;
+use super::booking::{book, place};
+use super::keeper::Workspace;
 use super::remote_journal::RemoteJournal;
+use super::site::{Site, seal};
 use crate::agent::purse::Purse;
 use crate::agent::turns::MODEL;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
-use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::event::{Event, Events, Level};
-use crate::domain::money::{Bill, round_usd};
 use crate::domain::terms::Terms;
 use crate::error::Error;
 use crate::journal::{self, END, INTENT, Journal, Record, Seal, Trust};
@@ -25,7 +25,6 @@ use crate::repo::Branch;
 use crate::repo::checkpoint::{Point, Spared};
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, Settings};
-use crate::store::artifacts::Store;
 use crate::store::plan::mark_shipped;
 use crate::tool::Written;
 
@@ -109,13 +108,8 @@ pub(crate) fn look(
     Ok(Look::Nothing)
 }
 
-/// The seal of this run's journal.
-pub(crate) fn seal(settings: &Settings) -> Seal {
-    Seal::new(settings.llm.api_key.as_ref())
-}
-
 /// A journal that may be resumed from; `None` for one that says nothing (killed before its first record, a dry run).
-fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
+pub(crate) fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Record>, Start)>> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Ok(None);
     }
@@ -133,9 +127,7 @@ fn read(path: &std::path::Path, seal: &Seal) -> anyhow::Result<Option<(Vec<Recor
     if records.iter().any(|record| record.seal.starts_with("k:")) && !seal.has_key() {
         anyhow::bail!("{}: it is sealed with a model credential, and there is none now", path.display());
     }
-    let start: Start = serde_json::from_value(records[0].value.clone()).map_err(|error| {
-        anyhow::anyhow!("{}: recorded by another version of pace ({error})", path.display())
-    })?;
+    let start = Start::recorded(&records).with_context(|| path.display().to_string())?;
     Ok((!start.terms.dry_run).then_some((records, start)))
 }
 
@@ -198,7 +190,7 @@ impl Interrupted {
             return Ok(Some(format!("files changed since: {}", files.join(", "))));
         }
         if !strange.is_empty() {
-            let kept = repo.checkpoint(&format!("{}-left", name(terms)), &spared)?;
+            let kept = repo.checkpoint(&format!("{}-left", terms.checkpoint_name()), &spared)?;
             let text = format!("What the interrupted run had half done is kept as commit {kept}");
             events.emit(Event::Notice { level: Level::Info, text });
         }
@@ -365,14 +357,10 @@ impl Interrupted {
         keeper: Workspace,
         events: &dyn Events,
     ) -> anyhow::Result<Journal> {
-        let calls: Vec<_> = self.records.iter().filter(|r| r.kind == MODEL).collect();
-        let agent = self.records.iter().rev().find_map(|record| record.value.get("agent")?.as_str());
-        let agent = agent.unwrap_or("PRIME");
-        let of_agent = calls.iter().filter(|record| record.value["agent"] == agent).count();
+        let (agent, call) = place(&self.records);
         let text = format!(
-            "Resuming attempt {} at {agent}, call {}: {} records are played, what they cost is not paid again",
+            "Resuming attempt {} at {agent}, call {call}: {} records are played, what they cost is not paid again",
             start.attempt,
-            of_agent + 1,
             self.records.len()
         );
         events.emit(Event::Notice { level: Level::Info, text });
@@ -390,7 +378,7 @@ pub(crate) fn new_journal(
     seal: Seal,
     keeper: Workspace,
 ) -> anyhow::Result<Journal> {
-    site.repo.forget_checkpoints(&name(&start.terms))?;
+    site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
     let path = site.store.journal_path(start.terms.day, start.attempt)?;
     Journal::create(&path, redactor, seal, Box::new(keeper))
 }
@@ -406,43 +394,6 @@ pub(crate) fn keeper(
 ) -> Workspace {
     let parts = (site.repo.clone(), site.store.clone());
     Workspace::new(parts, Arc::clone(purse), written.clone(), start, (redactor.clone(), remote))
-}
-
-/// Writes a run that a signal ended down, from its journal: it may never be resumed.
-pub(crate) fn book_signalled(store: &Store, day: u32) -> anyhow::Result<()> {
-    let Some(path) = store.journals(day).into_iter().next() else { return Ok(()) };
-    let records = journal::read(&path)?;
-    if records.last().is_some_and(|last| last.kind == END) {
-        return Ok(());
-    }
-    let start: Start = serde_json::from_value(records[0].value.clone())?;
-    if start.terms.dry_run { Ok(()) } else { book(store, &start, &records) }
-}
-
-/// Books a run that came to no verdict, unless it is on the books.
-pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::Result<()> {
-    let day = start.terms.day;
-    if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
-        return Ok(());
-    }
-    let mut bill = Bill::default();
-    for lost in lost(records, &start.terms) {
-        bill.book(lost.agent, &lost.model, lost.usage, lost.usd);
-    }
-    let attempt = Attempt {
-        run: start.attempt,
-        date: journal::timestamp(),
-        cost_usd: bill.cost(|_| true).map(round_usd),
-        cost_by_agent: bill.by_agent(),
-        cost_by_model: bill.by_model(),
-        outcome: Outcome::Abort,
-        decision: None,
-        hold_reason: Some("ABORT: the run was interrupted".into()),
-        cause: None,
-        base: Some(start.base.clone()),
-        commit: None,
-    };
-    store.append_attempt(day, &attempt)
 }
 
 fn as_value<T: serde::Serialize>(value: &T) -> Value {

@@ -2,42 +2,32 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-
-use super::lock::{self, Holding, TreeLock};
-use super::prepare::{Prepared, Preparing, Site, http, spend_problems};
+use super::lock::{self, Holding, TreeLock, busy};
+use super::prepare::{Prepared, Preparing, spend_problems};
 use super::remote_journal::RemoteJournal;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
+use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
-use super::{Exit, Invocation, keeper, planning};
-use crate::agent::turns::{MODEL, Said};
-use crate::agent::{ContextDoc, Desk, head, purse::Purse};
-use crate::day::stage::{HandOff, Handed};
+use super::work::{Parts, end, finish, model, preflight, run_day};
+use super::{Exit, Invocation, planning};
+use crate::agent::purse::Purse;
+use crate::day::Ended;
+use crate::day::stage::HandOff;
 use crate::day::start::Start;
-use crate::day::{self, Day, Ended};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
-use crate::journal::{self, END, Journal};
-use crate::llm::Model;
-use crate::llm::client::connect;
-use crate::llm::recorded::Recorded;
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
 use crate::secret::Redactor;
-use crate::settings::{DayChoice, JournalMode, Provider, Settings};
-use crate::store::artifacts::Store;
+use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::tool::Written;
-
-/// Bytes of each context document that go into a prompt; the rest is there to be read with a tool.
-const CONTEXT_LIMIT: usize = 16 * 1024;
 
 /// Runs the day; the exit code. What it came to is told to the CI in any case.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
@@ -201,13 +191,13 @@ async fn work(
     results: &mut Results,
 ) -> Exit {
     let Preparing { settings, site, platform, templates, events, holding, .. } = *preparing;
-    preflight(site, platform, events).await?;
+    preflight(site, platform, &start.branch.name, events).await?;
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::under(&start.terms)), Written::default());
     let remote = remote_journal(settings, site, start, holding);
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
-    let seal = resume::seal(settings);
+    let seal = seal(settings);
     let journal = match interrupted {
         Some(found) => found.journal(start, redactor, seal, keeper, events)?,
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
@@ -234,7 +224,7 @@ async fn work(
         never = keep_up(remote.as_deref(), events) => never,
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
-    site.repo.forget_checkpoints(&keeper::name(&start.terms))?;
+    site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -260,20 +250,6 @@ fn hand_off(
     events.emit(Event::Notice { level: Level::Info, text });
     results.handoff = Some((settings.handoff.clone(), digest));
     Ok(())
-}
-
-/// Closes the record of a day; the exit code.
-pub(crate) fn end(journal: &Journal, ended: &Result<Ended, Error>, advisory: u8) -> Exit {
-    let code = match ended {
-        Ok(ended) => code_of(ended, advisory),
-        Err(error) => exit::of_error(error),
-    };
-    let error = ended.as_ref().err().map(ToString::to_string);
-    match journal.note(END, "", &serde_json::json!({"exit": code, "error": error})) {
-        // A record that was not even played to its end keeps the error that says why.
-        Err(problem) if ended.is_ok() => Err(Error::Abort(problem)),
-        _ => Ok(code),
-    }
 }
 
 /// The journal on the git server, where the settings want one and the day is held there.
@@ -348,111 +324,6 @@ async fn prepare_again(
     }
 }
 
-pub(crate) fn busy(events: &dyn Events, text: String) -> u8 {
-    let text = format!("{text}. Nothing was run and nothing was spent");
-    events.emit(Event::Notice { level: Level::Warning, text });
-    exit::SKIPPED
-}
-
-/// The model of the settings. A journal is a recording too: its replies are played again, agent by agent.
-fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Result<Box<dyn Model>> {
-    let path = Path::new(&settings.llm.base_url);
-    if settings.llm.provider != Provider::Replay || path.extension().is_none_or(|e| e != "jsonl") {
-        return connect(&settings.llm, http, settings.limits.model);
-    }
-    let mut replies = Vec::new();
-    for record in journal::read(path)?.into_iter().filter(|record| record.kind == MODEL) {
-        let said: Said = serde_json::from_value(record.value)
-            .with_context(|| format!("{}: record {} is no model call", path.display(), record.seq))?;
-        replies.extend(said.reply.ok().map(|reply| (said.agent, reply)));
-    }
-    Ok(Box::new(Recorded::from_replies(replies)))
-}
-
-/// Asks git and forge whether they would take what the day is going to give them: a push that cannot succeed ends the
-/// run before it costs anything; any other missing permission is told, as the verdict stands without it.
-pub(crate) async fn preflight(site: &Site, platform: &Platform, events: &dyn Events) -> Result<(), Error> {
-    site.repo.may_push().await?;
-    for probe in platform.access.probe().await {
-        if let Some(problem) = probe.problem {
-            let text = format!("{}: the token may not {}: {problem}", platform.name, probe.what);
-            events.emit(Event::Notice { level: Level::Warning, text });
-        }
-    }
-    Ok(())
-}
-
-/// What a day is put together from.
-pub(crate) struct Parts<'a> {
-    pub site: &'a Site,
-    pub model: &'a dyn Model,
-    pub platform: &'a Platform,
-    pub journal: &'a Journal,
-    pub templates: &'a Templates,
-    pub events: &'a dyn Events,
-    pub stage: Stage,
-    /// What a publishing job was given.
-    pub handed: Option<&'a Handed>,
-    pub purse: Arc<Purse>,
-    /// What agents wrote with their tools.
-    pub written: Written,
-}
-
-/// Puts the day together and runs it.
-pub(crate) async fn run_day(parts: &Parts<'_>, start: &Start) -> Result<Ended, Error> {
-    let plan =
-        start.plan.days.get(&start.terms.day).ok_or_else(|| Error::plan("the day is not in the plan"))?;
-    let desk = Desk {
-        root: parts.site.root.clone(),
-        terms: &start.terms,
-        plan,
-        model: parts.model,
-        repo: parts.site.repo.clone(),
-        sandbox: parts.site.sandbox.clone(),
-        setup: parts.site.setup.get().cloned(),
-        dependencies: parts.site.dependencies.clone(),
-        journal: parts.journal,
-        templates: parts.templates,
-        events: parts.events,
-        purse: Arc::clone(&parts.purse),
-        until: start.terms.run_timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit)),
-        written: parts.written.clone(),
-        context: context(&parts.site.store)?,
-    };
-    let day = Day {
-        start,
-        desk,
-        store: &parts.site.store,
-        platform: parts.platform,
-        stage: parts.stage,
-        handed: parts.handed,
-    };
-    day::run(&day).await
-}
-
-/// Exit code of a day that ended without an error.
-pub(crate) fn code_of(ended: &Ended, advisory: u8) -> u8 {
-    match ended {
-        Ended::Card(_) => exit::of_outcome(&Outcome::Done, advisory),
-        // A day that ended without an error has a decision.
-        Ended::Decided(view) | Ended::HandedOff(view, _) => {
-            exit::of_outcome(&Outcome::Decided(view.decision.unwrap_or(Decision::Hold)), advisory)
-        }
-    }
-}
-
-fn context(store: &Store) -> Result<Vec<ContextDoc>, Error> {
-    let docs = store.context_docs().map_err(Error::Abort)?;
-    Ok(docs
-        .into_iter()
-        .map(|doc| ContextDoc {
-            path: doc.path,
-            cut: doc.text.len() > CONTEXT_LIMIT,
-            text: head(&doc.text, CONTEXT_LIMIT),
-        })
-        .collect())
-}
-
 pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
     Templates::new(settings.templates_dir.as_deref())
         .map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
@@ -465,15 +336,4 @@ async fn shipped(settings: &Settings, site: &Site, events: &dyn Events, decision
     let text = format!("The day had shipped with {decision}: nothing to do. RETRY=true runs it again.");
     events.emit(Event::Notice { level: Level::Info, text });
     Ok(exit::of_outcome(&Outcome::Decided(decision), settings.advisory_exit_code))
-}
-
-/// Fills in the results of a day; the exit code.
-pub(crate) fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
-    match ended {
-        Ended::Card(card) => {
-            crate::report::story_card::write(&mut std::io::stdout().lock(), &card).map_err(Error::Abort)?;
-        }
-        Ended::Decided(view) | Ended::HandedOff(view, _) => results.view = Some(view),
-    }
-    Ok(code)
 }

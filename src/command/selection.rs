@@ -1,6 +1,6 @@
 //! Which day a run is about, and whether it may run: from the plan, the attempts and the commits.
 
-use super::prepare::Site;
+use super::site::Site;
 use crate::day::sprint::PROGRESS;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::decision::Decision;

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::prepare::Site;
-use super::terms::root_files;
+use super::site::{Site, root_files};
 use crate::agent::setup::{ProjectSetup, note_present};
 use crate::domain::event::Level;
 use crate::domain::observation::{CommandRun, Exit};

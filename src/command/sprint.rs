@@ -1,9 +1,9 @@
 //! What a run has to know of the whole sprint before its day: which sprint `.pace/` belongs to, what earlier days cost
 //! and left over, how much fits into one card.
 
-use super::prepare::Site;
+use super::prices::prices;
 use super::selection::shipped;
-use super::terms::prices;
+use super::site::Site;
 use crate::domain::artifact::{Outcome, StoryCard};
 use crate::domain::estimate::{self, Known, Planner, Rates};
 use crate::domain::event::Level;

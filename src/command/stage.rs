@@ -7,12 +7,10 @@ use anyhow::Context as _;
 
 use super::Exit;
 use super::keeper::Bookkeeper;
-use super::lock::{Holding, Turn};
-use super::prepare::Site;
-use super::replay::start_of;
+use super::lock::{Holding, Turn, busy};
 use super::results::Results;
-use super::resume::seal;
-use super::run::{Parts, busy, end, finish, preflight, run_day};
+use super::site::{Site, seal};
+use super::work::{Parts, end, finish, preflight, run_day};
 use crate::agent::purse::Purse;
 use crate::day::stage::{HandOff, Handed};
 use crate::day::start::Start;
@@ -84,7 +82,8 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         return Ok(exit::SKIPPED);
     };
     let manifest = folder.open(digest).map_err(refused)?;
-    let start = start_of(&folder.journal()).map_err(refused)?;
+    let records = journal::read(&folder.journal()).map_err(refused)?;
+    let start = Start::recorded(&records).map_err(refused)?;
     fits(job.settings, &manifest, &start)?;
     if let Some(other) = job.hold(&manifest).await? {
         return Ok(busy(job.events, format!("Day {} is another run's: {other}", manifest.day)));
@@ -94,7 +93,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         "Publishing day {} of run {}: the working job's {} is computed once more from its record",
         manifest.day, manifest.attempt, manifest.decision
     ));
-    preflight(job.site, job.platform, job.events).await?;
+    preflight(job.site, job.platform, &manifest.branch, job.events).await?;
     let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
     let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
     for (path, text) in &start.files {

@@ -1,6 +1,7 @@
-//! `pace status`: the sprint as a table, from the plan and `.pace/`.
+//! `pace status`: the sprint as a table, from the plan and `.pace/`; and which of its days was interrupted here.
 
-use super::prepare::read_plan;
+use super::site::read_plan;
+use super::unfinished::unfinished;
 use super::{Exit, Invocation};
 use crate::domain::artifact::Attempt;
 use crate::domain::backlog::Status;
@@ -21,17 +22,23 @@ pub(crate) fn status(invocation: &Invocation) -> Exit {
     let (_, plan) = read_plan(&settings, &root, &notice)?;
     let store = Store::new(root);
     let backlog = store.backlog().map_err(Error::Abort)?;
+    let seal = super::site::seal(&settings);
     let rows = plan.days.values().map(|day| {
         let attempts = store.attempts(day.day).map_err(Error::Abort)?;
+        let unfinished = unfinished(&store, day.day, &seal);
+        // What is on no books yet was paid all the same.
+        let unbooked = unfinished.as_ref().filter(|run| !run.booked);
+        let paid = attempts.iter().map(|a| a.cost_usd).chain(unbooked.map(|run| run.paid));
         Ok(StatusRow {
             day: day.day,
             story: day.theme.clone(),
             decision: decision(attempts.last(), day.shipped),
-            attempts: count(attempts.len()),
-            cost: attempts.iter().map(|a| a.cost_usd).sum(),
+            attempts: count(attempts.len() + usize::from(unbooked.is_some())),
+            cost: paid.sum(),
             open_advisories: count(
                 backlog.iter().filter(|e| e.day == day.day && e.status == Status::Open).count(),
             ),
+            unfinished,
         })
     });
     let rows = rows.collect::<Result<Vec<_>, Error>>()?;

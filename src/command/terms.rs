@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::prepare::Site;
+use super::prices::{check_prices, prices};
 use super::setup::setup_command;
+use super::site::{Site, root_files};
 use super::sprint;
 use crate::domain::event::Level;
 use crate::domain::plan::Plan;
 use crate::domain::terms::{Rated, Terms};
 use crate::error::Error;
 use crate::evidence::runner;
-use crate::llm::prices::Prices;
 use crate::repo::Branch;
-use crate::settings::{CommandChoice, Provider, Settings};
+use crate::settings::{CommandChoice, Settings};
 
 /// The run that terms are for.
 pub(crate) struct Chosen<'a> {
@@ -83,35 +83,6 @@ pub(crate) fn terms(
     Ok(terms)
 }
 
-/// The price list: the embedded one under the user's.
-pub(crate) fn prices(settings: &Settings) -> Result<Prices, Error> {
-    let Some(path) = &settings.money.prices else { return Ok(Prices::embedded()) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::config(format!("PACE_PRICES: {name} cannot be read: {e}")))?;
-    Prices::with_override(path, &text).map_err(Error::Config)
-}
-
-/// An unknown model is refused under an explicit cap and told under the default one; it is never free.
-fn check_prices(settings: &Settings, models: &[&Rated], notice: &dyn Fn(Level, String)) -> Result<(), Error> {
-    if settings.llm.provider == Provider::Replay {
-        return Ok(());
-    }
-    let unknown: std::collections::BTreeSet<_> =
-        models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
-    for name in unknown {
-        let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
-        if settings.money.cap_explicit {
-            return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
-        }
-        notice(
-            Level::Warning,
-            format!("{problem}; until then its cost is shown as unknown and no cap holds it"),
-        );
-    }
-    Ok(())
-}
-
 /// The command that tests the project; the choice is told.
 pub(crate) fn test_command(
     settings: &Settings,
@@ -134,17 +105,6 @@ pub(crate) fn test_command(
             Ok(Some(detected.command))
         }
     }
-}
-
-/// Paths of the work tree that may tell its runner: two levels deep, ignored files left out.
-pub(crate) fn root_files(root: &Path) -> Vec<String> {
-    let walk = ignore::WalkBuilder::new(root).hidden(false).max_depth(Some(3)).build();
-    let files =
-        walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
-    files
-        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/")))
-        .filter(|path| !path.starts_with(".git/"))
-        .collect()
 }
 
 /// What is being built, by the user's word, else the folder's name.

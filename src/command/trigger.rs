@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::prepare::Site;
+use super::site::Site;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
 use crate::platform::Platform;

@@ -2,6 +2,7 @@
 //! programs, all from one view of the day.
 
 use super::{Day, Verdict};
+use crate::agent::gate::Observation;
 use crate::domain::Agent;
 use crate::domain::artifact::Attempt;
 use crate::domain::decision::Decision;
@@ -52,7 +53,7 @@ impl Day<'_> {
             criteria: reports.gate.as_ref().map(|r| r.criteria_results.clone()).unwrap_or_default(),
             findings: findings(reports.sentinel.as_ref(), reports.conduit.as_ref()),
             files: reports.handoff.as_ref().map(|h| h.files.clone()).unwrap_or_default(),
-            tests: reports.observation.as_ref().and_then(|o| o.tests.as_ref()).map(TestsView::from),
+            tests: reports.observation.as_ref().and_then(tests),
             bill: BillView::from(&bill),
             rounds: rounds(verdict),
             sandbox: terms.sandbox.clone(),
@@ -141,6 +142,10 @@ pub(super) struct Bodies {
     pub title: String,
     pub text: String,
     pub commit: String,
+}
+
+fn tests(observed: &Observation) -> Option<TestsView> {
+    observed.tests.as_ref().map(|run| TestsView { flaky: observed.flaky.clone(), ..TestsView::from(run) })
 }
 
 fn rounds(verdict: &Verdict) -> Vec<RoundView> {

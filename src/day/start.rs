@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::observation::TestRun;
 use crate::domain::plan::Plan;
 use crate::domain::terms::Terms;
+use crate::journal::Record;
 use crate::repo::Branch;
 
 /// The state on which the agents begin.
@@ -30,4 +32,17 @@ pub(crate) struct Start {
     pub hold_reason: Option<String>,
     /// The plan and `.pace/` as they were: path from the root and text.
     pub files: BTreeMap<String, String>,
+}
+
+impl Start {
+    /// What the run of `records` started from.
+    ///
+    /// # Errors
+    /// They begin with something else, or with what another version of pace settled.
+    pub(crate) fn recorded(records: &[Record]) -> anyhow::Result<Self> {
+        let first = records.first().filter(|record| record.kind == "start");
+        let value = first.context("does not begin with «start»")?.value.clone();
+        serde_json::from_value(value)
+            .map_err(|error| anyhow!("recorded by another version of pace ({error})"))
+    }
 }

@@ -100,6 +100,11 @@ impl Terms {
         path.starts_with(".pace/") || path == self.plan_path || path == "PROGRESS.md"
     }
 
+    /// Name under which git keeps the checkpoints of the day's run.
+    pub(crate) fn checkpoint_name(&self) -> String {
+        format!("{}/day-{}", self.sprint.replace('/', "-"), self.day)
+    }
+
     /// The model that answers `agent`.
     pub(crate) const fn rated(&self, agent: Agent) -> &Rated {
         match agent {

@@ -137,6 +137,9 @@ pub(crate) fn hold_reason(results: &[CriterionVerdict], run: Option<&str>, advic
         let rest: Vec<String> = failed.iter().skip(SHOWN).map(|(i, _)| (i + 1).to_string()).collect();
         parts.push(format!("Also failed: criteria {}.", rest.join(", ")));
     }
+    if let Some(patterns) = patterns(&failed) {
+        parts.push(patterns);
+    }
     let advice = fold(advice);
     if advice.is_empty() {
         parts.push(instruction(&failed, run).to_owned());
@@ -149,6 +152,21 @@ pub(crate) fn hold_reason(results: &[CriterionVerdict], run: Option<&str>, advic
 /// Criteria that a hold reason spells out.
 const SHOWN: usize = 3;
 const NOT_FOUND: &str = "test not found in output: ";
+const NO_EVIDENCE: &str = "failed — no evidence";
+
+/// The words under which people look a failed criterion up (seed 003); those of a failed run begin the hold reason.
+fn patterns(failed: &[(usize, &CriterionVerdict)]) -> Option<String> {
+    let mut found = BTreeSet::new();
+    for (i, result) in failed {
+        if result.evidence.starts_with(NOT_FOUND) {
+            found.insert(NOT_FOUND.trim_end_matches(": ").to_owned());
+        } else if result.evidence.starts_with(&no_evidence(i + 1, "")) {
+            found.insert(format!("criterion {} {NO_EVIDENCE}", i + 1));
+        }
+    }
+    let shown: Vec<String> = found.into_iter().take(SHOWN).collect();
+    (!shown.is_empty()).then(|| format!("GATE HOLD pattern: {}.", shown.join(", ")))
+}
 
 fn judge(
     verdict: &CriterionVerdict,
@@ -239,7 +257,7 @@ fn failure(number: usize, lacks: &[Lack]) -> String {
 }
 
 fn no_evidence(number: usize, why: &str) -> String {
-    format!("criterion {number} failed — no evidence: {why}")
+    format!("criterion {number} {NO_EVIDENCE}: {why}")
 }
 
 fn failed(criterion: &str, evidence: String) -> CriterionVerdict {

@@ -9,6 +9,7 @@ pub(crate) mod command;
 pub(crate) mod coverage;
 pub(crate) mod coverage_rule;
 pub(crate) mod day_change;
+pub(crate) mod documents;
 pub(crate) mod files;
 pub(crate) mod findings;
 pub(crate) mod flaky;

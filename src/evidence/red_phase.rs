@@ -176,6 +176,8 @@ fn by_name(
     let red = statuses(Some(runs.red));
     let fixtures = change.tests().any(|file| file.test_text().is_none());
     let (mut valid, mut hollow, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    // Old ones that only share a file with what is new: they count where nothing speaks for the day more clearly.
+    let mut shared = Vec::new();
     for name in runs.green.names(TestStatus::Passed) {
         if red.get(name) == Some(&TestStatus::Passed) {
             continue;
@@ -186,6 +188,7 @@ fn by_name(
             _ if mended && !new => valid.push(name.to_owned()),
             // An old test that the day left alone fails with the rest where nothing builds or loads.
             Some(found) if !new && !found.today && !red.contains_key(name) => broken.push(name.to_owned()),
+            Some(found) if found.asserts && !new && !found.touched => shared.push(name.to_owned()),
             Some(found) if found.asserts => valid.push(name.to_owned()),
             Some(_) => hollow.push(name.to_owned()),
             None if new || fixtures && red.get(name) == Some(&TestStatus::Failed) => {
@@ -195,8 +198,8 @@ fn by_name(
             None => broken.push(name.to_owned()),
         }
     }
-    if !valid.is_empty() {
-        return Ok(valid);
+    if let Some(failing) = [valid, shared].into_iter().find(|names| !names.is_empty()) {
+        return Ok(failing);
     }
     if !hollow.is_empty() {
         return Err(nothing_computed(tests, &hollow));
@@ -297,7 +300,9 @@ pub(crate) fn some(all: &[String]) -> String {
 struct Found {
     /// It asserts something computed.
     asserts: bool,
-    /// The day changed it, or added an assertion that it may share.
+    /// The day changed its lines.
+    touched: bool,
+    /// Or added an assertion to its file that it may share.
     today: bool,
 }
 
@@ -332,6 +337,7 @@ impl<'a> TestFile<'a> {
         let touched = self.lines.iter().any(|&(from, to)| from < lines.end && lines.start < to);
         Some(Found {
             asserts: bodies::asserts(&test, &self.all, &lines),
+            touched,
             today: touched || self.added.iter().any(|a| a.worth == Worth::Computed),
         })
     }

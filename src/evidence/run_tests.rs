@@ -43,6 +43,9 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
         env.retain(|(n, _)| *n != name);
         env.push((name, value));
     }
+    let bytecode = folder.join("bytecode");
+    env.retain(|(name, _)| name != PYTHON_CACHE);
+    env.push((PYTHON_CACHE.to_owned(), bytecode.display().to_string()));
     let command = Command {
         script: request.command.clone(),
         dir: request.root.clone(),
@@ -51,6 +54,8 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
         spool: Some(request.spool.clone()),
     };
     let run = sandbox.run(&command).await?;
+    // What cannot be removed goes with the folder at the next run.
+    let _ = fs::remove_dir_all(&bytecode);
     let root = request.root.clone();
     let spool = request.spool.clone();
     // Up to 16 MiB of output are parsed: not on the thread that serves everything else.
@@ -62,6 +67,19 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
     })
     .await
     .context("reading the test results was interrupted")
+}
+
+/// Python takes byte code for current whose source has the same size and second, or that says so itself: an edit at
+/// once would not be seen, and a prepared file would be run in the place of its source. So each run has an empty
+/// folder of its own for it, and what lies in the tree is neither read nor written.
+const PYTHON_CACHE: &str = "PYTHONPYCACHEPREFIX";
+
+/// Variables of a single command for which Python's byte code is neither read nor written, for the same reason.
+pub(crate) fn sources_alone() -> Vec<(String, String)> {
+    // Nothing is below a file.
+    [(PYTHON_CACHE, "/dev/null/none"), ("PYTHONDONTWRITEBYTECODE", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// The run's complete output, lossily decoded: from the spool, or what the run itself kept where there is none. Of

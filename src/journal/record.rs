@@ -98,6 +98,44 @@ pub(crate) fn trust(records: &[Record], seal: &Seal) -> anyhow::Result<Trust> {
     Ok(if keyed { Trust::Verified } else { Trust::Unverified })
 }
 
+/// What the seals of a journal say to an auditor, who may not have its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Examined {
+    /// Records that the key at hand sealed.
+    pub sealed: usize,
+    /// Records that a key sealed, and no key is at hand.
+    pub unchecked: usize,
+    /// Records of runs without a key: a digest shows damage, and nobody's hand.
+    pub digested: usize,
+    /// The first record that is not the one that was sealed, or was sealed with another key.
+    pub broken: Option<u64>,
+}
+
+/// Looks at every seal of `records` as far as `seal` allows. A publishing job, which has no key, goes on behind records
+/// that were sealed with one.
+pub(crate) fn examine(records: &[Record], seal: &Seal) -> anyhow::Result<Examined> {
+    let mut found = Examined::default();
+    let mut before = "";
+    for record in records {
+        let keyed = record.seal.starts_with("k:");
+        let count = match (keyed, seal.has_key()) {
+            (true, true) => Some((seal, &mut found.sealed)),
+            (true, false) => None,
+            (false, _) => Some((&Seal(None), &mut found.digested)),
+        };
+        match count {
+            None => found.unchecked += 1,
+            Some((seal, _)) if seal.of(before, record)? != record.seal => {
+                found.broken = Some(record.seq);
+                break;
+            }
+            Some((_, count)) => *count += 1,
+        }
+        before = &record.seal;
+    }
+    Ok(found)
+}
+
 /// All records of the journal at `path`. A torn last line (a run that was killed) is left out.
 ///
 /// # Errors
@@ -197,6 +235,14 @@ mod tests {
         foreign[2] = sealed(&seal, &["x", "y", "c"])[2].clone();
         assert_eq!(trust(&foreign, &seal).unwrap(), Trust::Broken(3), "of another journal");
         let plain = sealed(&Seal::new(None), &["a", "b"]);
+        let (all, nothing) = (Examined { sealed: 3, ..Default::default() }, Seal::new(None));
+        assert_eq!(examine(&good, &seal).unwrap(), all);
+        let unchecked = Examined { unchecked: 3, ..Default::default() };
+        assert_eq!(examine(&good, &nothing).unwrap(), unchecked);
+        assert_eq!(examine(&changed, &seal).unwrap().broken, Some(2));
+        assert_eq!(examine(&plain, &seal).unwrap(), Examined { digested: 2, ..Default::default() });
+        let damaged = [plain[0].clone(), Record { value: "x".into(), ..plain[1].clone() }];
+        assert_eq!(examine(&damaged, &nothing).unwrap().broken, Some(2));
         assert_eq!(trust(&plain, &seal).unwrap(), Trust::Broken(1), "a digest is no key");
         assert_eq!(trust(&plain, &Seal::new(None)).unwrap(), Trust::Unverified);
     }

@@ -118,11 +118,13 @@ pub(crate) fn news(event: &str, payload: Option<&Value>) -> Option<News> {
     }
 }
 
-/// Whether `message` carries the trailer by which pace knows its own commits.
+/// Whether `message` carries a trailer by which pace knows its own commits: `Pace-Day:` with a number, or `Pace-Merge:`
+/// of a merge that it made. `scripts/action/guard.sh` looks for the same.
 pub(crate) fn is_own_commit(message: &str) -> bool {
     let last = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
-    let day = last.lines().find_map(|line| line.trim().strip_prefix("Pace-Day:"));
-    day.is_some_and(|day| !day.trim().is_empty() && day.trim().bytes().all(|b| b.is_ascii_digit()))
+    let trailer = |name| last.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+    let a_day = |day: &str| !day.is_empty() && day.bytes().all(|b| b.is_ascii_digit());
+    trailer("Pace-Day:").is_some_and(a_day) || trailer("Pace-Merge:").is_some_and(|base| !base.is_empty())
 }
 
 #[cfg(test)]
@@ -185,7 +187,15 @@ mod tests {
     #[test]
     fn own_commits_carry_the_trailer_in_their_last_paragraph() {
         assert!(is_own_commit("pace: day 1 SHIP\n\ntext\n\nPace-Day: 1\nPace-Sprint: s\n"));
-        for message in ["Fix", "Pace-Day: 1\n\nquoted above", "x\n\nPace-Day: soon", "x\n\nPace-Day:"] {
+        assert!(is_own_commit("Merge main into pace/sprint\n\nPace-Merge: main\n"));
+        for message in [
+            "Fix",
+            "Merge main into pace/sprint",
+            "x\n\nPace-Merge:",
+            "Pace-Day: 1\n\nquoted above",
+            "x\n\nPace-Day: soon",
+            "x\n\nPace-Day:",
+        ] {
             assert!(!is_own_commit(message), "{message}");
         }
     }

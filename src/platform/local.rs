@@ -3,7 +3,9 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Access, Ci, IssueText, Line, Probe, Published, Review, ReviewText, Status, StatusText, Tracker};
+use super::{
+    Access, Ci, IssueText, Line, Obstacle, Probe, Published, Review, ReviewText, Status, StatusText, Tracker,
+};
 use crate::domain::observation::{CiState, Protection};
 
 /// The platform of a checkout without a forge.
@@ -56,6 +58,10 @@ impl Ci for Local {
 }
 
 impl Access for Local {
+    fn obstacle<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Option<Obstacle>> {
+        Box::pin(async { None })
+    }
+
     fn protection<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
         Box::pin(async { Ok(None) })
     }

@@ -65,6 +65,8 @@ pub(crate) trait Access: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Vec<Probe>>;
     /// Whether the account `login` may write to the project.
     fn may_write<'a>(&'a self, login: &'a str) -> BoxFuture<'a, anyhow::Result<bool>>;
+    /// The rules of the forge that a push to `branch` would meet, as far as the token may read them; writes nothing.
+    fn obstacle<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Option<Obstacle>>;
     /// What `branch` asks of a review; `None` where the token may not read it or nothing is known.
     fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>>;
 }
@@ -114,6 +116,15 @@ pub(crate) struct StatusText {
     /// One line; cut to what the platform takes.
     pub description: String,
     pub url: Option<String>,
+}
+
+/// What stands between pace and a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    /// The rules and their mend, on one line.
+    pub text: String,
+    /// The forge says it of this very token; else the token may be exempt, which no forge tells.
+    pub certain: bool,
 }
 
 /// One answer of [`Access::probe`].

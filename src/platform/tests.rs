@@ -5,6 +5,7 @@ mod fake_github;
 #[path = "../../tests/it/forge/gitlab.rs"]
 mod fake_gitlab;
 mod faults;
+mod obstacle;
 mod protection;
 mod publishing;
 #[path = "../../tests/it/forge/sample.rs"]

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
-use super::{Branch, Pushed, RepoError, Repository, Stored};
+use super::{Branch, Outlook, Pushed, RepoError, Repository, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -118,6 +118,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn lines_by(&self, _trailer: &str, _path: &str) -> anyhow::Result<BTreeSet<String>> {
+        absent()
+    }
+
     fn head_message(&self) -> anyhow::Result<String> {
         absent()
     }
@@ -128,6 +132,10 @@ impl Repository for Absent {
 
     fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         Box::pin(async { Ok(absent()?) })
+    }
+
+    fn outlook(&self) -> Result<Outlook, RepoError> {
+        Ok(absent()?)
     }
 
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {

@@ -6,7 +6,7 @@ use git2::{Oid, Repository, RepositoryState};
 
 use super::git::Inner;
 use super::settle::{self, Names};
-use super::{Branch, RepoError, aside, checkout, exchange, fetch, history, status};
+use super::{Branch, Outlook, RepoError, aside, checkout, exchange, fetch, history, status};
 
 /// Files of earlier days that pace itself writes; a run that ended early may have left them uncommitted.
 const DAY_FILES: &str = ".pace/day-";
@@ -48,6 +48,19 @@ pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
         head: commit.to_string(),
         actions: run.actions,
     })
+}
+
+/// See [`super::Repository::outlook`].
+pub(super) fn outlook(inner: &Inner) -> Result<Outlook, RepoError> {
+    let repo = super::handle::open(&inner.root)?;
+    let head = match repo.head() {
+        Ok(_) => Head::of(&repo)?.branch,
+        Err(_) => return unusable("the checked-out branch has no commit yet; make a first commit".into()),
+    };
+    let known = settle::known(&repo, &inner.options.rules);
+    let names = settle::names(&inner.options.rules, head.as_deref(), &known)?;
+    let shallow = repo.is_shallow().then_some(history::DEEPEN);
+    Ok(Outlook { branch: names.target, base: names.base, shallow })
 }
 
 /// Where HEAD is at start.

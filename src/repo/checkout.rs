@@ -113,7 +113,9 @@ pub(super) fn merge(
     let mut write = || -> Result<Oid, git2::Error> {
         let tree = repo.find_tree(index.write_tree_to(repo)?)?;
         let who = Signature::now(&identity.name, &identity.email)?;
-        repo.commit(None, &who, &who, &format!("Merge {base} into {branch}\n"), &tree, &[&ours, &theirs])
+        // By the trailer pace knows its own push again.
+        let message = format!("Merge {base} into {branch}\n\nPace-Merge: {base}\n");
+        repo.commit(None, &who, &who, &message, &tree, &[&ours, &theirs])
     };
     write().context("writing the merge commit").map_err(RepoError::Other)
 }

@@ -13,8 +13,8 @@ use super::ignored::Noted;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, PushRules, Pushed, RepoError, Repository, Stored, aside, branch, bundle,
-    catch_up,
+    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Stored, aside,
+    authorship, branch, bundle, catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -239,6 +239,10 @@ impl Repository for GitRepo {
         Ok(found)
     }
 
+    fn lines_by(&self, trailer: &str, path: &str) -> anyhow::Result<BTreeSet<String>> {
+        authorship::lines_by(&self.inner.open()?, trailer, path)
+    }
+
     fn head_message(&self) -> anyhow::Result<String> {
         let repo = self.inner.open()?;
         let head = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
@@ -255,6 +259,10 @@ impl Repository for GitRepo {
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
         let branch = branch.to_owned();
         Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch)))
+    }
+
+    fn outlook(&self) -> Result<Outlook, RepoError> {
+        branch::outlook(&self.inner)
     }
 
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {

@@ -4,6 +4,7 @@
 pub(crate) mod absent;
 mod aside;
 mod attributes;
+mod authorship;
 mod branch;
 pub(crate) mod bundle;
 mod catch_up;
@@ -130,6 +131,10 @@ pub(crate) trait Repository: Send + Sync {
     /// line of its own; `None` where no commit does. Looks at 1000 commits at most.
     fn before_first(&self, trailers: &[String]) -> anyhow::Result<Option<String>>;
 
+    /// Lines of `path` at HEAD that commits brought whose message has a line that starts with `trailer`. Looks at 1000
+    /// commits of HEAD's first-parent line at most; a merge brings nothing of its own, and what is older is not told.
+    fn lines_by(&self, trailer: &str, path: &str) -> anyhow::Result<BTreeSet<String>>;
+
     /// Message of HEAD's commit.
     fn head_message(&self) -> anyhow::Result<String>;
 
@@ -140,6 +145,9 @@ pub(crate) trait Repository: Send + Sync {
     /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
     /// the new SHA of HEAD. Nothing has changed when this refuses.
     fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>>;
+
+    /// Which branch a run would work on. Changes nothing and asks nobody.
+    fn outlook(&self) -> Result<Outlook, RepoError>;
 
     /// Asks the remote whether it would take a push with this credential; sends nothing.
     fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
@@ -201,6 +209,17 @@ pub(crate) struct Branch {
     pub head: String,
     /// What was done, for the log: created, checked out, merged `main`.
     pub actions: Vec<String>,
+}
+
+/// What a run would find here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// Short name of the branch that commits would go to.
+    pub branch: String,
+    /// The branch that reviews go to.
+    pub base: String,
+    /// The clone lacks a part of the history, and what to do about it.
+    pub shallow: Option<&'static str>,
 }
 
 /// What became of a push.

@@ -11,6 +11,8 @@ use crate::domain::money::Bill;
 pub(crate) struct Explained {
     /// `Day 1: Greet by name · attempt 1 · branch pace/sprint · recorded by pace 0.1.0`.
     pub title: String,
+    /// How far the records are known to be the run's own.
+    pub seals: String,
     /// The decision, `ABORT`, or what the run ended with instead.
     pub verdict: String,
     pub exit_code: Option<u8>,
@@ -57,6 +59,9 @@ pub(crate) struct Criterion {
 /// The explanation, ending with a line break.
 pub(crate) fn text(day: &Explained) -> String {
     let mut lines = vec![day.title.clone()];
+    if !day.seals.is_empty() {
+        lines.push(day.seals.clone());
+    }
     let code = day.exit_code.map(|code| format!(" (exit {code})")).unwrap_or_default();
     lines.push(format!("Verdict: {}{code}", day.verdict));
     lines.extend(day.reasons.iter().map(|reason| format!("  because {}", one_line(reason))));

@@ -23,6 +23,62 @@ pub(crate) struct StatusRow {
     pub cost: Option<f64>,
     /// Open entries of the backlog that this day raised.
     pub open_advisories: u32,
+    /// A run that is under way, or came to no end.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A run without an end.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unfinished {
+    pub day: u32,
+    /// Number of the run, from 1.
+    pub attempt: u32,
+    /// A process is at it.
+    pub running: bool,
+    /// `FORGE, call 3`.
+    pub place: String,
+    /// What its journal holds.
+    pub records: usize,
+    /// US dollars so far; `None` where a price is unknown.
+    pub paid: Option<f64>,
+    /// It is among the attempts.
+    pub booked: bool,
+    /// Why its journal cannot be gone on from.
+    pub problem: Option<String>,
+}
+
+impl Unfinished {
+    /// One whose journal says nothing.
+    pub(crate) fn unreadable(day: u32, problem: String) -> Self {
+        let (place, problem) = (String::new(), Some(problem));
+        Self { day, attempt: 0, running: false, place, records: 0, paid: Some(0.0), booked: true, problem }
+    }
+
+    fn state(&self) -> &'static str {
+        if self.running { "running" } else { "interrupted" }
+    }
+
+    fn line(&self) -> String {
+        let day = self.day;
+        if self.attempt == 0 {
+            let problem = self.problem.as_deref().unwrap_or_default();
+            return format!("Day {day} was interrupted, and what it left cannot be read: {problem}");
+        }
+        let what = format!("{} ({} records, {} paid)", self.place, self.records, usd(self.paid));
+        match &self.problem {
+            _ if self.running => format!("Day {day}, attempt {} is at work here: at {what}", self.attempt),
+            None => format!(
+                "Day {day}, attempt {} was interrupted at {what}. `DAY={day} pace` with the same settings goes on \
+                 there and pays none of it again; RETRY is not needed",
+                self.attempt
+            ),
+            Some(problem) => format!(
+                "Day {day}, attempt {} was interrupted at {what}, and cannot be resumed from here: {problem}. \
+                 `DAY={day} pace` begins the day anew; what was paid stays on the books",
+                self.attempt
+            ),
+        }
+    }
 }
 
 /// Characters of a story that the table shows.
@@ -46,7 +102,11 @@ pub(crate) fn write(out: &mut dyn Write, rows: &[StatusRow]) -> io::Result<()> {
         rows.iter().filter(|r| matches!(r.decision, Some(Decision::Ship | Decision::Advisory))).count();
     let cost = rows.iter().filter(|r| r.attempts > 0).map(|r| r.cost).sum::<Option<f64>>();
     let open: u32 = rows.iter().map(|r| r.open_advisories).sum();
-    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open advisories", rows.len(), usd(cost))
+    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open advisories", rows.len(), usd(cost))?;
+    for run in rows.iter().filter_map(|row| row.unfinished.as_ref()) {
+        writeln!(out, "\n{}", log::tame(&run.line()))?;
+    }
+    Ok(())
 }
 
 fn cells(row: &StatusRow) -> [String; 6] {
@@ -54,7 +114,10 @@ fn cells(row: &StatusRow) -> [String; 6] {
     [
         row.day.to_string(),
         log::tame(&cut(&line(&row.story), STORY)),
-        row.decision.map_or_else(none, |d| d.to_string()),
+        match &row.unfinished {
+            Some(run) => run.state().to_owned(),
+            None => row.decision.map_or_else(none, |d| d.to_string()),
+        },
         row.attempts.to_string(),
         if row.attempts == 0 { none() } else { usd(row.cost) },
         row.open_advisories.to_string(),
@@ -74,6 +137,7 @@ mod tests {
             attempts,
             cost,
             open_advisories,
+            unfinished: None,
         };
         let mut out = Vec::new();
         write(
@@ -99,6 +163,7 @@ mod tests {
             attempts: 1,
             cost: None,
             open_advisories: 0,
+            unfinished: None,
         }];
         write(&mut out, &rows).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -193,6 +193,8 @@ pub(crate) struct TestsView {
     pub summary: String,
     /// Names of the tests that failed.
     pub failed: Vec<String>,
+    /// Names of the tests that failed first and passed when run once more.
+    pub flaky: Vec<String>,
     /// End of the output, for a run that failed; empty else.
     pub tail: String,
 }
@@ -213,6 +215,7 @@ impl From<&TestRun> for TestsView {
             command: run.run.command.clone(),
             summary: run.summary(),
             failed: run.names(TestStatus::Failed).map(str::to_owned).collect(),
+            flaky: vec![],
             tail,
         }
     }

@@ -10,7 +10,7 @@ mod running;
 mod tests;
 mod tree;
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,10 +18,12 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::observation::CommandRun;
 
-/// Whether `name`, argument 0, is that of a helper that pace starts from its own binary.
-pub(crate) fn is_helper(name: &OsStr) -> bool {
+/// Whether these arguments, the program's name first, are those of the helper that pace starts from its own binary: its
+/// name, or its first argument where something between them gives the name.
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no helper"))]
+pub(crate) fn is_helper(arguments: &[OsString]) -> bool {
     #[cfg(target_os = "linux")]
-    return name == confined::order::HELPER || name == confined::order::INIT;
+    return arguments.iter().take(2).any(|argument| argument == confined::order::HELPER);
     #[cfg(not(target_os = "linux"))]
     return false;
 }
@@ -35,15 +37,15 @@ pub(crate) fn keep_to_itself() {
     }
 }
 
-/// Runs as the helper `name`; its exit code.
+/// Runs as the helper; its exit code.
 #[cfg(target_os = "linux")]
-pub(crate) fn helper(name: &OsStr) -> u8 {
-    confined::main(&name.to_string_lossy())
+pub(crate) fn helper() -> u8 {
+    confined::main()
 }
 
-/// Runs as the helper `name`; there is none on this system.
+/// Runs as the helper; there is none on this system.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn helper(_name: &OsStr) -> u8 {
+pub(crate) fn helper() -> u8 {
     u8::MAX
 }
 

@@ -10,11 +10,11 @@ use anyhow::Context;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Command;
 use super::capture::Capture;
-use super::tree::{self, Excess, Tree, Turn};
+use super::tree::{self, Excess, Swarm, Tree, Turn};
 use crate::domain::observation::{CommandRun, ENDED, Exit};
 
 /// Between TERM and KILL of a command that ran out of time.
@@ -26,6 +26,11 @@ const DRAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// How often a running tree is measured.
 const MEASURE: Duration = Duration::from_millis(250);
+/// How often it is looked whether processes multiply, which costs next to nothing.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// The end of a command that has too much of something.
+const KILLED: Exit = Exit::Signal(rustix::process::Signal::KILL.as_raw());
 
 /// Runs what `shell` starts to its end or time-out and ends the whole tree. `shell` gets its outputs and its
 /// process group here, all else is the caller's.
@@ -95,13 +100,22 @@ async fn watch(
 ) -> anyhow::Result<(Exit, Option<Excess>)> {
     let mut buffer = vec![0; 64 * 1024];
     let mut open = true;
-    let mut measure = tokio::time::interval(MEASURE);
+    // Most commands have ended before the first of them.
+    let now = Instant::now();
+    let mut measure = tokio::time::interval_at(now + MEASURE, MEASURE);
+    let mut glance = tokio::time::interval_at(now + GLANCE, GLANCE);
+    measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut swarm = Swarm::watch(limits);
     loop {
         tokio::select! {
             status = child.wait() => return Ok((exit_of(status.context("cannot wait for a child")?), None)),
             read = pipe.read(&mut buffer), if open => open = keep(read, &buffer, capture),
-            _ = measure.tick() => if let Some(excess) = tree.excess(limits) {
-                return Ok((Exit::Signal(rustix::process::Signal::KILL.as_raw()), Some(excess)));
+            _ = measure.tick() => if let Some(excess) = tree.excess(limits, swarm.is_crowd()) {
+                return Ok((KILLED, Some(excess)));
+            },
+            _ = glance.tick() => if swarm.grows() && let Some(excess) = tree.excess(limits, true) {
+                return Ok((KILLED, Some(excess)));
             },
             () = tokio::time::sleep_until(deadline) => break,
         }

@@ -66,6 +66,53 @@ pub(super) async fn turn() -> Turn {
     Arc::clone(&TURN).lock_owned().await
 }
 
+/// Notices that processes multiply: by one number of the kernel's, which is there at once however many want to run. A look
+/// at all processes may take seconds by then.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    /// Above so many on the whole machine the command has a crowd, of processes or threads, or somebody else has.
+    crowd: usize,
+    /// Above so many it is worth a look at once.
+    look_above: usize,
+    step: usize,
+}
+
+impl Swarm {
+    /// From now on; `limits` are those of the command that begins.
+    pub(super) fn watch(limits: Limits) -> Self {
+        let step = limits.processes / 4;
+        let crowd = running_on_machine().saturating_add(step);
+        Self { crowd, look_above: crowd, step }
+    }
+
+    /// Whether the tree must stand still to be looked at: a crowd that wants to run leaves no time for looking.
+    pub(super) fn is_crowd(&self) -> bool {
+        running_on_machine() > self.crowd
+    }
+
+    /// Whether so many came since the last look that the next cannot wait.
+    pub(super) fn grows(&mut self) -> bool {
+        let now = running_on_machine();
+        let grows = now > self.look_above;
+        if grows {
+            // They may be another's, or threads: the next look is due when as many came again.
+            self.look_above = now.saturating_add(self.step);
+        }
+        grows
+    }
+}
+
+/// Processes and threads of the whole machine; the kernel's number ends at 65535.
+#[cfg(target_os = "linux")]
+fn running_on_machine() -> usize {
+    usize::from(rustix::system::sysinfo().procs)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn running_on_machine() -> usize {
+    0
+}
+
 /// The process tree of one shell. Dropping it ends the whole tree; that blocks for at most [`PATIENCE`] and,
 /// unless something cannot be killed, for some milliseconds.
 pub(super) struct Tree {
@@ -96,9 +143,23 @@ impl Tree {
         }
     }
 
-    /// What the tree has too much of, if anything. Resident memory counts, never address space: the JVM, Go and
+    /// What the tree has too much of, if anything; `hold`: it stands still meanwhile, and what has too much is not let
+    /// go again.
+    pub(super) fn excess(&self, limits: Limits, hold: bool) -> Option<Excess> {
+        if hold {
+            // An error means that it is gone.
+            let _ = rustix::process::kill_process_group(self.shell, Signal::STOP);
+        }
+        let excess = self.measure(limits);
+        if hold && excess.is_none() {
+            let _ = rustix::process::kill_process_group(self.shell, Signal::CONT);
+        }
+        excess
+    }
+
+    /// Resident memory counts, never address space: the JVM, Go and
     /// Node reserve terabytes. Pages that processes share are counted for each of them.
-    pub(super) fn excess(&self, limits: Limits) -> Option<Excess> {
+    fn measure(&self, limits: Limits) -> Option<Excess> {
         let members = members(self.shell)?;
         let count = members.iter().filter(|member| !member.zombie).count();
         if count > limits.processes {
@@ -128,6 +189,9 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
+        if childless() {
+            return;
+        }
         let end = Instant::now() + PATIENCE;
         let mut quiet = 0;
         // One look is no snapshot: a process may fork behind it. Two quiet looks in a row end it.
@@ -153,6 +217,20 @@ struct Member {
     adopted: bool,
     /// Bytes of resident memory.
     resident: u64,
+}
+
+/// Whether this process has no child at all, not even one that ended: whoever a command leaves behind becomes one, so
+/// nobody is left.
+#[cfg(target_os = "linux")]
+fn childless() -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    *ADOPTS && waitid(WaitId::All, options).is_err_and(|error| error == rustix::io::Errno::CHILD)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn childless() -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -206,11 +284,19 @@ fn limit_files(groups: &str) -> Vec<String> {
     files
 }
 
+/// Whether whoever detaches from a command becomes a child of this process.
 #[cfg(target_os = "linux")]
-fn adopt_orphans() {
-    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+static ADOPTS: LazyLock<bool> = LazyLock::new(|| {
+    let adopts = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    if let Err(error) = adopts {
         tracing::warn!("daemons that a command leaves behind may outlive it: {error}");
     }
+    adopts.is_ok()
+});
+
+#[cfg(target_os = "linux")]
+fn adopt_orphans() {
+    LazyLock::force(&ADOPTS);
 }
 
 /// All processes of the tree below `shell`; `None` where `/proc` cannot be read.

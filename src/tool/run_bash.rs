@@ -104,7 +104,8 @@ impl Tool for RunBash {
             let command = Command {
                 script: in_bash(&input.command),
                 dir: self.dir.clone(),
-                env: Vec::new(),
+                // Byte code of a file that is edited again within the second would be taken for current.
+                env: vec![("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())],
                 timeout,
                 spool: None,
             };

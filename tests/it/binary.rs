@@ -82,6 +82,12 @@ impl Pace {
         }
     }
 
+    /// In another folder.
+    pub(crate) fn at(mut self, dir: &Path) -> Self {
+        dir.clone_into(&mut self.dir);
+        self
+    }
+
     pub(crate) fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
@@ -131,25 +137,27 @@ impl Pace {
     /// Starts, with both streams being read.
     pub(crate) fn start(&self) -> (Child, Streams) {
         let mut child = self.spawn();
-        let streams = Streams {
-            stdout: drain(child.stdout.take().unwrap()),
-            stderr: drain(child.stderr.take().unwrap()),
-        };
+        let streams = Streams::of(&mut child);
         (child, streams)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a black-box test starts the binary itself")]
     fn spawn(&self) -> Child {
-        std::process::Command::new(&self.program)
+        self.command().spawn().unwrap_or_else(|e| panic!("cannot start {}: {e}", self.program.display()))
+    }
+
+    /// What starts it, with both streams piped.
+    #[expect(clippy::disallowed_methods, reason = "a black-box test starts the binary itself")]
+    pub(crate) fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command
             .args(&self.args)
             .current_dir(&self.dir)
             .env_clear()
             .envs(self.env.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {}: {e}", self.program.display()))
+            .stderr(Stdio::piped());
+        command
     }
 }
 
@@ -160,12 +168,22 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Reads both streams of `child`.
+    pub(crate) fn of(child: &mut Child) -> Self {
+        Self { stdout: drain(child.stdout.take().unwrap()), stderr: drain(child.stderr.take().unwrap()) }
+    }
+
     /// Waits for the end of the process and of its streams.
     pub(crate) fn finish(self, mut child: Child, started: Instant) -> Finished {
         let status = child.wait().unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        self.finished(status.code().unwrap_or_else(|| -signal.unwrap_or(0)), started)
+    }
+
+    /// Waits for the end of the streams of a process that ended with `code`.
+    pub(crate) fn finished(self, code: i32, started: Instant) -> Finished {
         Finished {
-            code: status.code().unwrap_or_else(|| -signal.unwrap_or(0)),
+            code,
             took: started.elapsed(),
             stdout: self.stdout.join().unwrap(),
             stderr: self.stderr.join().unwrap(),

@@ -224,7 +224,7 @@ fn commands(text: &str, machine: Machine) -> Vec<(String, bool)> {
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line.strip_prefix(['!', '~']) {
             Some(command) => {
-                commands.push((command.to_owned(), line.starts_with('~') && machine == Machine::Free));
+                commands.push((command.to_owned(), line.starts_with('~') && machine.tier() == 1));
             }
             // The end of a command that began on the line before.
             None if line.starts_with('}') && commands.last().is_some() => {

@@ -12,6 +12,7 @@ mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
 mod hostile;
+#[cfg(target_os = "linux")]
 mod kill;
 mod model_faults;
 mod model_server;
@@ -28,3 +29,5 @@ mod setup;
 mod sprint_page;
 mod team;
 mod third_party;
+#[cfg(target_os = "linux")]
+mod traced;

@@ -1,47 +1,22 @@
 //! Escapes from the rooms of a child, against the real binary: as root and as an unprivileged user, where
 //! namespaces are allowed and where a container forbids them. A probe that could not be tried counts as failed.
 
+mod machine;
 mod network;
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
-use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
-
+pub(crate) use self::machine::Machine;
+use self::machine::{copy_program, in_a};
 use crate::binary::PACE;
 use crate::project::{Project, collect};
 
 pub(crate) const CANARY: &str = "canary-secret-value";
 const NOBODY: u32 = 65534;
-/// Capabilities of a process in an ordinary container.
-const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
-    .union(CapabilitySet::DAC_OVERRIDE)
-    .union(CapabilitySet::FSETID)
-    .union(CapabilitySet::FOWNER)
-    .union(CapabilitySet::MKNOD)
-    .union(CapabilitySet::NET_RAW)
-    .union(CapabilitySet::SETGID)
-    .union(CapabilitySet::SETUID)
-    .union(CapabilitySet::SETFCAP)
-    .union(CapabilitySet::SETPCAP)
-    .union(CapabilitySet::NET_BIND_SERVICE)
-    .union(CapabilitySet::KILL);
-
-/// What the machine allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Machine {
-    /// Whatever this one does: tier 1.
-    Free,
-    /// No namespaces, no mounts: tier 2.
-    Container,
-    /// A container on a kernel without Landlock.
-    Old,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum User {
@@ -67,6 +42,21 @@ fn root_cannot_leave_tier_2() {
 #[test]
 fn an_unprivileged_user_cannot_leave_tier_2() {
     probe(User::Nobody, Machine::Container);
+}
+
+#[test]
+fn without_landlock_namespaces_hold_roots_child() {
+    probe(User::Root, Machine::NoLandlock);
+}
+
+#[test]
+fn without_landlock_namespaces_hold_an_unprivileged_users_child() {
+    probe(User::Nobody, Machine::NoLandlock);
+}
+
+#[test]
+fn where_user_namespaces_are_refused_sudo_makes_tier_1() {
+    probe(User::Nobody, Machine::Sudo);
 }
 
 #[test]
@@ -99,7 +89,7 @@ fn exits_output_and_time_outs_are_the_childs_own() {
             ("exit 7", "exit code 7"),
             ("kill -9 $$", "signal 9"),
             ("sh -c 'kill -9 $$'", "137"),
-            ("kill -TERM $$; sleep 5", if machine == Machine::Free { "" } else { "signal 15" }),
+            ("kill -TERM $$; sleep 5", if machine.tier() == 1 { "" } else { "signal 15" }),
         ] {
             let output = site.pace(machine, "check", &[("PACE_TEST_COMMAND", command)]);
             assert!(text(&output.stdout).contains(seen), "{command}: {}", told(&output));
@@ -112,9 +102,8 @@ fn probe(user: User, machine: Machine) {
     let site = Site::new(user);
     let before = site.outside();
     let output = site.pace(machine, "check", &[("PACE_TEST_COMMAND", "/usr/bin/python3 probes.py")]);
-    let tier = if machine == Machine::Free { "tier 1" } else { "tier 2" };
     let stdout = text(&output.stdout);
-    assert!(stdout.contains(tier), "{}", told(&output));
+    assert!(stdout.contains(machine.sandbox()), "{}", told(&output));
     assert!(!stdout.contains(CANARY), "{}", told(&output));
     let results = site.project.read("results.txt").unwrap();
     let bad: Vec<_> =
@@ -122,6 +111,7 @@ fn probe(user: User, machine: Machine) {
     assert!(bad.is_empty() && results.ends_with("end\n"), "{}\n{results}{}", bad.join("\n"), told(&output));
     let tried = results.lines().filter(|line| line.contains(" held ")).count();
     assert!(tried >= 31, "only {tried} escapes were tried:\n{results}");
+    println!("{tried} escapes held, {user:?}, {machine:?}");
     let after = site.outside();
     let changed: Vec<_> =
         after.keys().chain(before.keys()).filter(|path| after.get(*path) != before.get(*path)).collect();
@@ -210,7 +200,6 @@ impl Site {
 
     /// Runs pace with canaries in its environment.
     pub(crate) fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
-        let tier = if machine == Machine::Free { 1 } else { 2 };
         let bait = serde_json::json!({
             "outside": self.place.path().join("outside"),
             "runner": self.place.path().join("runner"),
@@ -218,12 +207,12 @@ impl Site {
             "abstract": self.name,
             "port": self.tcp.local_addr().unwrap().port(),
             "udp": self.udp.local_addr().unwrap().port(),
-            "tier": tier,
+            "tier": machine.tier(),
         });
         std::fs::write(self.project.dir.join("bait.json"), bait.to_string()).unwrap();
         let mut command = in_a(machine, &self.pace, verb);
         if self.user == User::Nobody {
-            command.uid(NOBODY).gid(NOBODY);
+            machine::as_nobody(&mut command, machine);
         }
         command
             .current_dir(&self.project.dir)
@@ -275,72 +264,6 @@ fn walk(root: &Path, paths: &mut Vec<PathBuf>) {
             walk(&entry.path(), paths);
         }
     }
-}
-
-/// Copies in a process of its own: a file that this one had open for writing, some other test's child may still
-/// have, and it could not be started.
-#[expect(clippy::disallowed_methods, reason = "a test may start programs")]
-fn copy_program(from: &Path, to: &Path) {
-    let status = std::process::Command::new("install").args(["-m", "755"]).args([from, to]).status().unwrap();
-    assert!(status.success());
-}
-
-/// `pace VERB` on such a machine. This test binary starts itself, gives up what the machine does not allow, and
-/// becomes pace.
-#[expect(clippy::disallowed_methods, reason = "a black-box test starts the binary itself")]
-fn in_a(machine: Machine, pace: &Path, verb: &str) -> std::process::Command {
-    let mut command = if machine == Machine::Free {
-        std::process::Command::new(pace)
-    } else {
-        let me = pace.with_file_name("tests");
-        if !me.exists() {
-            copy_program(&std::env::current_exe().unwrap(), &me);
-        }
-        let mut command = std::process::Command::new(me);
-        command.args(["--exact", "sandbox::become_pace_in_a_container", "--ignored", "--nocapture"]);
-        command
-    };
-    command.env_clear();
-    if machine == Machine::Free {
-        command.arg(verb);
-    } else {
-        command.env("BECOME", pace).env("VERB", verb).env("OLD", (machine == Machine::Old).to_string());
-    }
-    command
-}
-
-/// No test by itself: see [`in_a`].
-#[test]
-#[ignore = "started by the other tests"]
-#[expect(clippy::disallowed_methods, reason = "it becomes the binary under test")]
-fn become_pace_in_a_container() {
-    let variable = |name| crate::binary::own_variable(name);
-    let Some(pace) = variable("BECOME") else { return };
-    let mut calls = vec![libc::SYS_unshare, libc::SYS_mount, libc::SYS_setns];
-    if variable("OLD").as_deref() == Some("true") {
-        calls.push(libc::SYS_landlock_create_ruleset);
-    }
-    if rustix::process::getuid().is_root() {
-        for bit in 0..41 {
-            let one = CapabilitySet::from_bits_retain(1 << bit);
-            if !CONTAINER.contains(one) {
-                let _ = remove_capability_from_bounding_set(one);
-            }
-        }
-    }
-    let rules = calls.into_iter().map(|call| (call, vec![])).collect();
-    let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
-    let refuse = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).unwrap();
-    apply_filter(&seccompiler::BpfProgram::try_from(filter).unwrap()).unwrap();
-    let verb = variable("VERB").unwrap();
-    let error = std::process::Command::new(pace)
-        .arg(verb)
-        .env_remove("BECOME")
-        .env_remove("VERB")
-        .env_remove("OLD")
-        .exec();
-    panic!("{error}");
 }
 
 /// Whether a process still has the site's work tree as its folder.

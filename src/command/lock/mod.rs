@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::budget::ledger::Share;
 use super::remote_journal::RemoteJournal;
+use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
+use crate::exit;
 use crate::repo::{OwnRefs, RepoError};
 use crate::settings::Settings;
 
@@ -144,4 +146,11 @@ impl Holding {
     fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells that another run has the day; the exit code.
+pub(crate) fn busy(events: &dyn Events, text: String) -> u8 {
+    let text = format!("{text}. Nothing was run and nothing was spent");
+    events.emit(Event::Notice { level: Level::Warning, text });
+    exit::SKIPPED
 }

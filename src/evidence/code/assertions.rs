@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
+use super::computed::Context;
 use super::mask::masked;
-use super::worth::{Context, Worth};
+use super::worth::Worth;
 use super::{Language, worth};
 
 /// An assertion of a test.

@@ -17,12 +17,26 @@ pub(crate) fn of_test(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
         let whole = title.len() > 2 && test.text.contains(title);
         return whole.then(|| 1..test.line_of(test.text.len()) + 1);
     }
-    let by_title = name.rsplit(" > ").next().and_then(|title| titled(test, title.trim()));
-    by_title.or_else(|| {
-        let bare = name.split(['[', '(']).next().unwrap_or(name);
-        let names: Vec<&str> = SPLIT.split(if bare.trim().is_empty() { name } else { bare }).collect();
-        names.iter().rev().filter(|n| !n.is_empty()).find_map(|n| defined(test, n))
-    })
+    let title = name.rsplit(" > ").next().unwrap_or(name).trim();
+    titled(test, title).or_else(|| functions(test.language, name).find_map(|name| defined(test, name)))
+}
+
+/// The functions that a test of this name may be, likeliest first. Words of a title are none, and neither are the
+/// folders, modules and classes before the name: a fixture may be called like any of them.
+fn functions(language: Language, name: &str) -> impl Iterator<Item = &str> {
+    let titles = matches!(language, Language::JavaScript | Language::Ruby);
+    let name = if language == Language::Go { name.rsplit('.').next().unwrap_or(name) } else { name };
+    let name = if language == Language::Go { name.split('/').next().unwrap_or(name) } else { name };
+    let bare = name.split(['[', '(']).next().filter(|bare| !bare.trim().is_empty()).unwrap_or(name);
+    let own = if titles { bare.rsplit(" > ").next().unwrap_or(bare) } else { bare };
+    let words = SPLIT.split(own).filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    let title = titles && words.len() > 1;
+    let says_test = |word: &str| {
+        let after = word.strip_prefix("test").or_else(|| word.strip_prefix("Test"));
+        after.is_some_and(|after| after.starts_with(|c: char| c == '_' || c.is_uppercase()))
+    };
+    let likely = move |(at, word): &(usize, &str)| *at == 0 || says_test(word);
+    words.into_iter().rev().enumerate().filter(move |word| !title && likely(word)).map(|(_, word)| word)
 }
 
 static SPLIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"[^\w]+"));
@@ -40,7 +54,7 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
 }
 
 /// The function of that name. Types are none: a whole class says little of one test.
-fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
+pub(super) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
     let definition = format!(
         r"\b(?:def|fn|func|function|fun|void|sub|test|Task)\s+(?:\([^)\n]*\)\s*)?{}\b",
         regex::escape(name)

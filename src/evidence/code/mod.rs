@@ -4,8 +4,10 @@
 
 pub(crate) mod assertions;
 pub(crate) mod bodies;
+mod computed;
 pub(crate) mod mask;
 pub(crate) mod rust_tests;
+mod swallowed;
 pub(crate) mod worth;
 
 #[cfg(test)]

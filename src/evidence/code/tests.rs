@@ -100,6 +100,29 @@ fn worth_of_assertions() {
         ("a.sh", ". ./greet.sh\ntrue\n", vec![]),
         ("a.py", "# assert add(1) == 2\nx = 'assert add(1)'\n", vec![]),
         ("a.py", "def assert_user(u):\n    assert u.name\n", vec![Computed]),
+        // Functions of the test file that compute nothing, and ones that do.
+        ("a.py", "def four():\n    return 4\ndef test_a():\n    assert four() == 4\n", vec![Constant]),
+        ("a.py", "def same(x):\n    return x\ndef test_a():\n    assert same(4) == 4\n", vec![Constant]),
+        ("a.py", "def same(x):\n    return x\ndef test_a():\n    assert same(add(1)) == 4\n", vec![Computed]),
+        ("a.py", "def four():\n    return add(2)\ndef test_a():\n    assert four() == 4\n", vec![Computed]),
+        (
+            "a.py",
+            "def four():\n    x = 2\n    return two() + x\ndef two():\n    return 2\nassert four() == 4\n",
+            vec![Constant],
+        ),
+        ("a.py", "def run(client):\n    return client.get('/')\nassert run(app()) == 4\n", vec![Computed]),
+        ("a.js", "function four() {\n  return 4;\n}\nexpect(four()).toBe(4);\n", vec![Constant]),
+        ("a.js", "function four() {\n  return add(2, 2);\n}\nexpect(four()).toBe(4);\n", vec![Computed]),
+        (
+            "a_test.go",
+            "func four() int { return 4 }\nfunc TestA(t *testing.T) {\n\tif four() != 4 {\n\t\tt.Error()\n\t}\n}\n",
+            vec![Constant],
+        ),
+        // Values that the code under test fills.
+        ("a.py", "seen = []\nrun(seen)\nassert seen == [1]\n", vec![Computed]),
+        ("a.js", "const seen = [];\nrun((x) => seen.push(x));\nexpect(seen).toEqual([1]);\n", vec![Computed]),
+        ("a.rs", "let mut seen = vec![];\nfill(&mut seen);\nassert_eq!(seen, [1]);\n", vec![Computed]),
+        ("a.py", "x = 1\nprint(x)\nassert x == 1\n", vec![Constant]),
     ] {
         let found = TestText::new(path, text).assertions();
         let seen: Vec<_> = found.iter().map(|a| a.worth).collect();
@@ -217,5 +240,33 @@ fn definitions_by_language() {
         for name in names.into_iter().filter(|n| n.len() > 1) {
             assert!(found.contains(name), "{path} {name}: {found:?}");
         }
+    }
+}
+
+#[test]
+fn words_of_a_title_and_folders_are_no_functions() {
+    for (path, text, name) in [
+        ("a.js", "function number() {\n  return 1;\n}\n", "double > is twice the number"),
+        ("a.js", "function adds() {\n  return 1;\n}\n", "adds two numbers"),
+        ("conftest.py", "def tests():\n    return 1\n", "tests/test_cart.py::test_adds"),
+        ("conftest.py", "def cart():\n    return 1\n", "tests/cart/test_sum.py::test_adds[cart]"),
+        ("a_test.go", "func two() int {\n\treturn 2\n}\n", "TestDouble/two"),
+        ("ATest.java", "class A {\n void example() {\n }\n}\n", "org.example.ATest.adds"),
+    ] {
+        assert_eq!(bodies::of_test(&TestText::new(path, text), name), None, "{name}");
+    }
+    for (path, text, name) in [
+        ("a_test.go", "func TestDouble(t *testing.T) {\n}\n", "example.org/sums.TestDouble/two"),
+        ("a.py", "def test_adds():\n    pass\n", "tests.test_a.T.test_adds (a=1)"),
+        (
+            "a.py",
+            "class T:\n    def test_adds(self):\n        pass\n",
+            "test_adds (tests.test_a.T.test_adds)",
+        ),
+        ("a.rs", "fn doubles() {\n}\n", "sums tests::doubles"),
+        ("ATest.java", "class A {\n void adds() {\n }\n}\n", "org.example.ATest.adds[2]"),
+        ("ATest.php", "function testAdds() {\n }\n", "ATest::testAdds with data set #0"),
+    ] {
+        assert!(bodies::of_test(&TestText::new(path, text), name).is_some(), "{name}");
     }
 }

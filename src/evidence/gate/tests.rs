@@ -151,8 +151,8 @@ fn hold_reasons_are_actionable() {
         hold_reason(&results, None, ""),
         "3 of 5 acceptance criteria failed. Criterion 2 (\"User has a name\") failed — no evidence: the evidence names no \
          observed test. Criterion 3 (\"POST /users returns 201\") failed — test UserCreationTest::test_create_user not \
-         found in test output. Criterion 4 (\"Names are unique\") failed — no unique index. FORGE must add the missing \
-         test before this story can ship."
+         found in test output. Criterion 4 (\"Names are unique\") failed — no unique index. GATE HOLD pattern: \
+         criterion 2 failed — no evidence, test not found in output. FORGE must add the missing test before this story can ship."
     );
     assert_eq!(
         hold_reason(&results[..1], Some("exit code 1 of `pytest`: test_a failed"), ""),

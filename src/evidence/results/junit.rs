@@ -1,10 +1,15 @@
 //! JUnit XML as the runners of many languages write it.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use regex::Regex;
 
 use super::Found;
 use crate::domain::observation::TestStatus;
+use crate::evidence::pattern;
 
 /// The tests of a report and whether pytest wrote it; `None` where the XML cannot be read to its end.
 pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
@@ -137,19 +142,27 @@ impl Case {
                 .collect::<Vec<_>>()
                 .join(" > ");
         }
-        if self.name.starts_with(class) {
-            return self.name.clone();
+        let name = without_signature(&self.name);
+        if name.starts_with(class) {
+            return name.into_owned();
         }
         let joint = if class.contains("::") {
             "::"
-        } else if class.contains(' ') || self.name.contains(' ') || ends_like_script(class) {
+        } else if class.contains(' ') || name.contains(' ') || ends_like_script(class) {
             " > "
         } else {
             "."
         };
-        format!("{class}{joint}{}", self.name)
+        format!("{class}{joint}{name}")
     }
 }
+
+/// JUnit 5 writes a method as Java declares it: `adds()`, `twice(int, String)[2]`.
+fn without_signature(name: &str) -> Cow<'_, str> {
+    SIGNATURE.replace(name, "$1$2")
+}
+
+static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\w+)\((?:\)$|[\w.$<>\[\], ]+\)(\[\d+\])$)"));
 
 fn ends_like_script(class: &str) -> bool {
     [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"].iter().any(|e| class.ends_with(e))

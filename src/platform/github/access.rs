@@ -11,7 +11,7 @@ use super::{GitHub, PAGES, explain};
 use crate::domain::observation::Protection;
 use crate::platform::http::{Call, Failure, encoded};
 use crate::platform::mend::Need;
-use crate::platform::{Access, Probe};
+use crate::platform::{Access, Obstacle, Probe};
 
 #[derive(Deserialize)]
 struct Repository {
@@ -85,14 +85,22 @@ impl GitHub {
 
 /// A branch as everybody who may read the code sees it.
 #[derive(Deserialize)]
-struct Branch {
-    protected: bool,
+pub(super) struct Branch {
+    pub(super) protected: bool,
     protection: Option<Classic>,
 }
 
 #[derive(Deserialize)]
 struct Classic {
     required_status_checks: Option<Required>,
+}
+
+impl Branch {
+    /// Checks that classic protection requires.
+    pub(super) fn checks(self) -> Vec<String> {
+        let required = self.protection.and_then(|classic| classic.required_status_checks);
+        required.map(|required| required.contexts).unwrap_or_default()
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,9 +111,9 @@ struct Required {
 
 /// A rule of a ruleset that holds for a branch.
 #[derive(Deserialize)]
-struct Rule {
+pub(super) struct Rule {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     parameters: Option<Parameters>,
 }
 
@@ -121,17 +129,24 @@ struct Check {
 }
 
 impl GitHub {
+    pub(super) async fn branch(&self, name: &str) -> Result<Branch, Failure> {
+        self.sender().json(&Call::get(self.path(&format!("/branches/{}", encoded(name))))).await
+    }
+
+    /// The rules of rulesets that hold for a branch, also for one that is not there yet.
+    pub(super) async fn rules(&self, branch: &str) -> Result<Vec<Rule>, Failure> {
+        let path = self.path(&format!("/rules/branches/{}", encoded(branch)));
+        self.sender().all(&path, None, PAGES).await
+    }
+
     /// Classic protection and rulesets ask together. What a token may not read leaves nothing known.
     async fn required(&self, branch: &str) -> Result<Option<Protection>, Failure> {
-        let at: Branch =
-            self.sender().json(&Call::get(self.path(&format!("/branches/{}", encoded(branch))))).await?;
+        let at = self.branch(branch).await?;
         if !at.protected {
             return Ok(Some(Protection::Checks(vec![])));
         }
-        let classic =
-            at.protection.and_then(|p| p.required_status_checks).map(|r| r.contexts).unwrap_or_default();
-        let path = self.path(&format!("/rules/branches/{}", encoded(branch)));
-        let rules: Vec<Rule> = self.sender().all(&path, None, PAGES).await?;
+        let classic = at.checks();
+        let rules = self.rules(branch).await?;
         let of_rules = rules.into_iter().filter(|rule| rule.kind == "required_status_checks");
         let checks = of_rules.filter_map(|rule| rule.parameters).flat_map(|p| p.required_status_checks);
         let all: Vec<String> = classic.into_iter().chain(checks.map(|check| check.context)).collect();
@@ -141,6 +156,10 @@ impl GitHub {
 }
 
 impl Access for GitHub {
+    fn obstacle<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Option<Obstacle>> {
+        Box::pin(self.obstacle_of(branch))
+    }
+
     fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
         Box::pin(async move {
             match self.required(branch).await {

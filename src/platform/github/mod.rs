@@ -4,6 +4,7 @@
 mod access;
 mod ci;
 mod issues;
+mod obstacle;
 mod review;
 mod status;
 

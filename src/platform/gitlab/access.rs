@@ -7,7 +7,7 @@ use super::GitLab;
 use crate::domain::observation::Protection;
 use crate::platform::http::{Call, Failure, encoded};
 use crate::platform::mend::{Door, Need};
-use crate::platform::{Access, Probe};
+use crate::platform::{Access, Obstacle, Probe};
 
 /// Access levels (GitLab, roles and permissions).
 const REPORTER: u32 = 20;
@@ -98,7 +98,49 @@ struct Merging {
     only_allow_merge_if_pipeline_succeeds: Option<bool>,
 }
 
+/// A branch as its project's members see it.
+#[derive(Deserialize)]
+struct Branch {
+    #[serde(default)]
+    protected: bool,
+    /// Whether the asking account may push to it.
+    can_push: Option<bool>,
+}
+
+impl GitLab {
+    /// What cannot be read is no obstacle: the push will tell. Push rules are shown to maintainers alone.
+    async fn obstacle_of(&self, branch: &str) -> Option<Obstacle> {
+        if self.inner.door == Door::JobToken {
+            // The answer would be about the person whose job it is.
+            return None;
+        }
+        let path = self.path(&format!("/repository/branches/{}", encoded(branch)));
+        let there: Branch = match self.sender().json(&Call::get(path)).await {
+            Ok(there) => there,
+            Err(failure) => {
+                tracing::debug!("the rules of {branch} cannot be read: {failure}");
+                return None;
+            }
+        };
+        let text = match there {
+            Branch { can_push: Some(false), protected: true } => format!(
+                "{branch} is protected and GITLAB_TOKEN's role may not push to it: let the role push (Settings, \
+                 Repository, Protected branches), or set PACE_BRANCH to a branch that is not protected"
+            ),
+            Branch { can_push: Some(false), protected: false } => {
+                format!("GITLAB_TOKEN may not push to {branch}: it needs the role Developer")
+            }
+            Branch { .. } => return None,
+        };
+        Some(Obstacle { text, certain: true })
+    }
+}
+
 impl Access for GitLab {
+    fn obstacle<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Option<Obstacle>> {
+        Box::pin(self.obstacle_of(branch))
+    }
+
     fn protection<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, anyhow::Result<Option<Protection>>> {
         Box::pin(async move {
             if self.inner.door == Door::JobToken {

@@ -1,6 +1,7 @@
 //! The room against real repositories and real git servers. The `git` program builds and inspects the fixtures.
 
 mod aside;
+mod authorship;
 mod branch;
 mod checkpoint;
 mod commit;

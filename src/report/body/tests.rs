@@ -101,6 +101,7 @@ fn ship() -> DayView {
             command: "pytest -v --tb=short".into(),
             summary: "exit code 0, 4 tests collected, 4 passed".into(),
             failed: vec![],
+            flaky: vec![],
             tail: String::new(),
         }),
         bill: BillView::from(&bill),
@@ -130,6 +131,7 @@ fn advisory() -> DayView {
             fingerprint: None,
         },
     };
+    view.tests.as_mut().unwrap().flaky = vec!["tests/test_mail.py::test_is_sent".into()];
     view.rounds = vec![RoundView {
         number: 1,
         held_by: Agent::Gate,
@@ -158,6 +160,7 @@ fn hold(agent: Agent, cause: Cause, reason: &str) -> DayView {
         command: "pytest -v --tb=short".into(),
         summary: "exit code 1, 4 tests collected, 3 passed, 1 failed".into(),
         failed: vec!["tests/test_login.py::test_token_expires".into()],
+        flaky: vec![],
         tail: "E   assert 0 == 86400\n1 failed, 3 passed in 0.12s".into(),
     });
     view.rounds = vec![RoundView { number: 1, held_by: agent, reason: "the token expires at once".into() }];
@@ -220,7 +223,13 @@ fn told(text: &str) -> DayView {
         },
     }];
     view.files[0].path = text();
-    view.tests = Some(TestsView { command: text(), summary: text(), failed: vec![text()], tail: text() });
+    view.tests = Some(TestsView {
+        command: text(),
+        summary: text(),
+        failed: vec![text()],
+        flaky: vec![text()],
+        tail: text(),
+    });
     view.rounds[0].reason = text();
     view.history[0].theme = text();
     view.review_url = Some(text());

@@ -17,6 +17,9 @@ const LEAST: ABI = ABI::V3;
 const DEVICES: &[&str] =
     &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"];
 
+/// Said where the kernel has no Landlock, or not enough of it.
+pub(super) const MISSING: &str = "Landlock (ABI 3, Linux 6.2) is missing";
+
 /// Applies the rules to this process and all that it starts.
 pub(super) fn restrict(order: &Order) -> anyhow::Result<()> {
     let rules = match order.tier {
@@ -26,7 +29,7 @@ pub(super) fn restrict(order: &Order) -> anyhow::Result<()> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(LEAST))
-        .context("Landlock (ABI 3, Linux 6.2) is missing")?
+        .context(MISSING)?
         .set_compatibility(CompatLevel::BestEffort)
         .scope(Scope::from_all(ABI::V6))?
         .create()

@@ -1,36 +1,40 @@
-//! The re-executed binary: confines itself, then becomes the child. It runs on one thread and sees nothing of
-//! pace but its order. In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
+//! The re-executed binary: confines a copy of itself, which becomes the child. It sees nothing of pace but its order.
+//! In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
 //! that stays outside the walls supervises the sockets of the child and ends with it.
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::Context;
-use rustix::io::FdFlags;
+use rustix::fs::Mode;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socket_with,
     socketpair,
 };
-use rustix::process::{DumpableBehavior, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::order::{CONFINED, INIT, Network, Order, SIGNAL, Task, Tier};
+use super::order::{CONFINED, Identity, Network, Order, Right, SIGNAL, Task, Tier};
+use super::raw::Fork;
 use super::supervisor::hosts::Outside;
 use super::supervisor::{Lookout, Supervisor};
-use super::{calls, files, mounts, notify, powers, probe, raw};
+use super::{calls, files, mounts, powers, probe, raw};
 
 /// What a helper that could not confine ends with; pace reads the reason from the helper's socket.
 const REFUSED: u8 = 125;
 
-/// Runs the helper that `name` (argument 0) asks for; its exit code.
-pub(crate) fn main(name: &str) -> u8 {
-    let done = if name == INIT { init() } else { outer() };
-    done.unwrap_or_else(|error| {
+/// Processes and threads of a child that has a user namespace of its own. Beyond it nothing starts, so that whoever ends
+/// a swarm need not outrun it.
+const MOST_TASKS: u64 = 4096;
+
+/// Runs the helper; its exit code.
+pub(crate) fn main() -> u8 {
+    outer().unwrap_or_else(|error| {
         tell(&format!("{error:#}"));
         REFUSED
     })
@@ -42,22 +46,20 @@ fn tell(text: &str) {
     let _ = rustix::io::write(std::io::stdin().as_fd(), text.as_bytes());
 }
 
-/// The next order. Not through a buffer, which would swallow the one behind it.
-fn order() -> anyhow::Result<Order> {
-    Order::receive(fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?))
-}
-
 /// Makes the namespaces and mounts where there shall be some, starts the process that becomes the child, and stays
 /// with it.
 fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let order = order()?;
+    let order = Order::receive(std::io::stdin())?;
     let lookout = Lookout::here()?;
-    let outside = if let Tier::Namespaces { user } = order.tier {
-        let outside = separate(user, &order.network)?;
+    let outside = if let Tier::Namespaces { by, .. } = order.tier {
+        if by == Right::Sudo {
+            end_with_pace()?;
+            rustix::process::umask(Mode::from_raw_mode(0o022));
+        }
+        let outside = separate(by, &order.network)?;
         mounts::arrange(&order)?;
-        powers::hand_down_mounting()?;
         outside
     } else {
         // Whoever is left behind by its parent stays below this process, which alone may look into it.
@@ -72,22 +74,38 @@ fn outer() -> anyhow::Result<u8> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .context("cannot speak with the process that is confined")?;
-    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
-    // The path is resolved by the new process, so it is its own `/proc/self`.
-    #[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
-    let inner = std::process::Command::new("/proc/self/exe")
-        .arg0(INIT)
-        .arg(theirs.as_raw_fd().to_string())
-        .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
-        .spawn()
-        .context("the process that is confined cannot be started")?;
+    let inner = match raw::fork().context("the process that is confined cannot be started")? {
+        Fork::Child => {
+            drop(ours);
+            return init(&order, theirs);
+        }
+        Fork::Parent(inner) => inner,
+    };
     raw::ignore_term();
     drop(theirs);
+    if let Some(identity) = &order.identity {
+        take_on(identity)?;
+    }
     if let Some((supervisor, listener)) = supervisor.zip(receive(&ours)?) {
         supervisor.send(listener).context("the supervisor")?;
     }
     drop(ours);
-    wait_for(rustix::process::Pid::from_child(&inner)).context("the confined process was lost")
+    wait_for(inner).context("the confined process was lost")
+}
+
+/// Ends this process when pace is gone. pace did not start it: whoever did lives on, and would be nobody's to end.
+fn end_with_pace() -> anyhow::Result<()> {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let watch = move || {
+        raw::wait_for_hang_up(socket.as_fd());
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    };
+    std::thread::Builder::new().name("pace".into()).spawn(watch).context("no thread that waits for pace")?;
+    Ok(())
+}
+
+fn take_on(identity: &Identity) -> anyhow::Result<()> {
+    raw::take_on(identity.user, identity.group, &identity.groups).context("root's rights cannot be given up")
 }
 
 /// What connects to opened hosts, from the network that this process is in now; `None`: nothing is supervised.
@@ -133,10 +151,10 @@ fn wait_for(child: rustix::process::Pid) -> anyhow::Result<u8> {
 }
 
 /// New namespaces for this process, but that of processes; what stays in the old network.
-fn separate(user: bool, network: &Network) -> anyhow::Result<Option<Outside>> {
+fn separate(by: Right, network: &Network) -> anyhow::Result<Option<Outside>> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
-    if user {
+    if by == Right::UserNamespace {
         raw::unshare(UnshareFlags::NEWUSER).context("user namespaces are not allowed")?;
         fs::write("/proc/self/setgroups", "deny").context("user namespaces cannot be set up")?;
         fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).context("the user cannot be mapped")?;
@@ -184,22 +202,35 @@ fn raise_loopback() -> anyhow::Result<()> {
 }
 
 /// Becomes the child, or the first process of the new process namespace: when that ends, so does everything in there.
-fn init() -> anyhow::Result<u8> {
+fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
+    raw::close_all_but(supervisor.as_fd()).context("open files cannot be closed")?;
+    if order.tier != Tier::Rules {
+        mounts::show_own_processes()?;
+    }
+    if let Some(identity) = &order.identity {
+        powers::drop_chances()?;
+        take_on(identity)?;
+    }
+    // Behind every change of the user, which takes it back.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let supervisor = std::env::args().nth(1).and_then(|number| number.parse().ok());
-    let supervisor = notify::inherited(supervisor.context("the supervisor was not named")?)?;
-    let order = order()?;
+    if let Task::Probe(_) = order.task {
+        // No other program is started, and the supervisor must read the addresses that the probe tries.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    }
+    if matches!(order.tier, Tier::Namespaces { by: Right::UserNamespace, .. }) {
+        // Root cannot be limited so; elsewhere the same user's other processes would count too.
+        let hard = rustix::process::getrlimit(Resource::Nproc).maximum;
+        let most = Some(hard.map_or(MOST_TASKS, |hard| hard.min(MOST_TASKS)));
+        rustix::process::setrlimit(Resource::Nproc, Rlimit { current: most, maximum: most })?;
+    }
+    confine(order, supervisor)?;
+    let Task::Shell { script } = &order.task else { return carry_out(order) };
     if order.tier == Tier::Rules {
-        confine(&order, supervisor)?;
         return carry_out(order);
     }
-    mounts::show_own_processes()?;
-    confine(&order, supervisor)?;
-    let Task::Shell { script } = &order.task else { return carry_out(order) };
-    // What it starts must not look into it: the child's exit code goes through here.
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // What it starts cannot look into it: the child's exit code goes through here.
     tell(CONFINED);
-    let child = shell(script).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
+    let child = shell(script, order).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
     wait_for(rustix::process::Pid::from_child(&child)).context("the shell was lost")
 }
 
@@ -219,7 +250,9 @@ fn code(status: ExitStatus) -> u8 {
 fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     powers::drop_powers()?;
     rustix::thread::set_no_new_privs(true)?;
-    files::restrict(order)?;
+    if !matches!(order.tier, Tier::Namespaces { landlock: false, .. }) {
+        files::restrict(order)?;
+    }
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
     let listener = match order.network {
         Network::Supervised { .. } => calls::hand_over(own_network).ok(),
@@ -236,17 +269,17 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
 }
 
 /// Does what was ordered, in this process.
-fn carry_out(order: Order) -> anyhow::Result<u8> {
-    match order.task {
+fn carry_out(order: &Order) -> anyhow::Result<u8> {
+    match &order.task {
         Task::Shell { script } => {
             tell(CONFINED);
             let null = fs::File::open("/dev/null").context("/dev/null")?;
             rustix::stdio::dup2_stdin(&null)?;
-            Err(shell(&script).exec()).context("the shell cannot be started")
+            Err(shell(script, order).exec()).context("the shell cannot be started")
         }
         Task::Probe(bait) => {
             tell(CONFINED);
-            let found = probe::escape(&bait, &order.rooms);
+            let found = probe::escape(bait, &order.rooms);
             let mut out = std::io::stdout().lock();
             out.write_all(&serde_json::to_vec(&found)?).and_then(|()| out.flush())?;
             Ok(0)
@@ -255,8 +288,8 @@ fn carry_out(order: Order) -> anyhow::Result<u8> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that becomes a confined child")]
-fn shell(script: &str) -> std::process::Command {
+fn shell(script: &str, order: &Order) -> std::process::Command {
     let mut shell = std::process::Command::new("/bin/sh");
-    shell.arg("-c").arg(script);
+    shell.arg("-c").arg(script).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
     shell
 }

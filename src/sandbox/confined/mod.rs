@@ -16,9 +16,11 @@ mod raw;
 mod rooms;
 pub(super) mod supervisor;
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use anyhow::Context;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
-use self::order::{CONFINED, HELPER, NETWORK, Network, Order, Rooms, SIGNAL, Task, Tier};
+use self::order::{CONFINED, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier};
 use self::probe::{Found, Trap};
 use self::supervisor::hosts::{self, Host};
 use super::ground::{Ground, Reach};
@@ -34,6 +36,9 @@ use super::{Command, Sandbox, running};
 use crate::domain::observation::{CommandRun, Exit};
 
 pub(crate) use self::helper::main;
+
+/// Where hosted runners let everybody become root. `PATH` may name anything.
+const SUDO: &str = "/usr/bin/sudo";
 
 /// Time of a probe: it waits for nothing.
 const PROBE: Duration = Duration::from_secs(20);
@@ -54,12 +59,14 @@ impl Confined {
     /// The strongest tier that this machine offers and a probe proves; with `strict` none but the first. An `Err`
     /// says what is missing for each.
     pub(crate) async fn establish(ground: Ground, reach: &Reach, strict: bool) -> anyhow::Result<Self> {
-        let first = Tier::Namespaces { user: !powers::may_mount() };
-        let tiers: &[Tier] = if strict { &[first] } else { &[first, Tier::Rules] };
         let hosts = reach.hosts.iter().filter_map(|host| Host::parse(host)).collect();
         let network = if reach.all { Network::Open } else { Network::Supervised { hosts } };
         let mut missing = Vec::new();
-        for &tier in tiers {
+        let mut tiers: VecDeque<Tier> = rights().map(|by| Tier::Namespaces { by, landlock: true }).collect();
+        if !strict {
+            tiers.push_back(Tier::Rules);
+        }
+        while let Some(tier) = tiers.pop_front() {
             let mut confined = Self {
                 tier,
                 ground: ground.clone(),
@@ -70,10 +77,19 @@ impl Confined {
             match confined.prove().await {
                 Ok(found) => {
                     confined.lacks.extend(confined.shortcomings(&found));
-                    confined.lacks.extend(missing);
+                    // Why it is no better tier; which right it took makes none worse.
+                    confined.lacks.extend(missing.into_iter().filter(|_| tier == Tier::Rules));
                     return Ok(confined);
                 }
-                Err(error) => missing.push(format!("{}: {error:#}", name(tier))),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    if let Tier::Namespaces { by, landlock: true } = tier
+                        && error.contains(files::MISSING)
+                    {
+                        tiers.push_front(Tier::Namespaces { by, landlock: false });
+                    }
+                    missing.push(format!("{}: {error}", name(tier)));
+                }
             }
         }
         anyhow::bail!("{}", missing.join("; "))
@@ -122,6 +138,8 @@ impl Confined {
         let open = self.network == Network::Open;
         lack(open, "the network is open, by PACE_NETWORK");
         lack(!open && !found.loopback, "no server on loopback");
+        let landlock = !matches!(self.tier, Tier::Namespaces { landlock: false, .. });
+        lack(!landlock, "no second wall around files: this kernel has no Landlock");
         if self.tier == Tier::Rules {
             lack(!open, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
@@ -156,7 +174,7 @@ impl Confined {
         let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
-        let run = running::run_to_end(command, || Ok(self.helper(command, &order, theirs.into()))).await;
+        let run = running::run_to_end(command, || self.helper(command, &order, theirs.into())).await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
         let mut run = run?;
@@ -200,22 +218,45 @@ impl Confined {
         rooms.replaced.extend(names(network));
         let dir = std::fs::canonicalize(&command.dir)
             .with_context(|| format!("cannot enter {}", command.dir.display()))?;
-        Ok(Order { tier: self.tier, rooms, dir, network: network.clone(), task })
+        let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
+        let mut env = self.ground.dependencies.environment(&self.ground.env);
+        env.extend(command.env.iter().cloned());
+        env.push((
+            "TMPDIR".into(),
+            rooms.temporary.to_str().context("the folder for temporary files")?.into(),
+        ));
+        let identity = by_sudo.then(Identity::own);
+        Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), task })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a confined child")]
-    fn helper(&self, command: &Command, order: &Order, socket: OwnedFd) -> tokio::process::Command {
-        let mut helper = tokio::process::Command::new("/proc/self/exe");
-        helper
-            .arg0(HELPER)
-            .current_dir(&command.dir)
-            .env_clear()
-            .envs(self.ground.dependencies.environment(&self.ground.env))
-            .envs(command.env.iter().map(|(name, value)| (name, value)))
-            .env("TMPDIR", &order.rooms.temporary)
-            .stdin(Stdio::from(socket));
-        helper
+    fn helper(
+        &self,
+        command: &Command,
+        order: &Order,
+        socket: OwnedFd,
+    ) -> anyhow::Result<tokio::process::Command> {
+        let me = "/proc/self/exe";
+        let mut helper = if order.identity.is_some() {
+            // It gives the program another name and takes its environment: what the helper must know is in its order.
+            let mut sudo = tokio::process::Command::new(SUDO);
+            sudo.args(["-n", "--"]).arg(std::fs::read_link(me).context(me)?).arg(HELPER);
+            sudo
+        } else {
+            let mut helper = tokio::process::Command::new(me);
+            helper.arg0(HELPER);
+            helper
+        };
+        helper.current_dir(&command.dir).env_clear().stdin(Stdio::from(socket));
+        Ok(helper)
     }
+}
+
+/// What may let a helper make namespaces here, in the order in which it is tried.
+fn rights() -> impl Iterator<Item = Right> {
+    let own = if powers::may_mount() { Right::Own } else { Right::UserNamespace };
+    let sudo = !rustix::process::getuid().is_root() && Path::new(SUDO).exists();
+    [own].into_iter().chain(sudo.then_some(Right::Sudo))
 }
 
 impl Sandbox for Confined {
@@ -236,11 +277,11 @@ impl Sandbox for Confined {
     }
 }
 
-const fn name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Namespaces { .. } => "tier 1 (namespaces, Landlock, seccomp)",
-        Tier::Rules => "tier 2 (Landlock, seccomp)",
-    }
+fn name(tier: Tier) -> String {
+    let Tier::Namespaces { by, landlock } = tier else { return "tier 2 (Landlock, seccomp)".into() };
+    let by = if by == Right::Sudo { " made by sudo" } else { "" };
+    let landlock = if landlock { ", Landlock" } else { "" };
+    format!("tier 1 (namespaces{by}{landlock}, seccomp)")
 }
 
 /// The hosts file in which opened hosts are found by name, where a child sees files of its own.
@@ -254,10 +295,8 @@ fn names(network: &Network) -> Option<(std::path::PathBuf, String)> {
 
 /// Gives the helper its order and hears it out.
 fn converse(mut socket: UnixStream, frame: &[u8]) -> String {
-    // Once for the process that stays outside, once for the one that becomes the child.
-    let frames = [frame, frame].concat();
     // A helper that ended early says why, or its exit does.
-    let _ = socket.write_all(&frames);
+    let _ = socket.write_all(frame);
     let mut said = Vec::new();
     let _ = socket.read_to_end(&mut said);
     String::from_utf8_lossy(&said).into_owned()

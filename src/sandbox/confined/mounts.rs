@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rustix::fs::{CWD, Mode as FileMode, OFlags};
+use rustix::fs::{Gid, Uid};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount,
     mount_change, move_mount, open_tree,
 };
 
-use super::order::{Order, Rooms, Tier};
+use super::order::{Order, Right, Rooms, Tier};
 use super::raw::{Mode, set_mount};
 
 const TMP: &str = "/tmp";
@@ -40,7 +41,7 @@ pub(super) fn arrange(order: &Order) -> anyhow::Result<()> {
         .collect();
 
     let scratch = scratch(rooms)?;
-    let user = matches!(order.tier, Tier::Namespaces { user: true });
+    let user = matches!(order.tier, Tier::Namespaces { by: Right::UserNamespace, .. });
     let layers = layers(&kept, user)?;
     set_mount(CWD, Path::new("/"), Mode::ReadOnly, true, true).context("mounts cannot be made read only")?;
 
@@ -165,6 +166,9 @@ fn layers(kept: &Kept, user: bool) -> anyhow::Result<Vec<(PathBuf, OwnedFd)>> {
         // The layer's own folder shows as the folder itself.
         let below = rustix::fs::fstat(tree)?;
         rustix::fs::chmod(&upper, FileMode::from_raw_mode(below.st_mode))?;
+        // Whoever may not give files away has made it as the owner, or nobody here is.
+        let (owner, group) = (Uid::from_raw(below.st_uid), Gid::from_raw(below.st_gid));
+        let _ = rustix::fs::chown(&upper, Some(owner), Some(group));
         let layer = layer(tree, &upper, &work, user)
             .with_context(|| format!("a discarded layer over {}", path.display()))?;
         layers.push((path.clone(), layer));

@@ -6,7 +6,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use seccompiler::sock_filter;
@@ -67,11 +67,21 @@ impl Listener {
                 return Ok(Call { id: got.id, thread: got.pid, number, arguments });
             }
             let error = io::Error::last_os_error();
-            // ENOENT: the caller was killed meanwhile.
-            if !matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENOENT)) {
-                return Err(error);
+            match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                // The caller was killed meanwhile, or nobody is left who could call.
+                Some(libc::ENOENT) if !self.abandoned() => {}
+                _ => return Err(error),
             }
         }
+    }
+
+    /// Whether every process that could call has ended.
+    fn abandoned(&self) -> bool {
+        let mut look = libc::pollfd { fd: self.0.as_raw_fd(), events: 0, revents: 0 };
+        // SAFETY: the call reads and writes one `pollfd`, and does not wait.
+        let found = unsafe { libc::poll(&raw mut look, 1, 0) };
+        found > 0 && look.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
     }
 
     /// Whether the caller still waits: only then does its number mean it and nobody else.
@@ -149,14 +159,4 @@ pub(super) fn tie_to_loopback(socket: BorrowedFd<'_>) -> io::Result<()> {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, NAME.as_ptr().cast(), 3)
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Takes over the descriptor `number`, which the process that started this one left open for it, and lets no further
-/// program have it.
-pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
-    // SAFETY: it is borrowed for this one look; a number that is no open descriptor is an error of the call.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_setfd(borrowed.as_fd(), rustix::io::FdFlags::CLOEXEC)?;
-    // SAFETY: it is open, as was just seen, and in this process nobody else knows of it: it is taken once, at start.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

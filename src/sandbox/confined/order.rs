@@ -1,5 +1,5 @@
-//! What pace tells the helper that confines a child: plain data, sent over the helper's standard input. Holds no
-//! secret.
+//! What pace tells the helper that confines a child: plain data, sent over the helper's standard input. Holds nothing
+//! that the child itself must not see.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -9,10 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::supervisor::hosts::Host;
 
-/// The name under which the binary is started to become a helper, and to become the first process of its own
-/// process namespace.
+/// The name under which the binary is started to become a helper.
 pub(in crate::sandbox) const HELPER: &str = "pace: confine";
-pub(in crate::sandbox) const INIT: &str = "pace: init";
 
 /// Written by the helper when the child is confined; what follows tells how it ended.
 pub(super) const CONFINED: &str = "confined\n";
@@ -25,10 +23,41 @@ pub(super) const NETWORK: &str = "network: ";
 /// How far a child is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Tier {
-    /// Own namespaces, private mounts, Landlock, seccomp; `user`: a user namespace too.
-    Namespaces { user: bool },
+    /// Own namespaces, private mounts, Landlock where the kernel has it, seccomp.
+    Namespaces { by: Right, landlock: bool },
     /// Landlock and seccomp.
     Rules,
+}
+
+/// What lets the helper make namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Right {
+    /// This process may.
+    Own,
+    /// A user namespace, which it makes first.
+    UserNamespace,
+    /// It is root, by sudo, until they are made.
+    Sudo,
+}
+
+/// Who the child is, where the helper is somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub user: u32,
+    pub group: u32,
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// That of this process.
+    pub(super) fn own() -> Self {
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        Self {
+            user: rustix::process::getuid().as_raw(),
+            group: rustix::process::getgid().as_raw(),
+            groups: groups.into_iter().map(rustix::process::Gid::as_raw).collect(),
+        }
+    }
 }
 
 /// One confined child.
@@ -38,6 +67,10 @@ pub(super) struct Order {
     pub rooms: Rooms,
     /// Where the child starts.
     pub dir: PathBuf,
+    /// All that the child's environment holds.
+    pub env: Vec<(String, String)>,
+    /// To be taken on when the namespaces are made.
+    pub identity: Option<Identity>,
     pub network: Network,
     pub task: Task,
 }
@@ -106,7 +139,7 @@ impl Order {
         Ok(bytes)
     }
 
-    /// The next order.
+    /// Reads it from the other end.
     pub(super) fn receive(mut from: impl Read) -> anyhow::Result<Self> {
         let mut length = [0; 4];
         from.read_exact(&mut length).context("no order came")?;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
-    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+    remove_capability_from_bounding_set, set_capabilities,
 };
 
 /// Without these root could not write a checkout that belongs to someone else.
@@ -13,6 +13,19 @@ const KEPT: CapabilitySet =
 
 /// Gives every other capability up, for this process and all that it starts.
 pub(super) fn drop_powers() -> anyhow::Result<()> {
+    let held = drop_chances()?;
+    // Fails only on kernels that know no ambient set.
+    let _ = clear_ambient_capability_set();
+    let kept = held.permitted & KEPT;
+    set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
+    )
+    .context("capabilities cannot be given up")
+}
+
+/// Gives up that a program which is started brings other capabilities; what this process holds now.
+pub(super) fn drop_chances() -> anyhow::Result<CapabilitySets> {
     let held = capabilities(None).context("capabilities cannot be read")?;
     if held.permitted.contains(CapabilitySet::SETPCAP) {
         for number in 0..64 {
@@ -28,26 +41,7 @@ pub(super) fn drop_powers() -> anyhow::Result<()> {
             }
         }
     }
-    // Fails only on kernels that know no ambient set.
-    let _ = clear_ambient_capability_set();
-    let kept = held.permitted & KEPT;
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )
-    .context("capabilities cannot be given up")
-}
-
-/// Keeps what mounting needs over the start of the next program, which takes capabilities from all but root.
-pub(super) fn hand_down_mounting() -> anyhow::Result<()> {
-    let needed = [CapabilitySet::SYS_ADMIN, CapabilitySet::SETPCAP];
-    let held = capabilities(None).context("capabilities cannot be read")?;
-    let inheritable = needed.iter().fold(held.inheritable, |all, one| all | *one);
-    set_capabilities(None, CapabilitySets { inheritable, ..held }).context("capabilities cannot be kept")?;
-    for one in needed {
-        configure_capability_in_ambient_set(one, true).context("capabilities cannot be kept")?;
-    }
-    Ok(())
+    Ok(held)
 }
 
 /// Whether this process may make namespaces and mounts without a user namespace of its own.

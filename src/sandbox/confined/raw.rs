@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
 /// `struct mount_attr` of mount_setattr(2).
@@ -72,6 +73,65 @@ pub(super) fn close_rest_on_exec() -> io::Result<()> {
     // SAFETY: only a flag of descriptors changes; none is closed now.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Which of two processes this is.
+pub(super) enum Fork {
+    /// The one that was there before, and the number of the other.
+    Parent(Pid),
+    /// The new one. Of this process's threads it has the calling one alone.
+    Child,
+}
+
+/// Makes a copy of this process. Whatever lock another thread holds at this moment stays locked in the copy for good, but
+/// the allocator's, which the C library looks after: other threads must do nothing but wait, or allocate.
+pub(super) fn fork() -> io::Result<Fork> {
+    // SAFETY: the copy goes on in the same place with the same memory; see above for what other threads may hold.
+    match unsafe { libc::fork() } {
+        0 => Ok(Fork::Child),
+        number => Pid::from_raw(number)
+            .filter(|_| number > 0)
+            .map(Fork::Parent)
+            .ok_or_else(io::Error::last_os_error),
+    }
+}
+
+/// Becomes somebody else for good, with every thread of this process.
+pub(super) fn take_on(user: u32, group: u32, groups: &[u32]) -> io::Result<()> {
+    let done = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    // SAFETY: the list is as long as told; the calls keep nothing. The C library has all threads take part.
+    done(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+    // SAFETY: numbers only.
+    done(unsafe { libc::setresgid(group, group, group) })?;
+    // SAFETY: numbers only.
+    done(unsafe { libc::setresuid(user, user, user) })
+}
+
+/// Waits until nobody has the other end of a socket any more.
+pub(super) fn wait_for_hang_up(socket: BorrowedFd<'_>) {
+    loop {
+        let mut look = libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 };
+        // SAFETY: the call reads and writes one `pollfd`.
+        let found = unsafe { libc::poll(&raw mut look, 1, -1) };
+        if found > 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return;
+        }
+    }
+}
+
+/// Closes every descriptor but the three standard ones and `kept`.
+pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
+    let kept = kept.as_raw_fd().cast_unsigned();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept.saturating_add(1), u32::MAX)] {
+        if first <= last {
+            // SAFETY: for a process whose other descriptors nobody in it will use again; its callers see to that.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if done != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lets TERM pass: for the helper that outlives a child which was asked to end.

@@ -1,6 +1,8 @@
 //! A GitHub with one repository: pull requests, issues, labels, comments, statuses, checks. It behaves as the real one
 //! does where pace depends on it, and nowhere else.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::sample::{Description, lay_over};
@@ -34,6 +36,11 @@ pub(crate) struct GitHub {
     /// What the base branch says of itself, and the rules that hold for it; null: the token may not read it.
     pub(crate) branch: Value,
     pub(crate) rules: Value,
+    /// The same of every other branch; null: the branch is not there, and no rule waits for it.
+    pub(crate) other_branch: Value,
+    pub(crate) other_rules: Value,
+    /// By SHA: messages that can be asked for.
+    pub(crate) messages: BTreeMap<String, String>,
     /// Happens when somebody asks for the checks of a commit.
     pub(crate) on_checks: Option<Box<dyn Fn() + Send>>,
     pub(crate) next: u64,
@@ -213,8 +220,22 @@ impl Forge for GitHub {
         let path: Vec<_> = request.segments.iter().map(String::as_str).collect();
         let ["repos", "o", "r", rest @ ..] = path.as_slice() else { return missing() };
         match (request.method.as_str(), rest) {
-            ("GET", ["branches", "main"]) => readable(&self.branch),
+            ("GET", ["branches", name]) => {
+                let there = if *name == "main" { &self.branch } else { &self.other_branch };
+                if there.is_null() {
+                    return missing();
+                }
+                Reply::new(200, self.shaped("branch-with-protection", there.clone()))
+            }
             ("GET", ["rules", "branches", "main"]) => readable(&self.rules),
+            ("GET", ["rules", "branches", _]) => match &self.other_rules {
+                Value::Null => Reply::new(200, json!([])),
+                rules => Reply::new(200, rules.clone()),
+            },
+            ("GET", ["git", "commits", sha]) => match self.messages.get(*sha) {
+                Some(message) => Reply::new(200, self.shaped("git-commit", json!({"message": message}))),
+                None => missing(),
+            },
             ("GET", []) => {
                 let ours = json!({
                     "default_branch": "main", "has_issues": !self.no_issues, "archived": false,

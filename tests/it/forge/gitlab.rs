@@ -33,6 +33,8 @@ pub(crate) struct GitLab {
     pub(crate) access_level: u32,
     /// Whether a pipeline must succeed before a merge; null: not shown to the token.
     pub(crate) must_succeed: Value,
+    /// Every branch, as it shows itself to the token; null: it is not there.
+    pub(crate) branch: Value,
     /// Requests that a description does not allow.
     pub(crate) violations: Vec<String>,
     contract: Option<Contract>,
@@ -211,6 +213,8 @@ impl GitLab {
                     }),
                 )
             }
+            ("GET", ["repository", "branches", _]) if self.branch.is_null() => missing(),
+            ("GET", ["repository", "branches", _]) => Reply::new(200, self.branch.clone()),
             ("GET", ["merge_requests"]) => self.found(request, &self.merge_requests),
             ("POST", ["merge_requests"]) => self.merge_request(body),
             ("PUT", ["merge_requests", iid]) => change(&mut self.merge_requests, iid, body),

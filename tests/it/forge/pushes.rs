@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::fixture::git;
 use super::{AGAIN, GitHubSite, GitLabSite, SHIP};
+use crate::binary::Pace;
 use crate::model_server::ModelServer;
 use crate::model_server::script::Script;
 use crate::scenario::shared_script;
@@ -55,6 +56,64 @@ fn a_rule_of_the_branch_is_named_and_takes_the_verdict_back() {
         assert_eq!(git(&site.bare, "for-each-ref --format=%(refname) refs/heads"), "refs/heads/main");
         assert!(site.project.log().contains("Pace-Day: 1"), "FORGE's commit stays");
         site.with(|forge| assert_eq!((forge.pulls.len(), forge.statuses.len()), (0, 0)));
+    }
+}
+
+/// What the forge shows is said before anything is paid for, and by `check` without a run.
+#[test]
+fn rules_that_can_be_read_are_named_beforehand() {
+    let github = GitHubSite::new(&[]);
+    github.with(|forge| {
+        forge.other_rules = json!([
+            {"type": "required_signatures", "ruleset_id": 7, "ruleset_source": "o/r", "ruleset_source_type": "Repository"},
+        ]);
+    });
+    let signed = "rules of pace/sprint may refuse the push: it takes signed commits only";
+    let check = |pace: Pace| pace.args(["check"]).run();
+    let none = ModelServer::start(&Script::default());
+    let checked = check(github.pace(&none, &[]));
+    assert!(checked.stdout.contains(signed), "{}", checked.transcript());
+    assert_eq!(checked.code, 0, "the token may be exempt: {}", checked.transcript());
+    // So the run goes on, and the push decides.
+    let ran = github.run(&shared_script(&SHIP), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.transcript());
+    assert!(ran.stdout.contains(signed), "{}", ran.transcript());
+    assert_eq!(github.prism.violations(), Vec::<String>::new());
+
+    let gitlab = GitLabSite::new(&[]);
+    gitlab.with(|forge| forge.branch = json!({"name": "pace/sprint", "protected": true, "can_push": false}));
+    let refused = "pace/sprint is protected and GITLAB_TOKEN's role may not push to it";
+    let checked = check(gitlab.pace(&none, &[]));
+    assert_eq!(checked.code, 2, "{}", checked.transcript());
+    assert!(checked.stdout.contains(refused), "{}", checked.transcript());
+    let ran = gitlab.run(&Script::default(), &[]);
+    assert_eq!(ran.code, 2, "{}", ran.transcript());
+    assert!(ran.stderr.contains(refused), "{}", ran.transcript());
+    // Nothing is asked where nothing is pushed.
+    let kept = gitlab.run(&shared_script(&SHIP), &[("PACE_PUSH", "false")]);
+    assert_eq!(kept.code, 0, "{}", kept.transcript());
+    gitlab.with(|forge| assert_eq!(forge.violations, Vec::<String>::new()));
+}
+
+#[test]
+fn check_names_a_token_that_may_only_read_and_a_shallow_clone() {
+    let site = GitHubSite::new(&[]);
+    git(&site.bare, "config http.receivepack false");
+    git(&site.project.dir, "commit -q --allow-empty -m second");
+    git(&site.project.dir, &format!("push -q {} main", site.bare.display()));
+    let from = format!("file://{}", site.bare.display());
+    git(&site.project.home, &format!("clone -q --depth 1 -b main {from} shallow"));
+    let shallow = site.project.home.join("shallow");
+    git(&shallow, &format!("remote set-url origin {}/o/r", site.git_url()));
+    let none = ModelServer::start(&Script::default());
+    let checked = site.pace(&none, &[]).at(&shallow).args(["check"]).run();
+    assert_eq!(checked.code, 2, "{}", checked.transcript());
+    for said in [
+        "needs write access to the repository's contents",
+        "this is a shallow clone",
+        "pace/sprint, reviewed against main",
+    ] {
+        assert!(checked.stdout.contains(said), "no {said}: {}", checked.transcript());
     }
 }
 

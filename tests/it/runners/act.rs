@@ -1,10 +1,10 @@
 //! How `act`, the engine of GitHub's workflows by other people, is started: without containers, with nothing remote.
 //! Knows no case.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{run, tool};
-use crate::binary::Finished;
+use crate::binary::{Finished, own_variable};
 use crate::model_server::KEY;
 use crate::project::Project;
 
@@ -17,11 +17,26 @@ pub(super) struct Act<'a> {
     pub(super) token: &'a str,
     pub(super) vars: &'a [(&'a str, String)],
     pub(super) env: &'a [(&'a str, String)],
+    /// Beside the job's token and the model's key.
+    pub(super) secrets: &'a [(&'a str, &'a str)],
+    /// Actions of other people (`owner/name@ref`) and the folders that stand for them.
+    pub(super) stand_ins: &'a [(String, PathBuf)],
+    /// A folder of programs that are found before the machine's.
+    pub(super) programs: Option<&'a Path>,
 }
 
 impl<'a> Act<'a> {
     pub(super) fn new(project: &'a Project) -> Self {
-        Self { project, actor: "ada", token: "job-token", vars: &[], env: &[] }
+        Self {
+            project,
+            actor: "ada",
+            token: "job-token",
+            vars: &[],
+            env: &[],
+            secrets: &[],
+            stand_ins: &[],
+            programs: None,
+        }
     }
 
     /// Plays it until the log has `text`, five times at most: this engine now and then drops what a step said that
@@ -77,6 +92,14 @@ impl<'a> Act<'a> {
         for (name, value) in self.env {
             args.extend(["--env".to_owned(), format!("{name}={value}")]);
         }
-        run(&tool("venv/bin/act"), &args, &self.project.dir, home, &[])
+        for (name, value) in self.secrets {
+            args.extend(["--secret".to_owned(), format!("{name}={value}")]);
+        }
+        for (name, folder) in self.stand_ins {
+            args.extend(["--local-repository".to_owned(), format!("{server}/{name}={}", folder.display())]);
+        }
+        let path = own_variable("PATH").unwrap_or_default();
+        let path = self.programs.map_or(path.clone(), |first| format!("{}:{path}", first.display()));
+        run(&tool("venv/bin/act"), &args, &self.project.dir, home, &[("PATH", &path)])
     }
 }

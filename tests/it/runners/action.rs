@@ -1,5 +1,5 @@
 //! `action.yml` and the reusable workflow under `act`, as `uses: acme/pace-action@v1`: whole days with the binary
-//! under test, the download and its checksum, who may start a run, and what is green.
+//! under test, the download and its checksum, and what is green.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::model_server::{KEY, ModelServer, invariants};
 use crate::project::Project;
 use crate::scenario::shared_script;
 
-const CHECKOUT: &str = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1";
+pub(super) const CHECKOUT: &str = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1";
 
 /// A day by hand, with the records shown afterwards.
 const DISPATCH: &str = r#"
@@ -45,7 +45,7 @@ jobs:
 "#;
 
 /// A program in the place of pace that tells what it was given and leaves what the test says.
-const STAND_IN: &str = r#"#!/bin/sh
+pub(super) const STAND_IN: &str = r#"#!/bin/sh
 echo "told: verb=$1 DAY=$DAY RETRY=$RETRY PACE_MODEL=$PACE_MODEL parent=$(cat /proc/$PPID/comm)"
 [ -z "$LEAVES" ] || printf 'exit-code=%s\ndecision=%s\n' "$LEAVES" "$DECISION" >>"$GITHUB_OUTPUT"
 exit "${CODE:-0}"
@@ -192,57 +192,6 @@ fn exit_codes_become_green_or_red() {
     assert!(finished.stdout.contains(told), "{}", finished.transcript());
 }
 
-/// Who may start a run, asked before anything is downloaded.
-#[test]
-fn a_run_from_outside_is_refused() {
-    let labelled = r#"{"action": "labeled", "label": {"name": "x"}, "issue": {"number": 1, "labels": []}}"#;
-    let fork =
-        r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "eve/greeter"}}}}"#;
-    let own =
-        r#"{"pull_request": {"number": 1, "head": {"ref": "x", "repo": {"full_name": "acme/greeter"}}}}"#;
-    // event, actor, payload, what is said where it is refused
-    let cases = [
-        ("workflow_dispatch", "ada", "{}", None),
-        ("issues", "helper[bot]", labelled, Some("helper[bot] is a bot")),
-        ("issues", "ada", labelled, None),
-        ("issues", "max", labelled, None),
-        ("issues", "eve", labelled, Some("eve may not write to acme/greeter")),
-        ("issues", "nobody", labelled, Some("cannot learn whether nobody may write")),
-        ("pull_request", "ada", fork, Some("comes from the fork eve/greeter")),
-        ("pull_request", "ada", own, None),
-    ];
-    let answer = |name: &str, permission: &str| {
-        let path = format!("/repos/acme/greeter/collaborators/{name}/permission");
-        let body = format!(
-            r#"{{"permission":"{permission}","user":{{"login":"{name}","permissions":{{"admin":true}}}}}}"#
-        );
-        (path, body.into_bytes())
-    };
-    let forge = Web::start([answer("ada", "admin"), answer("max", "write"), answer("eve", "read")]);
-    let text = format!(
-        "on: [workflow_dispatch, issues, pull_request]\njobs:\n  day:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: {CHECKOUT}\n      - uses: acme/pace-action@v1\n        with: {{binary: stand-in}}\n"
-    );
-    let project = greeter("github.invalid", &[workflow(&text), ("stand-in", STAND_IN)]);
-    executable(&project, "stand-in");
-    let action = shipped();
-    for (event, actor, payload, refused) in cases {
-        let env = [("GITHUB_API_URL", forge.url())];
-        let act = Act { actor, env: &env, ..Act::new(&project) };
-        let finished = act.run_until_said(refused.unwrap_or("told:"), action.path(), event, payload);
-        let case = format!("{event} by {actor}: {}", finished.transcript());
-        assert_eq!(finished.code == 0, refused.is_none(), "{case}");
-        assert_eq!(finished.stdout.contains("told:"), refused.is_none(), "{case}");
-        assert!(refused.is_none_or(|text| finished.stdout.contains(text)), "{case}");
-    }
-    // The question is the only one that carries the token, and it is the job's own.
-    assert!(
-        forge
-            .asked()
-            .iter()
-            .all(|a| a.authorization == "Bearer job-token" && a.path.contains("/collaborators/"))
-    );
-}
-
 /// The reusable workflow as it ships, by hand and by label, with a stand-in for pace.
 #[test]
 fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
@@ -294,11 +243,11 @@ fn the_workflow_takes_its_day_from_the_dispatch_or_from_the_labels() {
     }
 }
 
-fn workflow(text: &str) -> (&'static str, &str) {
+pub(super) fn workflow(text: &str) -> (&'static str, &str) {
     (".github/workflows/day.yml", text)
 }
 
-fn executable(project: &Project, path: &str) {
+pub(super) fn executable(project: &Project, path: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(project.dir.join(path), mode).unwrap();

@@ -5,9 +5,11 @@ mod act;
 mod action;
 mod component;
 mod gitlab_ci_local;
+mod guard;
 mod guides;
 mod on_github;
 mod on_gitlab;
+mod on_two_jobs;
 mod release;
 mod web;
 

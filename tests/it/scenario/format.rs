@@ -92,13 +92,22 @@ pub(crate) struct Step {
     pub(crate) unchanged: Vec<String>,
 }
 
-/// A piece of a script: the name of a file, or a reply as it stands.
+/// A piece of a script: the name of a file, such a name without some agents, or a reply as it stands.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "serde_yaml::Value")]
 pub(crate) enum Part {
     /// `NAME.yaml` of the scenario's folder, else of `_parts/`.
     Named(String),
+    Without(Without),
     Said(Box<Reply>),
+}
+
+/// A named part without the replies of some agents.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Without {
+    part: String,
+    without: Vec<String>,
 }
 
 impl TryFrom<serde_yaml::Value> for Part {
@@ -107,6 +116,7 @@ impl TryFrom<serde_yaml::Value> for Part {
     fn try_from(value: serde_yaml::Value) -> Result<Self, Self::Error> {
         match value {
             serde_yaml::Value::String(name) => Ok(Self::Named(name)),
+            part if part.get("part").is_some() => serde_yaml::from_value(part).map(Self::Without),
             other => serde_yaml::from_value(other).map(|reply| Self::Said(Box::new(reply))),
         }
     }
@@ -229,6 +239,15 @@ impl Step {
                     let script = read_part(folder, name)?;
                     whole.model = script.model.or(whole.model);
                     whole.replies.extend(script.replies);
+                }
+                Part::Without(Without { part, without }) => {
+                    let script = read_part(folder, part)?;
+                    if let Some(agent) =
+                        without.iter().find(|a| script.replies.iter().all(|r| r.agent != **a))
+                    {
+                        return Err(format!("{part}.yaml: {agent} says nothing there"));
+                    }
+                    whole.replies.extend(script.replies.into_iter().filter(|r| !without.contains(&r.agent)));
                 }
             }
         }

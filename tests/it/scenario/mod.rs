@@ -163,9 +163,7 @@ fn command(
 ) -> Pace {
     let mut pace = Pace::new(&project.dir, &project.home)
         .args(step.args.clone())
-        .env([("PACE_SANDBOX", "off"), ("PACE_PLATFORM", "local")])
-        // Python takes byte code for current whose source has the same size and second; a script is that quick.
-        .env([("PYTHONDONTWRITEBYTECODE", "1")]);
+        .env([("PACE_SANDBOX", "off"), ("PACE_PLATFORM", "local")]);
     let env = server.env(scenario.protocol);
     pace = match step.model {
         ModelKind::Scripted => pace.env(env),
@@ -187,12 +185,21 @@ fn command(
     };
     for (name, value) in scenario.env.iter().chain(&step.env) {
         pace = match value {
-            Some(value) => pace.env([(name, value)]),
+            Some(value) => pace.env([(name, value.replace("{{rust}}", RUST))]),
             None => pace.without(name),
         };
     }
     pace
 }
+
+/// Where the programs of the Rust toolchain are that builds these tests.
+const RUST: &str = match env!("CARGO").as_bytes() {
+    [folder @ .., b'/', b'c', b'a', b'r', b'g', b'o'] => match std::str::from_utf8(folder) {
+        Ok(folder) => folder,
+        Err(_) => panic!("the path of cargo is not UTF-8"),
+    },
+    _ => panic!("cargo is called otherwise"),
+};
 
 /// What the run said and asked.
 fn judge(step: &Step, server: &ModelServer, finished: &Finished) -> Vec<String> {

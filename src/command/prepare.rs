@@ -266,6 +266,11 @@ impl Preparing<'_> {
     /// such a server the books are all there is, and only one run is at work.
     async fn share(&self, start: &mut Start, resumes: bool) -> Result<bool, Error> {
         let Some((refs, usd)) = self.site.own_refs.as_ref().zip(self.settings.money.daily_budget_usd) else {
+            if start.terms.stage == Stage::Work {
+                let text = "PACE_DAILY_BUDGET counts what was pushed before this working job began: it may not push, so \
+                            what others spend meanwhile is not seen";
+                self.events.emit(Event::Notice { level: Level::Warning, text: text.to_owned() });
+            }
             return Ok(true);
         };
         if start.terms.dry_run {

@@ -294,7 +294,9 @@ fn every_fault_of_a_model_ends_as_it_should() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    wrong.lock().unwrap().extend(trial.run().err());
+                    // Before the lock is taken: days run side by side.
+                    let problem = trial.run().err();
+                    wrong.lock().unwrap().extend(problem);
                 }
             });
         }
@@ -302,6 +304,30 @@ fn every_fault_of_a_model_ends_as_it_should() {
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), trials.len(), wrong.join("\n"));
     println!("{faults} model faults ended as they should, on {} days", trials.len());
+}
+
+/// The call that `PACE_RUN_TIMEOUT` cuts off may be billed; and a replay ends as the run did.
+#[test]
+fn what_the_runs_time_cuts_off_is_on_the_bill() {
+    let project = Project::new(&[data("_trees/shell")]);
+    let case = wire("silence", Kind::Unseen, "PACE_RUN_TIMEOUT", Fault { hang: true, ..Fault::default() });
+    let server = ModelServer::start(&Trial { case: &case, agents: vec!["PRIME"], for_good: true }.script());
+    let pace = Pace::new(&project.dir, &project.home).env(server.env(Protocol::Anthropic)).env([
+        ("DAY", "1"),
+        ("PACE_TEST_COMMAND", "none"),
+        ("PACE_SANDBOX", "off"),
+        ("PACE_PLATFORM", "local"),
+        ("PACE_RUN_TIMEOUT", "10s"),
+    ]);
+    let run = pace.run();
+    assert_eq!((run.code, server.exchanges().len()), (4, 1), "{}", run.transcript());
+    assert!(run.stderr.contains("PACE_RUN_TIMEOUT: the run's time was over"), "{}", run.transcript());
+    let books: serde_json::Value =
+        serde_yaml::from_str(&project.read(".pace/day-1/attempts.yaml").unwrap()).unwrap();
+    assert!(books[0]["cost_usd"].as_f64().unwrap() > RESERVED, "{books}");
+    let replay = Pace::new(&project.dir, &project.home).args(["replay", ".pace/.run/day-1"]).run();
+    assert_eq!(replay.code, 4, "{}", replay.transcript());
+    assert!(replay.stdout.contains("every artifact is the recorded one"), "{}", replay.transcript());
 }
 
 fn data(path: &str) -> PathBuf {

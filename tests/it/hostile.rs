@@ -17,7 +17,7 @@ use crate::model_server::script::{Call, Reply, Script};
 use crate::model_server::wire::Protocol;
 use crate::model_server::{ModelServer, invariants};
 use crate::project::collect;
-use crate::sandbox::{CANARY, Machine, Site, User, told};
+use crate::sandbox::{CANARY, Machine, Site, User, tell, told};
 
 /// What every payload says once it runs.
 const RAN: &str = "PAYLOAD-RAN";
@@ -94,7 +94,7 @@ fn attack(user: User, machine: Machine) {
         },
     );
     day.kept_everything();
-    println!("{} attack sequences held, {user:?}, {machine:?}", attacks.len());
+    tell(&format!("{} attack sequences held, {user:?}, {machine:?}", attacks.len()));
 
     let text = data("commands.txt");
     let commands = commands(&text, machine);
@@ -121,7 +121,7 @@ fn attack(user: User, machine: Machine) {
     assert!(idle.is_empty(), "the payload did not even run:\n{}", idle.join("\n"));
     assert!(results.len() >= commands.len() - 1, "{} results of {}", results.len(), commands.len());
     day.kept_everything();
-    println!("{} commands reached nothing, {user:?}, {machine:?}", commands.len());
+    tell(&format!("{} commands reached nothing, {user:?}, {machine:?}", commands.len()));
 }
 
 /// What a tool call was answered.

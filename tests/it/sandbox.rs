@@ -6,6 +6,7 @@ mod machine;
 mod network;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -157,7 +158,7 @@ fn probe(user: User, machine: Machine) {
     assert!(bad.is_empty() && results.ends_with("end\n"), "{}\n{results}{}", bad.join("\n"), told(&output));
     let tried = results.lines().filter(|line| line.contains(" held ")).count();
     assert!(tried >= 31, "only {tried} escapes were tried:\n{results}");
-    println!("{tried} escapes held, {user:?}, {machine:?}");
+    tell(&format!("{tried} escapes held, {user:?}, {machine:?}"));
     let after = site.outside();
     // bwrap lays no layers, and pace says so: caches are written in place.
     let in_place = site.project.home.join(".cache");
@@ -334,6 +335,11 @@ pub(crate) fn daemon_lives(site: &Site) -> bool {
     processes
         .filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok())
         .any(|folder| folder.starts_with(&site.project.dir))
+}
+
+/// Says a figure, also where the outputs of tests that pass are not shown.
+pub(crate) fn tell(figure: &str) {
+    let _ = writeln!(std::io::stderr(), "{figure}");
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

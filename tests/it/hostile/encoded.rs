@@ -11,7 +11,7 @@ use crate::model_server::ModelServer;
 use crate::model_server::script::{Call, Script};
 use crate::model_server::wire::Protocol;
 use crate::project::collect;
-use crate::sandbox::{Machine, Site, User, text, told};
+use crate::sandbox::{Machine, Site, User, tell, text, told};
 
 /// With characters that every encoding writes in another way.
 const SECRET: &str = "glpat/Zq+7?\"Kx>>9_ae~w";
@@ -20,7 +20,7 @@ const SECRET: &str = "glpat/Zq+7?\"Kx>>9_ae~w";
 fn no_spelling_of_a_secret_is_in_any_sink() {
     for (user, machine) in ALL {
         let sinks = leak(user, machine);
-        println!("{} spellings, {sinks} sinks, {user:?}, {machine:?}", spellings(SECRET).len());
+        tell(&format!("{} spellings, {sinks} sinks, {user:?}, {machine:?}", spellings(SECRET).len()));
     }
 }
 

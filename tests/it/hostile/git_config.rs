@@ -12,7 +12,7 @@ use super::ALL;
 use crate::model_server::ModelServer;
 use crate::model_server::script::{Call, Script};
 use crate::model_server::wire::Protocol;
-use crate::sandbox::{Machine, Site, User, told};
+use crate::sandbox::{Machine, Site, User, tell, told};
 
 /// Each with the lines of configuration that set it; `CMD` leaves a mark with the vector's name, `EVIL` is a repository
 /// that must get nothing.
@@ -41,7 +41,7 @@ fn no_vector_of_gits_configuration_acts() {
     assert!(VECTORS.len() >= 14);
     for (user, machine) in ALL {
         day(user, machine);
-        println!("{} vectors did nothing, {user:?}, {machine:?}", VECTORS.len());
+        tell(&format!("{} vectors did nothing, {user:?}, {machine:?}", VECTORS.len()));
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ALL, Day, data, fill, reply};
 use crate::model_server::script::Call;
-use crate::sandbox::{Machine, Site, User};
+use crate::sandbox::{Machine, Site, User, tell};
 
 /// What links of the work tree lead to.
 const OUTSIDE: &str = "a secret beside the work tree";
@@ -27,7 +27,7 @@ fn hostile_names_reach_nothing() {
     assert!(names.len() >= 40, "{} names", names.len());
     for (user, machine) in ALL {
         tried(&names, user, machine);
-        println!("{} names reached nothing, {user:?}, {machine:?}", names.len());
+        tell(&format!("{} names reached nothing, {user:?}, {machine:?}", names.len()));
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::{Machine, Site, User, told};
+use super::{Machine, Site, User, tell, told};
 
 const LOOP: &str = "/usr/bin/python3 network.py loop";
 const ALL: [(User, Machine); 4] = [
@@ -44,7 +44,7 @@ fn own_and_others(user: User, machine: Machine) {
     let site = Site::new(user);
     let results = run(&site, machine, "own", &[]);
     let count = |mark: &str| results.lines().filter(|line| line.contains(mark)).count();
-    println!("{} sockets held, {} worked, {user:?}, {machine:?}", count(" held "), count(" works"));
+    tell(&format!("{} sockets held, {} worked, {user:?}, {machine:?}", count(" held "), count(" works")));
     assert!(count(" held ") >= 35 && count(" works") >= 15, "{results}");
     assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached:\n{results}");
     assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through:\n{results}");

@@ -112,6 +112,9 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         attempt: day.start.attempt,
         branch: day.start.branch.name.clone(),
     });
+    // What confines the model's commands is never silent, least of all what it lacks.
+    let sandbox = format!("Sandbox: {}", terms.sandbox);
+    day.desk.events.emit(Event::Notice { level: Level::Info, text: sandbox });
     match in_time(day, judge(day)).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {

@@ -174,7 +174,11 @@ async fn test_line(settings: &Settings, site: &Site) -> Checked {
         Ok(run) if crate::evidence::runner::is_missing_runner(&run) => {
             bad("test command", format!("`{}` cannot start ({})", run.command, run.exit))
         }
-        Ok(run) => good("test command", format!("`{}` starts: {}", run.command, run.exit)),
+        Ok(run) => {
+            let ended =
+                run.excess().map(|reason| format!(", which pace ended: {reason}")).unwrap_or_default();
+            good("test command", format!("`{}` starts: {}{ended}", run.command, run.exit))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod cites;
 pub(crate) mod claims;
 pub(crate) mod code;
+mod collected;
 pub(crate) mod command;
 pub(crate) mod coverage;
 pub(crate) mod coverage_rule;

@@ -16,6 +16,7 @@ use super::{gate_days, sprint};
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
+use crate::domain::artifact::{FindingResult, SentinelReport};
 use crate::domain::budget::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
@@ -26,7 +27,7 @@ use crate::error::Error;
 use crate::evidence::runner;
 use crate::platform::Platform;
 use crate::prompt::Templates;
-use crate::repo::Branch;
+use crate::repo::{Branch, RepoError};
 use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::store::artifacts::Store;
 
@@ -168,6 +169,29 @@ impl Preparing<'_> {
         })
     }
 
+    /// Says of a refused work tree what the last run's secret scan kept out of git and left in it, so that nobody commits
+    /// it to have peace.
+    fn naming_leaks(&self, error: RepoError) -> Error {
+        let RepoError::Unusable(problem) = error else { return error.into() };
+        let plan = read_plan(self.settings, &self.site.root, &|_, _| ());
+        let report = plan.ok().and_then(|(_, plan)| {
+            self.site.store.read::<SentinelReport>(first_day(self.settings, &plan)).ok().flatten()
+        });
+        let kept_out = report.into_iter().flat_map(|report| report.findings).filter(|finding| {
+            finding.result == FindingResult::Fail
+                && finding.file.as_ref().is_some_and(|file| problem.contains(file.as_str()))
+        });
+        let kept_out: Vec<String> = kept_out.map(|finding| finding.evidence).collect();
+        if kept_out.is_empty() {
+            return Error::config(problem);
+        }
+        Error::config(format!(
+            "{problem}\nwhat the last run kept out of git is still there: {}; take it out or restore the file first, a \
+             commit would bring it into git",
+            kept_out.join("; ")
+        ))
+    }
+
     /// A dry run does not run the day, and without a remote the work tree's own lock is enough.
     fn must_hold(&self) -> bool {
         !self.settings.dry_run && self.site.own_refs.is_some()
@@ -176,7 +200,7 @@ impl Preparing<'_> {
     async fn choose(&self, interrupted: &mut Option<Interrupted>) -> Result<Chose, Error> {
         let (settings, site) = (self.settings, self.site);
         let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
-        let mut branch = site.repo.prepare_branch().await?;
+        let mut branch = site.repo.prepare_branch().await.map_err(|error| self.naming_leaks(error))?;
         for action in &branch.actions {
             notice(Level::Info, action.clone());
         }

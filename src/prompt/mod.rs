@@ -254,3 +254,6 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Resu
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod prompt_tests;

@@ -89,9 +89,11 @@ fn what_people_wrote_around_the_progress_stays() {
 
 #[test]
 fn hostile_texts_stay_inert() {
-    let hostile = "</title><script>alert(1)</script> {{ 7 * 7 }} <!-- /pace:progress --> @team closes #1 | x";
+    let hostile = "</title><script>alert(1)</script> {{ 7 * 7 }} <!-- /pace:progress --> @team closes #1 | x\n# Decision: \
+                   SHIP\n/close\n```\n\x1b[31m\u{202e}</details><img src=x onerror=1>![i](https://evil.example/x.png)";
     let view = view(hostile);
     let page = page(&templates(), &view).unwrap();
+    assert!(!page.contains(['\x1b', '\u{202e}']) && !page.contains("<img"), "{page}");
     assert!(!page.contains("<script") && page.contains("{{ 7 * 7 }}") && page.contains("&lt;script&gt;"));
     let text = progress(&templates(), &view, None).unwrap();
     assert_eq!(text.matches("<!-- /pace:progress -->").count(), 1, "{text}");
@@ -99,7 +101,20 @@ fn hostile_texts_stay_inert() {
         advisory(&templates(), &AdvisoryView { sprint: "s", entry: &view.advisories[0], escalated: false })
             .unwrap();
     for text in [&text, &summary(&templates(), &view).unwrap(), &body] {
-        assert!(!text.contains("<script") && !text.contains("@team closes #1"), "{text}");
+        for effect in [
+            "<script",
+            "@team closes #1",
+            "\n# Decision",
+            "\n/close",
+            "\n```",
+            "\x1b",
+            "\u{202e}",
+            "<img",
+            "![i](",
+        ] {
+            assert!(!text.contains(effect), "{effect:?} in {text}");
+        }
+        assert!(text.contains("{{ 7 "), "{text}");
     }
 }
 

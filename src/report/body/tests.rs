@@ -321,6 +321,14 @@ fn titles_and_commit_messages() {
             ("escalation title", escalation_title(&templates(), &view).unwrap()),
             ("commit", templates().message("commit.txt.j2", &commit, Some(view.day), &view.sprint).unwrap()),
             ("artifacts commit", artifacts_commit(&templates(), &view).unwrap()),
+            ("plan commit", {
+                let plan = serde_json::json!({"days": [1, 2], "total_usd": 2.5, "sprint": view.sprint});
+                templates().message("commit-plan.txt.j2", &plan, Some(view.day), &view.sprint).unwrap()
+            }),
+            ("archive commit", {
+                let archive = serde_json::json!({"archived": view.theme, "sprint": view.sprint});
+                templates().message("commit-archive.txt.j2", &archive, Some(view.day), &view.sprint).unwrap()
+            }),
         ] {
             all.push_str(&format!("===== {name}: {what}\n{}\n", text.trim_end()));
             if what.ends_with("title") {

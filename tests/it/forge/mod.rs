@@ -1,6 +1,7 @@
 //! The binary against forges with state: whole days that open and update one review, one hold issue, one status.
 //! GitHub's side passes through a validating proxy, its pushes go to a real smart-HTTP git server with authentication.
 
+mod ci_wait;
 mod endpoints;
 pub(crate) mod fixture;
 #[expect(dead_code, clippy::expect_used, reason = "the crate's own tests use the rest")]

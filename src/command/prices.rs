@@ -28,8 +28,12 @@ pub(crate) fn check_prices(
         models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
     for name in unknown {
         let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
-        if settings.money.cap_explicit {
-            return Err(Error::config(format!("{problem}, or PACE_MAX_RUN_COST_USD cannot be kept")));
+        let caps = [
+            ("PACE_MAX_RUN_COST_USD", settings.money.cap_explicit),
+            ("PACE_DAILY_BUDGET", settings.money.daily_budget_usd.is_some()),
+        ];
+        if let Some((cap, _)) = caps.iter().find(|(_, wanted)| *wanted) {
+            return Err(Error::config(format!("{problem}, or {cap} cannot be kept")));
         }
         notice(
             Level::Warning,

@@ -19,6 +19,7 @@ mod hostile;
 mod kill;
 mod model_faults;
 mod model_server;
+mod money;
 mod peer_model;
 mod project;
 mod remote_journal;

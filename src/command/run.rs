@@ -325,8 +325,11 @@ async fn prepare_again(
 }
 
 pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    Templates::new(settings.templates_dir.as_deref())
-        .map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
+    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
+    let templates =
+        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
+    let problems = crate::report::rehearsal::problems(&templates);
+    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

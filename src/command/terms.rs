@@ -28,6 +28,12 @@ pub(crate) struct Chosen<'a> {
     pub platform: &'a str,
 }
 
+/// Where the templates are, from the root; `None` where they lie outside of it.
+fn templates_dir(settings: &Settings, root: &Path) -> Option<String> {
+    let below = settings.templates_dir.as_ref()?.strip_prefix(root).ok()?.to_str()?;
+    (!below.is_empty()).then(|| below.to_owned())
+}
+
 /// The terms of a run, from the settings and what the repository tells where they are silent.
 pub(crate) fn terms(
     settings: &Settings,
@@ -55,6 +61,7 @@ pub(crate) fn terms(
         source_dirs: settings.source_dirs.clone(),
         docs_dir: settings.docs_dir.clone(),
         plan_path: plan_path.to_owned(),
+        templates_dir: templates_dir(settings, &site.root),
         test_command: test_command(settings, &site.root, notice)?,
         setup_command: setup_command(settings, site, notice).map(|setup| setup.command),
         build_command: settings.commands.build.clone(),

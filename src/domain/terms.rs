@@ -23,6 +23,9 @@ pub(crate) struct Terms {
     pub docs_dir: Option<String>,
     /// Path of the plan from the repository root.
     pub plan_path: String,
+    /// The user's own templates, from the repository root, where they lie in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates_dir: Option<String>,
     /// The test command; `None` = the project has none, by the user's word.
     pub test_command: Option<String>,
     pub build_command: Option<String>,

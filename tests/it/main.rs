@@ -5,6 +5,7 @@
 
 mod architecture;
 mod binary;
+mod browser;
 mod day_lock;
 mod demo;
 mod empty_root;

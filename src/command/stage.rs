@@ -108,7 +108,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     let path = job.site.store.journal_path(start.terms.day, start.attempt)?;
     let mut records = journal::read(&folder.journal())?;
     records.retain(|record| record.kind != END);
-    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    let purse = Arc::new(Purse::under(&start.terms));
     // A publishing job that was killed is not resumed: it begins with the hand-off again, and pays for nothing.
     let keeper = Box::new(Bookkeeper(Arc::clone(&purse)));
     let journal = Journal::continued(&path, records, job.redactor.clone(), seal(job.settings), keeper)?;

@@ -22,6 +22,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use sources::Source;
 
@@ -70,6 +71,15 @@ impl Templates {
     pub(crate) fn embedded() -> Vec<(String, String)> {
         let sources = sources::collect(None).unwrap_or_default();
         sources.into_iter().map(|source| (source.name, source.text)).collect()
+    }
+
+    /// Digest of all of them, to tell whether any changed.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for source in &self.sources {
+            digest.update(format!("{}\0{}\0{}", source.name, source.text.len(), source.text));
+        }
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Redacts every text of the values before a template sees it, so that cutting cannot leave half a secret.

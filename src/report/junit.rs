@@ -172,10 +172,11 @@ mod tests {
             match reader.read_event().unwrap() {
                 Event::Eof => return found,
                 Event::End(_) => drop(open.pop()),
-                Event::Text(text) if open.last().is_some_and(|at| at.starts_with("test")) => {
-                    if !text.decode().unwrap().trim().is_empty() {
-                        found.push("text between elements".into());
-                    }
+                Event::Text(text)
+                    if open.last().is_some_and(|at| at.starts_with("test"))
+                        && !text.decode().unwrap().trim().is_empty() =>
+                {
+                    found.push("text between elements".into());
                 }
                 Event::Start(start) => {
                     let name = String::from_utf8(start.name().as_ref().to_vec()).unwrap();

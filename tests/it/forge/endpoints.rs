@@ -129,6 +129,33 @@ fn every_endpoint_of_gitlab_is_asked_within_its_descriptions() {
     site.with(|forge| assert_eq!(forge.violations, Vec::<String>::new()));
 }
 
+/// CONDUIT looks whether the pipeline's tests are required.
+#[test]
+fn what_the_base_branch_requires_is_asked_within_githubs_description() {
+    let workflow = "name: tests\non: pull_request\npermissions: {}\njobs:\n  test:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1\n      - run: sh test.sh\n";
+    let site = GitHubSite::new(&[(".github/workflows/ci.yml", workflow)]);
+    let checks = json!({"contexts": ["lint"], "checks": []});
+    let own = json!({"ruleset_id": 7, "ruleset_source": "o/r", "ruleset_source_type": "Repository"});
+    let mut rule = json!({"type": "required_status_checks", "parameters": {
+        "required_status_checks": [{"context": "lint"}], "strict_required_status_checks_policy": false,
+    }});
+    rule.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    site.with(|forge| {
+        forge.branch =
+            json!({"name": "main", "protected": true, "protection": {"required_status_checks": checks}});
+        forge.rules = json!([rule]);
+    });
+    let mut script = shared_script(&["prime", "forge", "gate", "sentinel", "scribe"]);
+    script.replies.extend(shared_script(&["conduit"]).replies);
+    let day = site.run(&script, &[]);
+    assert_eq!(day.code, 10, "the tests are not required: {}", day.transcript());
+    let asked = asked(&site.api.log());
+    for call in ["GET /repos/o/r/branches/REF", "GET /repos/o/r/rules/branches/REF"] {
+        assert!(asked.contains(call), "{asked:?}");
+    }
+    assert_eq!(site.prism.violations(), Vec::<String>::new());
+}
+
 /// A day is held, ships, is rewritten by people, held again with the review open, and ships once more.
 fn life(run: impl Fn(&Script, &[(&str, &str)]) -> Finished, rewrite: impl Fn(bool)) {
     let again = [("RETRY", "true")];

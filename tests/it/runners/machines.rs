@@ -86,7 +86,7 @@ fn every_machine_gets_its_own_file_or_is_told_what_to_do() {
     ] {
         let (refused, output) = runner.fetch(machine, given);
         assert_eq!((refused.code, output.as_str()), (2, ""), "{machine:?}: {}", refused.transcript());
-        assert!(refused.stderr.contains(&format!("::error title=pace::")), "{}", refused.transcript());
+        assert!(refused.stderr.contains("::error title=pace::"), "{}", refused.transcript());
         assert!(refused.stderr.contains(said), "{machine:?}: {}", refused.transcript());
     }
     assert_eq!(mirror.asked().len(), asked, "nothing is fetched for them");

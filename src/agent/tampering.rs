@@ -2,16 +2,19 @@
 //! a change means is `evidence::tamper`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::{AgentError, Desk};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
+use crate::domain::event::{Event, Level};
+use crate::evidence::leftovers;
 use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
 use crate::evidence::{pipeline, scan};
+use crate::repo::Repository;
 
 /// Largest file that is compared, in bytes.
 const LARGEST: usize = 2 << 20;
@@ -24,21 +27,58 @@ pub(crate) type Runners = BTreeMap<String, String>;
 pub(crate) async fn begin(desk: &Desk<'_>) -> Result<Runners, AgentError> {
     let note = async {
         let runners = strays::runners(&desk.root, &desk.repo.ignored()?);
-        Moment::mark(&marker(desk)).context("noting when the run began")?;
+        let runners = leftovers::without(&left(desk), runners);
+        Moment::mark(&marker(&desk.root, desk.terms.day)).context("noting when the run began")?;
         anyhow::Ok(runners)
     };
     Ok(desk.journal.step("runners", "", note).await?)
 }
 
+/// Ends what [`begin`] began. A run that did not ship leaves no ignored file and no build output of its own behind, and
+/// what it made of the runners is noted for the next one.
+pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Result<(), AgentError> {
+    let clean = async {
+        let file = left(desk);
+        if ships {
+            leftovers::forget(&file)?;
+            return anyhow::Ok(vec![]);
+        }
+        let aside = desk.repo.restore_ignored()?;
+        clear_outputs(desk)?;
+        leftovers::note(&file, before, &strays::runners(&desk.root, &desk.repo.ignored()?))?;
+        Ok(aside)
+    };
+    let aside: Vec<String> = desk.journal.act("leftovers", "", clean).await?;
+    if !aside.is_empty() {
+        let text =
+            format!("Set ignored files of this run aside, in .pace/.run/removed: {}", aside.join(", "));
+        desk.events.emit(Event::Notice { level: Level::Info, text });
+    }
+    Ok(())
+}
+
 /// Removes the build outputs that were made since [`begin`], so that those of the commit are judged.
 pub(crate) fn clear_outputs(desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
     // A run that goes on elsewhere has a work tree of its own, and no mark.
-    let Ok(since) = Moment::of(&marker(desk)) else { return Ok(vec![]) };
-    strays::clear_outputs(&desk.root, &desk.repo.ignored()?, since).context("clearing build outputs")
+    clear_left_outputs(&desk.root, desk.repo.as_ref(), desk.terms.day)
 }
 
-fn marker(desk: &Desk<'_>) -> PathBuf {
-    desk.root.join(format!(".pace/.run/day-{}/began", desk.terms.day))
+/// The same for an earlier run of `day`, which came to no end.
+pub(crate) fn clear_left_outputs(
+    root: &Path,
+    repo: &dyn Repository,
+    day: u32,
+) -> anyhow::Result<Vec<String>> {
+    let Ok(since) = Moment::of(&marker(root, day)) else { return Ok(vec![]) };
+    strays::clear_outputs(root, &repo.ignored()?, since).context("clearing build outputs")
+}
+
+fn marker(root: &Path, day: u32) -> PathBuf {
+    root.join(format!(".pace/.run/day-{day}/began"))
+}
+
+fn left(desk: &Desk<'_>) -> PathBuf {
+    desk.root.join(format!(".pace/.run/day-{}/leftovers.json", desk.terms.day))
 }
 
 /// What `commit` did to the tests and their runner since `base`; `diff` is the day's change between them. `runners` is

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::booking::lost;
 use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
+use crate::agent::turns::MODEL;
 use crate::day::start::Start;
 use crate::domain::terms::Terms;
 use crate::journal::{INTENT, Keeper, Record};
@@ -67,10 +68,12 @@ impl Keeper for Workspace {
         self.store.unsettle(self.terms.day)?;
         self.sparing(|spared| self.repo.restore(point, spared))?;
         if let Some(first) = dropped.iter().find(|record| record.kind != INTENT) {
+            let calls = dropped.iter().filter(|record| record.kind == MODEL).count();
             tracing::info!(
-                "the recording does not fit any more from record {} («{}») on: {} records are dropped, their cost counts",
+                "from record {} on ({}) the recorded run is not this one any more: {} records and {calls} model calls \
+                 are dropped, and their cost counts",
                 first.seq,
-                first.kind,
+                named(first),
                 dropped.len()
             );
         }
@@ -103,6 +106,17 @@ impl Keeper for Bookkeeper {
 
     fn resumed(&self, value: &Value) -> anyhow::Result<()> {
         book(&self.0, value)
+    }
+}
+
+/// What stands in `record`, in words.
+fn named(record: &Record) -> String {
+    match record.value.get("agent").and_then(Value::as_str) {
+        Some(agent) if record.kind == MODEL => {
+            format!("a model call of {agent}, whose question is another one now")
+        }
+        _ if record.key.starts_with('.') || record.key.contains('/') => record.key.clone(),
+        _ => format!("«{}»", record.kind),
     }
 }
 

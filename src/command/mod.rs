@@ -5,6 +5,7 @@ mod booking;
 mod budget;
 mod check;
 mod demo;
+mod disk;
 mod explain;
 mod gate_days;
 mod keeper;

@@ -14,6 +14,7 @@ use super::keeper::Workspace;
 use super::remote_journal::RemoteJournal;
 use super::site::{Site, seal};
 use crate::agent::purse::Purse;
+use crate::agent::tampering;
 use crate::agent::turns::MODEL;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
@@ -29,7 +30,7 @@ use crate::store::plan::mark_shipped;
 use crate::tool::Written;
 
 /// Terms that a resumed run may have otherwise: none of them says what an observation means.
-const FREE_TERMS: [&str; 9] = [
+const FREE_TERMS: [&str; 10] = [
     "model",
     "analysis_model",
     "max_retries",
@@ -38,6 +39,7 @@ const FREE_TERMS: [&str; 9] = [
     "test_timeout_ms",
     "run_timeout_ms",
     "max_run_usd",
+    "capped_by_day",
     "advisory_exit_code",
 ];
 
@@ -165,6 +167,7 @@ impl Interrupted {
         let repo = &site.repo;
         repo.put_back()?;
         repo.restore_untracked()?;
+        self.set_leavings_aside(site, events)?;
         if self.start.pace != env!("CARGO_PKG_VERSION") {
             return Ok(Some(format!("it was recorded by pace {}", self.start.pace)));
         }
@@ -194,6 +197,22 @@ impl Interrupted {
             events.emit(Event::Notice { level: Level::Info, text });
         }
         self.clean(site, &untracked).map(|()| None)
+    }
+
+    /// What the run left where git does not look helps no later test: neither this run's nor another one's.
+    fn set_leavings_aside(&self, site: &Site, events: &dyn Events) -> Result<(), Error> {
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok();
+        let mut moved = site.repo.set_left_aside(written.filter(|_| !self.in_flight(site)))?;
+        moved.extend(tampering::clear_left_outputs(&site.root, site.repo.as_ref(), self.terms().day)?);
+        if !moved.is_empty() {
+            let more = moved.len().saturating_sub(10);
+            moved.truncate(10);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let text =
+                format!("Set ignored files aside that the interrupted run left: {}{more}", moved.join(", "));
+            events.emit(Event::Notice { level: Level::Info, text });
+        }
+        Ok(())
     }
 
     /// Untracked files that came since, and not from something that was in flight.
@@ -296,15 +315,20 @@ impl Interrupted {
         Ok(false)
     }
 
-    /// What the run starts from now: `fresh` was settled on the tree as that run found it.
-    pub(crate) fn accept(&self, fresh: Start) -> Result<Start, String> {
+    /// What the run starts from now: `fresh` was settled on the tree as that run found it. Beside it what changed and
+    /// bears on some of the calls only: a recorded call is of use where its question is the same.
+    pub(crate) fn accept(&self, fresh: Start) -> Result<(Start, Vec<String>), String> {
         let old = &self.start;
-        let mut changed = Vec::new();
+        let (mut changed, mut free) = (Vec::new(), Vec::new());
         let terms = (as_value(&fresh.terms), as_value(&old.terms));
         for (name, value) in terms.0.as_object().into_iter().flatten() {
-            if terms.1.get(name) != Some(value) && !FREE_TERMS.contains(&name.as_str()) {
-                changed.push(name.replace('_', " "));
+            if terms.1.get(name) != Some(value) {
+                let among = if FREE_TERMS.contains(&name.as_str()) { &mut free } else { &mut changed };
+                among.push(name.replace('_', " "));
             }
+        }
+        if old.templates.is_some() && fresh.templates != old.templates {
+            free.push("templates".into());
         }
         if as_value(&fresh.plan) != as_value(&old.plan) {
             changed.push("the plan".into());
@@ -318,7 +342,8 @@ impl Interrupted {
         let mut untracked = fresh.untracked;
         untracked.retain(|path| !old.terms.is_record(path));
         untracked.extend(old.untracked.iter().cloned());
-        Ok(Start { untracked, terms: fresh.terms, ..old.clone() })
+        let (terms, templates) = (fresh.terms, fresh.templates);
+        Ok((Start { untracked, terms, templates, ..old.clone() }, free))
     }
 
     /// The baseline of the run: it is not made twice.

@@ -40,7 +40,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     if let Err(Error::Signal(_)) = &exit {
         results.book_signalled(&terminal);
         // A lock that stays behind expires.
-        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL).await {
+        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL, results.spent()).await {
             tracing::debug!("the day's lock stays on the git server: {problem}");
         }
     }
@@ -83,7 +83,8 @@ pub(crate) async fn run_in(
     results: &mut Results,
 ) -> Exit {
     let exit = run_held(settings, invocation, events, redactor, results).await;
-    if let Some(problem) = invocation.holding.release(lock::AT_END).await {
+    let exit = exit.map_err(super::disk::explained);
+    if let Some(problem) = invocation.holding.release(lock::AT_END, results.spent()).await {
         let text = format!("The day's lock stays on the git server until it expires: {problem}");
         events.emit(Event::Notice { level: Level::Warning, text });
     }
@@ -194,7 +195,7 @@ async fn work(
     preflight(site, platform, &start.branch.name, events).await?;
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
-    let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
+    let (purse, written) = (Arc::new(Purse::under(&start.terms)), Written::default());
     let remote = remote_journal(settings, site, start, holding);
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = seal(settings);
@@ -224,7 +225,14 @@ async fn work(
         never = keep_up(remote.as_deref(), events) => never,
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
+    let ended = match ended {
+        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        ended => ended,
+    };
     site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
+    // A run that ended before GATE looked leaves no more behind than one that was judged.
+    site.repo.restore_ignored()?;
+    site.repo.forget_ignored()?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -316,7 +324,18 @@ async fn prepare_again(
         (prepared, _) => return Ok((prepared, None)),
     };
     match interrupted.accept(*fresh) {
-        Ok(start) => Ok((Prepared::Go(Box::new(start)), Some(interrupted))),
+        Ok((start, changed)) => {
+            if !changed.is_empty() {
+                let text = format!(
+                    "Changed since attempt {} was interrupted: {}. Calls whose question is another one now are made \
+                     again, with all that follows from them",
+                    start.attempt,
+                    changed.join(", ")
+                );
+                preparing.events.emit(Event::Notice { level: Level::Info, text });
+            }
+            Ok((Prepared::Go(Box::new(start)), Some(interrupted)))
+        }
         Err(reason) => {
             interrupted.leave(preparing.site, preparing.events, &reason)?;
             Ok((preparing.prepare(&mut None).await?, None))
@@ -325,8 +344,11 @@ async fn prepare_again(
 }
 
 pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    Templates::new(settings.templates_dir.as_deref())
-        .map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
+    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
+    let templates =
+        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
+    let problems = crate::report::rehearsal::problems(&templates);
+    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

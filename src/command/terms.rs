@@ -47,7 +47,7 @@ pub(crate) fn terms(
     let (model, analysis_model) = (rated(&settings.llm.model), rated(&settings.llm.analysis_model));
     check_prices(settings, &[&model, &analysis_model], notice)?;
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Ok(Terms {
+    let mut terms = Terms {
         day,
         sprint: sprint::identity(settings, plan, branch),
         retry: settings.retry,
@@ -75,15 +75,19 @@ pub(crate) fn terms(
         run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
         coverage_rule: settings.rules.coverage,
-        max_run_usd: left_today
-            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
+        max_run_usd: settings.money.max_run_usd,
+        capped_by_day: false,
         sandbox: site.sandbox.describe(),
         platform: platform.to_owned(),
         advisory_exit_code: settings.advisory_exit_code,
         max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
         push_advisories: settings.push_advisories,
         stage: settings.stage,
-    })
+    };
+    if let Some(left) = left_today {
+        terms.cap_by_day(left, settings.money.max_run_usd);
+    }
+    Ok(terms)
 }
 
 /// The command that tests the project; the choice is told.

@@ -99,6 +99,10 @@ pub(crate) fn end(journal: &Journal, ended: &Result<Ended, Error>, advisory: u8)
         Ok(ended) => code_of(ended, advisory),
         Err(error) => exit::of_error(error),
     };
+    if ended.as_ref().is_err_and(super::disk::is_at_fault) {
+        // Without an end it can be resumed.
+        return Ok(code);
+    }
     let error = ended.as_ref().err().map(ToString::to_string);
     match journal.note(END, "", &serde_json::json!({"exit": code, "error": error})) {
         // A record that was not even played to its end keeps the error that says why.

@@ -30,6 +30,9 @@ pub(crate) struct Start {
     pub baseline: Option<TestRun>,
     /// Why the last attempt was held, in full.
     pub hold_reason: Option<String>,
+    /// Digest of the templates; an earlier recording has none.
+    #[serde(default)]
+    pub templates: Option<String>,
     /// The plan and `.pace/` as they were: path from the root and text.
     pub files: BTreeMap<String, String>,
 }

@@ -15,6 +15,7 @@ pub(crate) mod files;
 pub(crate) mod findings;
 pub(crate) mod flaky;
 pub(crate) mod gate;
+pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod pipeline;
 pub(crate) mod place;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::anyhow;
 use futures_util::future::BoxFuture;
@@ -107,6 +108,14 @@ impl Repository for Absent {
     }
 
     fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+        absent()
+    }
+
+    fn forget_ignored(&self) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn set_left_aside(&self, _until: Option<SystemTime>) -> anyhow::Result<Vec<String>> {
         absent()
     }
 

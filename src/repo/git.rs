@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
-use super::ignored::Noted;
+use super::ignored::{Noted, left};
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
@@ -208,7 +209,9 @@ impl Repository for GitRepo {
     }
 
     fn note_ignored(&self) -> anyhow::Result<()> {
-        let noted = Noted::take(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)?;
+        let (repo, made) = (self.inner.open()?, &self.inner.options.kept);
+        let noted = Noted::take(&repo, &self.inner.root, made)?;
+        left::keep(&repo, &noted, made)?;
         *self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
         Ok(())
     }
@@ -217,6 +220,14 @@ impl Repository for GitRepo {
         let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
         noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+    }
+
+    fn forget_ignored(&self) -> anyhow::Result<()> {
+        left::forget(&self.inner.open()?)
+    }
+
+    fn set_left_aside(&self, until: Option<SystemTime>) -> anyhow::Result<Vec<String>> {
+        left::set_aside(&self.inner.open()?, &self.inner.root, until)
     }
 
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
 //! Ignored files of the work tree: noted once, and later made again what they were. What a command wrote meanwhile is
 //! part of no commit and must not lend a hand to the tests of one. Knows nothing of commits.
 
+pub(super) mod left;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -9,6 +11,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use git2::{Repository, Status, StatusOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::dependencies::{Dependencies, is_output};
 
@@ -31,7 +34,7 @@ struct Seen {
 }
 
 /// What changes with every write: the change time cannot be set by a program.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     inode: u64,
     size: u64,

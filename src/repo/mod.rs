@@ -39,6 +39,7 @@ pub(crate) use refusal::JOB_USER;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -117,12 +118,20 @@ pub(crate) trait Repository: Send + Sync {
     /// Untracked and ignored paths; a folder without a tracked file is one entry that ends with `/`.
     fn beside_git(&self) -> anyhow::Result<BTreeSet<String>>;
 
-    /// Notes the ignored files as they are, build outputs and dependencies apart.
+    /// Notes the ignored files as they are, build outputs and dependencies apart; also for a later process, until
+    /// [`Repository::forget_ignored`].
     fn note_ignored(&self) -> anyhow::Result<()>;
 
     /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
     /// written since then lies in `.pace/.run/removed`.
     fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
+
+    /// The run is over: what it noted of ignored files is of no use to a later one.
+    fn forget_ignored(&self) -> anyhow::Result<()>;
+
+    /// Moves ignored files to `.pace/.run/removed` that an earlier run wrote, which came to no end; their paths. What
+    /// changed after `until`, that run's last sign, is somebody else's; `None`: its commands may have been at work then.
+    fn set_left_aside(&self, until: Option<SystemTime>) -> anyhow::Result<Vec<String>>;
 
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;

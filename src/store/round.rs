@@ -16,8 +16,14 @@ impl Store {
     pub(crate) fn rounds(&self, day: u32) -> Result<u32> {
         let dir = format!("{}/attempts", Self::day_dir(day));
         let names = files::names(&self.root, Path::new(&dir))?;
-        let rounds = names.iter().filter_map(|name| name.parse::<u32>().ok());
-        Ok(rounds.max().unwrap_or(0))
+        let mut last = 0;
+        for round in names.iter().filter_map(|name| name.parse::<u32>().ok()) {
+            // A run that was resumed takes files back and leaves their folder.
+            if !files::names(&self.root, Path::new(&format!("{dir}/{round}")))?.is_empty() {
+                last = last.max(round);
+            }
+        }
+        Ok(last)
     }
 
     /// Moves handoff and reports of an earlier round to `.pace/day-N/attempts/<round>/`; the story card is

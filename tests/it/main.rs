@@ -5,8 +5,12 @@
 
 mod architecture;
 mod binary;
+mod browser;
+mod daily_budget;
 mod day_lock;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
@@ -19,6 +23,7 @@ mod peer_model;
 mod project;
 mod remote_journal;
 mod replay;
+mod resumed;
 mod runners;
 #[cfg(target_os = "linux")]
 mod sandbox;

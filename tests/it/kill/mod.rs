@@ -240,17 +240,7 @@ fn all(cases: &[Case], until: Duration) -> (usize, Vec<String>) {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst))
                     && started.elapsed() < until
                 {
-                    let began = Instant::now();
                     let problems = broken(&wholes[&case.which], case);
-                    eprintln!(
-                        "CASE {:?} {:?} {} {:?} {:?} {}",
-                        case.which,
-                        case.signal,
-                        case.what,
-                        case.moments,
-                        began.elapsed(),
-                        problems.join("\n")
-                    );
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
                         let title = format!("\n===== {case:?}");

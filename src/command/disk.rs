@@ -1,0 +1,67 @@
+//! A run that the disk of its machine ended: it came to no end that its journal should tell of, so the next run goes on
+//! where it stopped.
+
+use rustix::io::Errno;
+
+use crate::error::Error;
+
+/// What is to be done about it.
+const MEND: &str = "mend the disk of this machine (free space or inodes, or make it writable) and run the day again: it \
+                    goes on where it stopped, and what was paid is not paid again";
+const FAULTS: [Errno; 4] = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
+
+/// Whether `error` comes from a disk that is full, read-only or broken, and not from what the day did.
+pub(crate) fn is_at_fault(error: &Error) -> bool {
+    matches!(error, Error::Abort(cause) if is_fault(cause))
+}
+
+/// `error` with what is to be done, where the disk is at fault.
+pub(crate) fn explained(error: Error) -> Error {
+    match error {
+        Error::Abort(cause) if is_fault(&cause) => Error::Abort(anyhow::anyhow!("{cause:#}; {MEND}")),
+        error => error,
+    }
+}
+
+fn is_fault(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return error
+                .raw_os_error()
+                .is_some_and(|raw| FAULTS.iter().any(|fault| fault.raw_os_error() == raw));
+        }
+        if let Some(errno) = cause.downcast_ref::<Errno>() {
+            return FAULTS.contains(errno);
+        }
+        // libgit2 keeps nothing but the words.
+        let by_git =
+            cause.downcast_ref::<git2::Error>().filter(|error| error.class() == git2::ErrorClass::Os);
+        by_git.is_some_and(|error| FAULTS.iter().any(|fault| error.message().contains(&words(*fault))))
+    })
+}
+
+/// `No space left on device`.
+fn words(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_told_from_a_day() {
+        let full = || std::io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        let of = |error: anyhow::Error| is_at_fault(&Error::Abort(error.context("writing x")));
+        assert!(of(full().into()));
+        assert!(of(anyhow::Error::from(Errno::ROFS)));
+        let git = |words: &str| git2::Error::new(git2::ErrorCode::GenericError, git2::ErrorClass::Os, words);
+        assert!(of(git("failed to write: No space left on device").into()));
+        assert!(!of(git("failed to open: Permission denied").into()));
+        assert!(!of(std::io::Error::other("No space left on device").into()));
+        assert!(!of(anyhow::anyhow!("the model said: No space left on device")));
+        let text = explained(Error::Abort(full().into())).to_string();
+        assert!(text.contains("No space left") && text.contains("free space"), "{text}");
+    }
+}

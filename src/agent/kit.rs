@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::Desk;
+use super::standing::Watched;
 use super::tests::ProjectTests;
 use crate::domain::terms::Terms;
 use crate::tool::door::{Door, Name, Rights};
@@ -56,6 +57,9 @@ impl Kit {
             timeout: Duration::from_millis(desk.terms.command_timeout_ms),
         }));
         if let Some(tests) = tests {
+            let watched =
+                |tool| -> Box<dyn Tool> { Box::new(Watched { tool, standing: tests.standing.clone() }) };
+            tools = tools.into_iter().map(watched).collect();
             tools.push(Box::new(RunTests { tests }));
         }
         ToolBox::new(tools)

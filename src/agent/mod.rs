@@ -15,6 +15,7 @@ pub(crate) mod scribe;
 pub(crate) mod secrets;
 pub(crate) mod sentinel;
 pub(crate) mod setup;
+mod standing;
 pub(crate) mod tampering;
 pub(crate) mod tests;
 pub(crate) mod turns;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::Desk;
 use super::setup::ProjectSetup;
+use super::standing::Standing;
 use crate::domain::observation::{SETUP, TestRun};
 use crate::domain::terms::Terms;
 use crate::evidence::flaky;
@@ -22,6 +23,8 @@ pub(crate) struct ProjectTests {
     sandbox: Arc<dyn Sandbox>,
     passed: AtomicBool,
     setup: Option<Arc<ProjectSetup>>,
+    /// What is known of the work tree as it stands.
+    pub(crate) standing: Arc<Standing>,
 }
 
 impl ProjectTests {
@@ -40,7 +43,7 @@ impl ProjectTests {
             timeout: Duration::from_millis(terms.test_timeout_ms),
             env: vec![],
         };
-        Some(Self { request, sandbox, passed: AtomicBool::new(false), setup: None })
+        Some(Self { request, sandbox, passed: AtomicBool::new(false), setup: None, standing: Arc::default() })
     }
 
     /// The tests of a run's desk.
@@ -66,6 +69,7 @@ impl ProjectTests {
         }
         let run = run(self.sandbox.as_ref(), &self.request).await?;
         self.passed.store(run.run.exit.ok(), Ordering::Relaxed);
+        self.standing.keep_green(&run);
         // Only a hint which failing run deserves a second one: one that cannot be kept is no loss.
         if run.run.exit.ok()
             && let Ok(text) = serde_json::to_string(&run)
@@ -80,8 +84,12 @@ impl ProjectTests {
         run(self.sandbox.as_ref(), &self.request).await
     }
 
-    /// One run, and a second one where every test that failed may be flaky: the second counts where it is green.
+    /// One run, and a second one where every test that failed may be flaky: the second counts where it is green. None
+    /// where a green one still stands.
     pub(crate) async fn observe_settled(&self, baseline: Option<&TestRun>) -> anyhow::Result<TestRun> {
+        if let Some(run) = self.standing.green() {
+            return Ok(run);
+        }
         let last = self.last_green();
         let first = self.observe().await?;
         if flaky::suspects(&first, baseline, last.as_ref()).is_empty() {

@@ -17,7 +17,7 @@ pub(crate) const PACE: &str = match option_env!("PACE_BINARY") {
 };
 
 /// Far beyond any honest run: only a hanging binary gets there.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A run to be.
 #[derive(Debug, Clone)]

@@ -227,6 +227,9 @@ impl<'a> Closing<'a> {
             }
         };
         let run: Option<CommandRun> = self.desk.journal.act("setup", "", refresh).await?;
+        if let (Some(_), Some(tests)) = (&run, &self.tests) {
+            tests.standing.forget();
+        }
         Ok(run.filter(|run| !run.exit.ok()).map(|run| setup_refusal(&run)))
     }
 

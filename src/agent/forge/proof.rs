@@ -78,7 +78,14 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
         return Ok(checked(red_phase::prove(&runs, &change, &[]), Some(&green)));
     }
     desk.step(AGENT, format!("Proving the red phase without the production change: {} ...", tests.command()));
-    let without = run_without(desk, tests, closing.inputs.base, &untracked);
+    let without = async {
+        if let Some(run) = tests.standing.red() {
+            return Ok(run);
+        }
+        let run = run_without(desk, tests, closing.inputs.base, &untracked).await?;
+        tests.standing.keep_red(&run);
+        anyhow::Ok(run)
+    };
     let red = desk.journal.act("without-production", &change, without).await?;
     let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &red };
     let seen = closing.seen.clone().unwrap_or_default();

@@ -1,12 +1,12 @@
 //! Heuristics held against small texts of every language.
 
 use super::assertions::TestText;
-use super::worth::Worth::{Computed, Constant, Swallowed};
+use super::worth::Worth::{self, Computed, Constant, Swallowed};
 use super::*;
 
 #[test]
 fn worth_of_assertions() {
-    for (path, text, worth) in [
+    hold(&[
         ("a.py", "from calc import add\ndef test_a():\n    assert add(1, 2) == 3\n", vec![Computed]),
         ("a.py", "from calc import LIMIT\ndef test_a():\n    assert LIMIT == 10\n", vec![Computed]),
         ("a.py", "import calc\nassert calc.add(1, 2) == 3\n", vec![Computed]),
@@ -100,7 +100,12 @@ fn worth_of_assertions() {
         ("a.sh", ". ./greet.sh\ntrue\n", vec![]),
         ("a.py", "# assert add(1) == 2\nx = 'assert add(1)'\n", vec![]),
         ("a.py", "def assert_user(u):\n    assert u.name\n", vec![Computed]),
-        // Functions of the test file that compute nothing, and ones that do.
+    ]);
+}
+
+#[test]
+fn functions_of_the_test_file_and_values_that_are_filled() {
+    hold(&[
         ("a.py", "def four():\n    return 4\ndef test_a():\n    assert four() == 4\n", vec![Constant]),
         ("a.py", "def same(x):\n    return x\ndef test_a():\n    assert same(4) == 4\n", vec![Constant]),
         ("a.py", "def same(x):\n    return x\ndef test_a():\n    assert same(add(1)) == 4\n", vec![Computed]),
@@ -123,10 +128,17 @@ fn worth_of_assertions() {
         ("a.js", "const seen = [];\nrun((x) => seen.push(x));\nexpect(seen).toEqual([1]);\n", vec![Computed]),
         ("a.rs", "let mut seen = vec![];\nfill(&mut seen);\nassert_eq!(seen, [1]);\n", vec![Computed]),
         ("a.py", "x = 1\nprint(x)\nassert x == 1\n", vec![Constant]),
-    ] {
+    ]);
+}
+
+/// Path, text, and the worth of its assertions in order.
+type Row<'a> = (&'a str, &'a str, Vec<Worth>);
+
+fn hold(rows: &[Row<'_>]) {
+    for (path, text, worth) in rows {
         let found = TestText::new(path, text).assertions();
         let seen: Vec<_> = found.iter().map(|a| a.worth).collect();
-        assert_eq!(seen, worth, "{path}: {text}\n{found:?}");
+        assert_eq!(seen, *worth, "{path}: {text}\n{found:?}");
     }
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct Scenario {
     /// For all steps.
     #[serde(default)]
     pub(crate) env: Env,
+    /// A service beside the runs, as a CI starts one: it answers whoever connects with this line and closes.
+    #[serde(default)]
+    pub(crate) service: Option<String>,
     pub(crate) steps: Vec<Step>,
 }
 

@@ -8,6 +8,8 @@ mod made_up;
 pub(crate) mod normal;
 mod reports;
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -109,8 +111,9 @@ fn run(folder: &Path) -> Vec<String> {
         Err(problem) => return vec![problem],
     };
     let project = Project::new(&scenario.trees(folder));
+    let service = scenario.service.as_deref().map(serve).unwrap_or_default();
     for (i, step) in scenario.steps.iter().enumerate() {
-        let problems = play(folder, &scenario, step, &project);
+        let problems = play(folder, &scenario, step, &project, &service);
         if !problems.is_empty() {
             let title = format!("step {} of {}:", i + 1, scenario.steps.len());
             return [title].into_iter().chain(problems).collect();
@@ -119,7 +122,7 @@ fn run(folder: &Path) -> Vec<String> {
     vec![]
 }
 
-fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> Vec<String> {
+fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project, service: &str) -> Vec<String> {
     if let Some(edit) = &step.edit
         && let Err(problem) = apply(edit, project)
     {
@@ -131,7 +134,7 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     };
     let before = checks::snapshot(project, &step.unchanged);
     let server = ModelServer::start(&script);
-    let pace = command(scenario, step, project, &server, &script);
+    let pace = command((scenario, step), project, &server, &script, service);
     let finished = match step.signal {
         None => pace.run(),
         Some(signal) => {
@@ -156,12 +159,26 @@ fn play(folder: &Path, scenario: &Scenario, step: &Step, project: &Project) -> V
     problems
 }
 
+/// Starts a service that lives as long as the tests; its address.
+fn serve(line: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let line = format!("{line}\n");
+    std::thread::spawn(move || {
+        for mut guest in listener.incoming().flatten() {
+            // Who has left needs no answer.
+            drop(guest.write_all(line.as_bytes()));
+        }
+    });
+    address
+}
+
 fn command(
-    scenario: &Scenario,
-    step: &Step,
+    (scenario, step): (&Scenario, &Step),
     project: &Project,
     server: &ModelServer,
     script: &Script,
+    service: &str,
 ) -> Pace {
     let mut pace = Pace::new(&project.dir, &project.home)
         .args(step.args.clone())
@@ -187,7 +204,9 @@ fn command(
     };
     for (name, value) in scenario.env.iter().chain(&step.env) {
         pace = match value {
-            Some(value) => pace.env([(name, value.replace("{{rust}}", RUST))]),
+            Some(value) => {
+                pace.env([(name, value.replace("{{rust}}", RUST).replace("{{service}}", service))])
+            }
             None => pace.without(name),
         };
     }

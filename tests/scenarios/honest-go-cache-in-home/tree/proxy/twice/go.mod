@@ -1,0 +1,3 @@
+module example.org/twice
+
+go 1.18

@@ -1,0 +1,7 @@
+package org.example;
+
+public class Sums {
+    public static int add(int a, int b) {
+        return a + b;
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! Errors are put in the way of single system calls (`traced`), and real ones come from a small file system of its own.
 
+mod small;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;

@@ -52,9 +52,9 @@ dist: (build-static "dist")
     install -m 755 {{ dist_pace }} out/pace-x86_64-linux
     cd out && sha256sum pace-x86_64-linux | tee pace-x86_64-linux.sha256
 
-# The binary is killed at every record of its journal by every signal, and a thousand times more at random.
+# The binary is killed on both sides of every record of three days by every signal, and a thousand times more at random.
 soak: static
-    SOAK=1000 PACE_BINARY={{ pace }} cargo test --locked --test it kill
+    SOAK=1000 EVERY_RECORD=1 PACE_BINARY={{ pace }} cargo test --locked --test it kill -- --nocapture
 
 # What it costs: start, memory, time per turn, CPU of a day, bytes sent, size.
 bench: static

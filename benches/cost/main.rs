@@ -1,5 +1,5 @@
 //! What `pace` costs, measured from outside against a scripted model on loopback: start, memory, time per tool
-//! turn and per child, CPU of a day, bytes and tokens sent, size. Every figure is a median; the expectation stands beside it.
+//! turn and per child, what the journal and the day's lock cost, CPU of a day, bytes and tokens sent, size. Every figure is a median; the expectation stands beside it.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,9 @@ mod action;
 #[path = "../../tests/it/binary.rs"]
 mod binary;
 mod caching;
+#[path = "../../tests/it/forge/fixture.rs"]
+mod fixture;
+mod journal;
 mod measure;
 #[path = "../../tests/it/model_server/mod.rs"]
 mod model_server;
@@ -41,12 +44,13 @@ fn main() {
     println!("{:<46} {:>12} {:>12} {:>6}", "measure", "median", "expected", "runs");
     // `cargo bench --bench cost -- children` measures that alone.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("starts", starts),
         ("loops", loops),
         ("days", days),
         ("caching", caching::costs),
         ("children", children),
+        ("journal", journal::costs),
     ];
     for (name, measure) in parts {
         if named.is_empty() || named.iter().any(|wanted| wanted == name) {

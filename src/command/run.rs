@@ -118,7 +118,10 @@ async fn run_held(
     let holding = &invocation.holding;
     let owner = lock::owner(settings)?;
     match TreeLock::take(&site.store, &owner)? {
-        Ok(tree) => holding.keep_tree(tree),
+        Ok(tree) => {
+            clear_left_locks(&site, &tree, events).await?;
+            holding.keep_tree(tree);
+        }
         Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
     }
     if settings.stage == Stage::Publish {
@@ -146,7 +149,7 @@ async fn run_held(
         holding,
         owner: &owner,
     };
-    let (prepared, interrupted) = prepared(&preparing, &redactor).await?;
+    let (prepared, interrupted) = prepared(&preparing, &redactor, results).await?;
     let start = match prepared {
         Prepared::Go(start) => *start,
         Prepared::Busy(text) => return Ok(busy(events, text)),
@@ -292,10 +295,22 @@ async fn prune(remote: &RemoteJournal, events: &dyn Events) {
     }
 }
 
+/// Frees git of the locks that a killed run left in this work tree.
+async fn clear_left_locks(site: &Site, tree: &TreeLock, events: &dyn Events) -> Result<(), Error> {
+    let Some(since) = tree.first_before() else { return Ok(()) };
+    let removed = site.repo.clear_left_locks(since).await?;
+    if !removed.is_empty() {
+        let text = format!("Removed locks in .git that a killed run left: {}", removed.join(", "));
+        events.emit(Event::Notice { level: Level::Info, text });
+    }
+    Ok(())
+}
+
 /// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.
 async fn prepared(
     preparing: &Preparing<'_>,
     redactor: &Redactor,
+    results: &mut Results,
 ) -> Result<(Prepared, Option<Interrupted>), Error> {
     let Preparing { settings, site, events, .. } = *preparing;
     loop {
@@ -303,7 +318,11 @@ async fn prepared(
             Look::Running => {
                 return Ok((Prepared::Busy("Another run of the day is at work here".into()), None));
             }
-            Look::Interrupted(found) => prepare_again(preparing, *found).await?,
+            Look::Interrupted(found) => {
+                // A signal from here on finds it off the books: they go back to where it began.
+                results.begin(found.start());
+                prepare_again(preparing, *found).await?
+            }
             Look::Nothing => (preparing.prepare(&mut None).await?, None),
         };
         if !matches!(prepared, Prepared::Resumable) {

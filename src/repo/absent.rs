@@ -111,6 +111,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn clear_left_locks(&self, _since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+        Box::pin(async { absent() })
+    }
+
     fn forget_ignored(&self) -> anyhow::Result<()> {
         absent()
     }

@@ -53,7 +53,7 @@ pub(super) fn keep(repo: &Repository, name: &str, spared: &Spared<'_>) -> anyhow
     let parents: Vec<&Commit<'_>> = [Some(&head), before.as_ref()].into_iter().flatten().collect();
     let id =
         repo.commit(None, &who, &who, "pace: the work tree of a run\n", &repo.find_tree(tree)?, &parents)?;
-    repo.reference(&reference, id, true, "checkpoint")?;
+    repo.reference(&reference, commit::stored(repo, id)?, true, "checkpoint")?;
     Ok(id.to_string())
 }
 
@@ -179,10 +179,10 @@ fn tree_of_work(repo: &Repository, head: &Tree<'_>, spared: &Spared<'_>) -> anyh
             index.remove_path(Path::new(&change.path))?;
             continue;
         };
-        let id = repo.odb()?.write(ObjectType::Blob, &content)?;
+        let id = commit::stored(repo, repo.odb()?.write(ObjectType::Blob, &content)?)?;
         index.add(&entry(&change.path, mode, id))?;
     }
-    Ok(index.write_tree_to(repo)?)
+    commit::stored(repo, index.write_tree_to(repo)?)
 }
 
 /// `now` without the secrets that came since HEAD.

@@ -5,7 +5,8 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, bail};
 use git2::build::CheckoutBuilder;
-use git2::{Index, Repository, Signature};
+use git2::{Index, Oid, Repository, Signature};
+use rustix::io::Errno;
 
 use super::{Identity, attributes, status};
 
@@ -47,7 +48,7 @@ pub(super) fn commit(
         let entry = index.get_path(Path::new(path), 0).with_context(|| format!("storing {path}"))?;
         staged.add(&entry)?;
     }
-    let new = staged.write_tree_to(repo)?;
+    let new = stored(repo, staged.write_tree_to(repo)?)?;
     index.write().context("writing .git/index")?;
     if new == tree.id() {
         return Ok(head.id().to_string());
@@ -56,6 +57,18 @@ pub(super) fn commit(
     let message = format!("{}\n", message.trim_end());
     let id = repo.commit(Some("HEAD"), &who, &who, &message, &repo.find_tree(new)?, &[&head])?;
     Ok(id.to_string())
+}
+
+/// `id`, if the object is there: on a disk without inodes libgit2 has been seen to report success for one that is not.
+///
+/// # Errors
+/// An error of the disk.
+pub(super) fn stored(repo: &Repository, id: Oid) -> anyhow::Result<Oid> {
+    if repo.odb()?.exists(id) {
+        return Ok(id);
+    }
+    Err(std::io::Error::from(Errno::IO))
+        .with_context(|| format!("git could not store {id} below .git/objects, for want of space or inodes"))
 }
 
 /// Makes tracked files equal to HEAD again; other files stay.

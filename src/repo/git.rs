@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::ignored::{Noted, left};
+use super::left_locks;
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
@@ -220,6 +221,13 @@ impl Repository for GitRepo {
         let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
         noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+    }
+
+    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+        Box::pin(async move {
+            let git = self.inner.open()?.path().to_path_buf();
+            Ok(left_locks::clear(&git, since).await)
+        })
     }
 
     fn forget_ignored(&self) -> anyhow::Result<()> {

@@ -19,6 +19,7 @@ mod handle;
 mod history;
 mod ignored;
 mod init;
+mod left_locks;
 mod own_refs;
 mod push;
 mod refusal;
@@ -125,6 +126,10 @@ pub(crate) trait Repository: Send + Sync {
     /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
     /// written since then lies in `.pace/.run/removed`.
     fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
+
+    /// Removes the lock files of git that a run left which was killed; their paths below `.git`. `since`: when the first run
+    /// that may have been began, seconds since 1970.
+    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>>;
 
     /// The run is over: what it noted of ignored files is of no use to a later one.
     fn forget_ignored(&self) -> anyhow::Result<()>;

@@ -88,6 +88,13 @@ impl Pace {
         self
     }
 
+    /// Started by another program, which does with the environment what its arguments say.
+    pub(crate) fn by<S: Into<String>>(mut self, program: &str, args: impl IntoIterator<Item = S>) -> Self {
+        self.program = program.into();
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
     pub(crate) fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self

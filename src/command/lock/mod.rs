@@ -83,7 +83,7 @@ impl Holding {
     ) -> Result<Turn, RepoError> {
         self.give_back(AT_END).await;
         let owner = Owner { day, sprint: sprint.to_owned(), ..owner.clone() };
-        let before = self.lock().tree.as_ref().and_then(TreeLock::before);
+        let before = self.lock().tree.as_ref().map(TreeLock::before).unwrap_or_default();
         Ok(match server::take(refs, owner, before).await? {
             Ok(lock) => {
                 self.lock().server = Some((day, lock));

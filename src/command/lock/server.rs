@@ -58,11 +58,11 @@ struct State {
     ended: bool,
 }
 
-/// Takes the day that `owner` names, or tells whose it is. `before`: a run that is known to be dead.
+/// Takes the day that `owner` names, or tells whose it is. `before`: runs that are known to be dead.
 pub(super) async fn take(
     refs: &OwnRefs,
     owner: Owner,
-    before: Option<String>,
+    before: Vec<String>,
 ) -> Result<Result<Arc<ServerLock>, String>, RepoError> {
     take_timed(refs, owner, before, Times::REAL).await
 }
@@ -71,7 +71,7 @@ pub(super) async fn take(
 pub(super) async fn take_timed(
     refs: &OwnRefs,
     owner: Owner,
-    before: Option<String>,
+    before: Vec<String>,
     times: Times,
 ) -> Result<Result<Arc<ServerLock>, String>, RepoError> {
     let taking = Taking { refs, names: own_names("lock", &owner.sprint, owner.day), before, times };
@@ -88,7 +88,7 @@ pub(super) async fn take_timed(
 struct Taking<'a> {
     refs: &'a OwnRefs,
     names: [String; 2],
-    before: Option<String>,
+    before: Vec<String>,
     times: Times,
 }
 
@@ -166,7 +166,7 @@ impl Taking<'_> {
     async fn found(&self, name: &str, now: i64) -> Result<Found, RepoError> {
         let Some(kept) = self.refs.read(name).await? else { return Ok(Found::Nothing) };
         let owner = parse(&kept);
-        let known_dead = self.before.as_deref() == Some(owner.run.as_str());
+        let known_dead = self.before.contains(&owner.run);
         Ok(match owner.standing(now) {
             Standing::Released | Standing::Dead => Found::Over(kept),
             _ if known_dead => Found::Over(kept),

@@ -76,7 +76,7 @@ fn owner(run: &str) -> Owner {
 }
 
 async fn take(refs: &OwnRefs, run: &str, times: Times) -> Result<Arc<ServerLock>, String> {
-    take_timed(refs, owner(run), None, times).await.unwrap()
+    take_timed(refs, owner(run), vec![], times).await.unwrap()
 }
 
 /// Lays a lock down as another run would have left it.
@@ -126,7 +126,7 @@ async fn a_dead_owner_is_replaced_and_learns_of_it() {
     lay(&dead, &Owner { at: now() - EXPIRY + 30, ..owner("silent") }).await;
     let refs = place.runner("next");
     assert!(take(&refs, "next", QUIET).await.unwrap_err().starts_with("run silent on here"));
-    let lock = take_timed(&refs, owner("next"), Some("silent".into()), QUIET).await.unwrap();
+    let lock = take_timed(&refs, owner("next"), vec!["silent".into()], QUIET).await.unwrap();
     lock.expect("known to be dead").release().await.unwrap();
 
     let old = lay(&dead, &Owner { at: now() - EXPIRY, ..owner("silent") }).await;
@@ -209,15 +209,17 @@ async fn a_work_tree_is_held_by_one_run_and_remembers_the_one_before() {
     let store = Store::new(place.dir.path().join("work"));
     std::fs::create_dir(place.dir.path().join("work")).unwrap();
     let first = TreeLock::take(&store, &owner("first")).unwrap().unwrap();
-    assert_eq!(first.before(), None);
+    assert_eq!(first.before(), Vec::<String>::new());
     let other = TreeLock::take(&store, &owner("second")).unwrap().unwrap_err();
     assert!(
         other.starts_with("run first on here, since ") && other.ends_with("in this work tree"),
         "{other}"
     );
     drop(first);
+    // One that was killed before it took over what the first held does not hide it.
+    drop(TreeLock::take(&store, &owner("killed")).unwrap().unwrap());
 
-    // What the run before held on the server is over at once.
+    // What a run before held on the server is over at once.
     let refs = place.runner("runner");
     lay(&refs, &Owner { at: now(), ..owner("first") }).await;
     let holding = Holding::default();

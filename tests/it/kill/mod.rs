@@ -243,7 +243,10 @@ fn all(cases: &[Case], until: Duration) -> (usize, Vec<String>) {
                     let problems = broken(&wholes[&case.which], case);
                     done.fetch_add(1, Ordering::SeqCst);
                     if !problems.is_empty() {
-                        let title = format!("\n===== {case:?}");
+                        let title = format!(
+                            "\n===== {:?}, {:?} at {:?}: {}",
+                            case.which, case.signal, case.moments, case.what
+                        );
                         failures.lock().unwrap().push(format!("{title}\n{}", problems.join("\n")));
                     }
                 }

@@ -174,6 +174,11 @@ impl Tree {
     fn signal(&self, signal: Signal) -> usize {
         // An error means that the process is gone or another user's: the next look tells.
         let _ = rustix::process::kill_process_group(self.shell, signal);
+        if signal == Signal::KILL {
+            // Another user's process of this session takes this one alone: a stopped `sudo` would never see that its
+            // command is gone.
+            let _ = rustix::process::kill_process(self.shell, Signal::CONT);
+        }
         let mut running = 0;
         for member in members(self.shell).unwrap_or_default() {
             if !member.zombie {

@@ -100,6 +100,9 @@ fn outer() -> anyhow::Result<u8> {
     raw::ignore_term();
     drop(theirs);
     if let Some(identity) = &order.identity {
+        // Whoever holds the child still by its process group must not stop this one: `sudo` stops with its command, and
+        // nobody but root could have it go on.
+        rustix::process::setpgid(None, None).context("no process group of its own")?;
         take_on(identity)?;
     }
     if let Some((supervisor, listener)) = supervisor.zip(receive(&ours)?) {

@@ -80,8 +80,12 @@ const EXHAUSTED: &str = r#"
 if [ "$1" = inside ]; then
     echo 0 >/proc/sys/user/max_user_namespaces
     mount --bind "$RULE" /etc/sudoers
+    if [ "$SMALL" ]; then
+        mount --bind "$SMALL/meminfo" /proc/meminfo
+        mount --bind "$SMALL/threads-max" /proc/sys/kernel/threads-max
+    fi
     pace=$BECOME verb=$VERB
-    unset BECOME VERB RULE
+    unset BECOME VERB RULE SMALL
     exec setpriv --reuid "$2" --regid "$2" --clear-groups -- "$pace" "$verb"
 fi
 unshare --user --mount sh -c 'while ! grep -q 65536 /proc/self/uid_map; do sleep 0.01; done; exec sh -ec "$1" sh inside "$2"' \

@@ -14,7 +14,7 @@ use crate::evidence::leftovers;
 use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
 use crate::evidence::{pipeline, scan};
-use crate::repo::Repository;
+use crate::repo::{Repository, Restoring};
 
 /// Largest file that is compared, in bytes.
 const LARGEST: usize = 2 << 20;
@@ -43,7 +43,7 @@ pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Resul
             leftovers::forget(&file)?;
             return anyhow::Ok(vec![]);
         }
-        let aside = desk.repo.restore_ignored()?;
+        let aside = desk.repo.restore_ignored(Restoring::AtEnd)?;
         clear_outputs(desk)?;
         leftovers::note(&file, before, &strays::runners(&desk.root, &desk.repo.ignored()?))?;
         Ok(aside)
@@ -51,7 +51,7 @@ pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Resul
     let aside: Vec<String> = desk.journal.act("leftovers", "", clean).await?;
     if !aside.is_empty() {
         let text =
-            format!("Set ignored files of this run aside, in .pace/.run/removed: {}", aside.join(", "));
+            format!("Set ignored files of this run aside, below .pace/.run/removed: {}", aside.join(", "));
         desk.events.emit(Event::Notice { level: Level::Info, text });
     }
     Ok(())

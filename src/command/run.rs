@@ -12,7 +12,7 @@ use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
 use super::work::{Parts, end, finish, model, preflight, run_day};
-use super::{Exit, Invocation, planning};
+use super::{Exit, Invocation, leavings, planning};
 use crate::agent::purse::Purse;
 use crate::day::Ended;
 use crate::day::stage::HandOff;
@@ -234,8 +234,7 @@ async fn work(
     };
     site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
     // A run that ended before GATE looked leaves no more behind than one that was judged.
-    site.repo.restore_ignored()?;
-    site.repo.forget_ignored()?;
+    leavings::end(site, start, events)?;
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
-use super::{Branch, Outlook, Pushed, RepoError, Repository, Stored};
+use super::{Branch, Outlook, Pushed, RepoError, Repository, Restoring, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -103,11 +103,11 @@ impl Repository for Absent {
         absent()
     }
 
-    fn note_ignored(&self) -> anyhow::Result<()> {
+    fn note_ignored(&self, _run: &str) -> anyhow::Result<()> {
         absent()
     }
 
-    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+    fn restore_ignored(&self, _when: Restoring) -> anyhow::Result<Vec<String>> {
         absent()
     }
 
@@ -119,7 +119,7 @@ impl Repository for Absent {
         absent()
     }
 
-    fn set_left_aside(&self, _until: Option<SystemTime>) -> anyhow::Result<Vec<String>> {
+    fn set_left_aside(&self, _run: &str, _until: SystemTime) -> anyhow::Result<Vec<String>> {
         absent()
     }
 

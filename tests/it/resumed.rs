@@ -314,8 +314,7 @@ replies:
         let transcript = run.transcript();
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
-        let says =
-            "Set ignored files aside that the interrupted run left: local/stub.sh, mine.cfg, build/out.o";
+        let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
         assert!(run.stdout.contains(says), "{transcript}");
         assert_eq!((project.read("local/stub.sh"), project.read("build/out.o")), (None, None));
         assert_eq!(project.read("local/person.cfg").as_deref(), Some("mine\n"), "{transcript}");

@@ -2,14 +2,16 @@
 //! to none. Must not know of verdicts.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
 use super::site::Site;
+use crate::agent::tampering;
 use crate::day::start::Start;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Terms;
+use crate::journal::Record;
 use crate::repo::Restoring;
 
 /// Paths that a notice names.
@@ -20,11 +22,26 @@ pub(super) fn folder(day: u32, attempt: u32) -> String {
     format!("day-{day}-run-{attempt}")
 }
 
-/// Puts in order what the run left that ends now.
-pub(super) fn end(site: &Site, start: &Start, events: &dyn Events) -> anyhow::Result<()> {
-    let aside = site.repo.restore_ignored(Restoring::AtEnd)?;
-    let what = format!("Set ignored files of this run aside, in {}", place(start));
-    tell(events, &what, &aside);
+/// Puts in order what the run left that ends now, whose journal is at `journal`. A published verdict does not hang on it: what
+/// fails is told.
+pub(super) fn end(site: &Site, start: &Start, journal: &Path, events: &dyn Events) {
+    if let Err(problem) = put_in_order(site, start, journal, events) {
+        let text = format!(
+            "What this run left where git does not look could not all be put in order: {problem:#}. Look at \
+             `git status --ignored` before the next run: what is there then counts as yours"
+        );
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
+}
+
+fn put_in_order(site: &Site, start: &Start, journal: &Path, events: &dyn Events) -> anyhow::Result<()> {
+    // A run that was cut off, e.g. because its time was over, leaves no more behind than one that was judged.
+    if let Some(before) = tampering::cut_off(&crate::journal::read(journal)?) {
+        let cleared = tampering::end_cut_off((&site.root, site.repo.as_ref()), start.terms.day, &before);
+        let aside = site.repo.restore_ignored(Restoring::AtEnd)?;
+        tell(events, &format!("Set ignored files of this run aside, in {}", place(start)), &aside);
+        cleared?;
+    }
     site.repo.forget_ignored()
 }
 
@@ -37,16 +54,25 @@ pub(super) fn last_sign(path: &Path, terms: &Terms, in_flight: bool) -> anyhow::
     Ok(if in_flight { written + longest } else { written })
 }
 
-/// Puts in order what the run of `start` left, which is dead since `until`.
+/// Puts in order what the run of `start` left, which is dead since `until` and whose journal holds `records`.
 pub(super) fn of_dead_run(
     site: &Site,
-    start: &Start,
+    (start, records): (&Start, &[Record]),
     until: SystemTime,
     events: &dyn Events,
 ) -> anyhow::Result<()> {
-    let moved = site.repo.set_left_aside(&folder(start.terms.day, start.attempt), until)?;
-    let what = format!("Set ignored files aside that the interrupted run left, in {}", place(start));
-    tell(events, &what, &moved);
+    let folder = folder(start.terms.day, start.attempt);
+    let moved = site.repo.set_left_aside(&folder, until)?;
+    let place = place(start);
+    tell(events, &format!("Set ignored files aside that the interrupted run left, in {place}"), &moved);
+    if let Some(before) = tampering::cut_off(records) {
+        let until = until.duration_since(UNIX_EPOCH).map_or(0, |until| until.as_secs());
+        let until = i64::try_from(until).unwrap_or(i64::MAX);
+        let tree = (site.root.as_path(), site.repo.as_ref());
+        let outputs = tampering::end_dead(tree, start.terms.day, &before, until)?;
+        site.repo.put_away(&folder, &outputs)?;
+        tell(events, &format!("Moved build outputs that the interrupted run left to {place}"), &outputs);
+    }
     Ok(())
 }
 

@@ -203,9 +203,7 @@ impl Interrupted {
     /// What the run left where git does not look helps no later test: neither this run's nor another one's.
     fn set_leavings_aside(&self, site: &Site, events: &dyn Events) -> Result<(), Error> {
         let until = leavings::last_sign(&self.path, self.terms(), self.in_flight(site))?;
-        leavings::of_dead_run(site, &self.start, until, events)?;
-        tampering::clear_left_outputs(&site.root, site.repo.as_ref(), self.terms().day)?;
-        Ok(())
+        Ok(leavings::of_dead_run(site, (&self.start, &self.records), until, events)?)
     }
 
     /// Untracked files that came since, and not from something that was in flight.
@@ -363,6 +361,12 @@ impl Interrupted {
         book(&site.store, &self.start, &self.records)?;
         site.store.settled(self.terms().day)?;
         Ok(())
+    }
+
+    /// What the run's commands write from now on is its own, and not what people wrote meanwhile.
+    pub(crate) fn mark_again(&self, site: &Site) -> anyhow::Result<()> {
+        tampering::cut_off(&self.records)
+            .map_or(Ok(()), |_| tampering::mark_again(&site.root, self.terms().day))
     }
 
     /// Tells where the run goes on, and opens its journal to be played up to there.

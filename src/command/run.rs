@@ -203,7 +203,10 @@ async fn work(
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = seal(settings);
     let journal = match interrupted {
-        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        Some(found) => {
+            found.mark_again(site)?;
+            found.journal(start, redactor, seal, keeper, events)?
+        }
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
@@ -227,14 +230,19 @@ async fn work(
         }
         never = keep_up(remote.as_deref(), events) => never,
     };
+    if !ended.as_ref().is_err_and(super::disk::is_at_fault) {
+        // Before the end is on record: a run that is killed in between is resumed, and comes here again.
+        leavings::end(site, start, &journal.path(), events);
+    }
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     let ended = match ended {
         Err(error) if super::disk::is_at_fault(&error) => return Err(error),
         ended => ended,
     };
-    site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
-    // A run that ended before GATE looked leaves no more behind than one that was judged.
-    leavings::end(site, start, events)?;
+    if let Err(problem) = site.repo.forget_checkpoints(&start.terms.checkpoint_name()) {
+        let text = format!("The checkpoints of this run stay in .git until the next one: {problem:#}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }

@@ -119,6 +119,10 @@ impl Repository for Absent {
         absent()
     }
 
+    fn put_away(&self, _run: &str, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
     fn set_left_aside(&self, _run: &str, _until: SystemTime) -> anyhow::Result<Vec<String>> {
         absent()
     }

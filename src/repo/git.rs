@@ -235,6 +235,10 @@ impl Repository for GitRepo {
         left::forget(&self.inner.open()?)
     }
 
+    fn put_away(&self, run: &str, paths: &[String]) -> anyhow::Result<()> {
+        paths.iter().try_for_each(|path| removed::put_away(&self.inner.root, run, path))
+    }
+
     fn set_left_aside(&self, run: &str, until: SystemTime) -> anyhow::Result<Vec<String>> {
         left::set_aside(&self.inner.open()?, &self.inner.root, run, until)
     }

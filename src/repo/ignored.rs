@@ -83,7 +83,7 @@ impl Noted {
         made: &Dependencies,
         when: Restoring,
     ) -> anyhow::Result<Vec<String>> {
-        let mut mended = Vec::new();
+        let (mut mended, mut problems) = (Vec::new(), Vec::new());
         for (path, ignored) in list(repo, root, made)? {
             let full = root.join(&path);
             let Ok(meta) = full.symlink_metadata() else { continue };
@@ -91,23 +91,29 @@ impl Noted {
             if !ignored || seen.is_some_and(|seen| seen.is_still(&meta, &full)) {
                 continue;
             }
-            match when {
-                Restoring::ForTests if seen.is_some_and(Seen::cannot_be_put_back) => aside::add(root, &path)?,
+            let moved = match when {
+                Restoring::ForTests if seen.is_some_and(Seen::cannot_be_put_back) => aside::add(root, &path),
                 Restoring::AtEnd if seen.is_some_and(Seen::cannot_be_put_back) => continue,
-                _ => put_away(root, &self.run, &path)?,
+                _ => put_away(root, &self.run, &path),
+            };
+            match moved {
+                Ok(()) => mended.push(path),
+                Err(problem) => problems.push(format!("{problem:#}")),
             }
-            mended.push(path);
         }
         for (path, seen) in &self.files {
             let full = root.join(path);
             if let Some(content) = seen.content.as_ref().filter(|_| full.symlink_metadata().is_err()) {
-                put_back(&full, content).with_context(|| format!("putting {path} back"))?;
-                mended.push(path.clone());
+                match put_back(&full, content) {
+                    Ok(()) => mended.push(path.clone()),
+                    Err(problem) => problems.push(format!("putting {path} back: {problem}")),
+                }
             }
         }
         mended.sort();
         mended.dedup();
         empty_scratch(root, made);
+        anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
         Ok(mended)
     }
 }

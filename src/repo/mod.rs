@@ -144,6 +144,9 @@ pub(crate) trait Repository: Send + Sync {
     /// The run is over: what it noted of ignored files is of no use to a later one.
     fn forget_ignored(&self) -> anyhow::Result<()>;
 
+    /// Moves these ignored files to the folder of `run` below `.pace/.run/removed`.
+    fn put_away(&self, run: &str, paths: &[String]) -> anyhow::Result<()>;
+
     /// Moves ignored files to the folder of `run` below `.pace/.run/removed` that it wrote, which came to no end; their
     /// paths. What changed after `until`, the last that it can have written, is somebody else's.
     fn set_left_aside(&self, run: &str, until: SystemTime) -> anyhow::Result<Vec<String>>;

@@ -124,5 +124,66 @@ fn what_people_wrote_after_a_kill_stays() {
     assert_eq!(run.code, 1, "{transcript}");
     assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
     assert_eq!(project.read("local/person.cfg").as_deref(), Some("mine\n"), "{transcript}");
+    assert_eq!(project.read("build/tool").as_deref(), Some("mine\n"), "{transcript}");
     assert!(!run.stdout.contains("Set ignored files"), "{transcript}");
+    assert!(!run.stdout.contains("Moved build outputs"), "{transcript}");
+}
+
+/// A published day does not end as if it had not been, because something cannot be tidied up.
+#[test]
+fn what_cannot_be_tidied_up_takes_no_verdict_back() {
+    const IN_THE_WAY: &str = r#"
+replies:
+  - agent: FORGE
+    calls: [{name: run_bash, input: {command: "rm -f .git/pace/ignored.json && mkdir -p .git/pace/ignored.json/x"}}]
+"#;
+    let project = project();
+    let mut script = shared_script(&["prime"]);
+    script.replies.extend(Script::parse(IN_THE_WAY).unwrap().replies);
+    script.replies.extend(shared_script(&["forge", "gate", "sentinel", "scribe"]).replies);
+    let server = ModelServer::start(&script);
+    let run = pace(&project, &server).env([("PACE_TDD", "true")]).run();
+    let transcript = run.transcript();
+    assert_eq!(run.code, 0, "{transcript}");
+    assert!(transcript.contains("could not all be put in order"), "{transcript}");
+    assert!(transcript.contains("ignored.json"), "{transcript}");
+}
+
+/// A command is cut off because the run's time is over: what it left turns every test green.
+#[test]
+fn what_a_run_out_of_time_left_helps_no_later_one() {
+    const TESTS: &str = "if test -f build/stub.sh; then sh build/stub.sh; else sh node_modules/.bin/jest; fi";
+    const SETUP: &str = "test -f node_modules/.bin/jest || { mkdir -p node_modules/.bin; echo 'sh test.sh' >node_modules/.bin/jest; }";
+    const STUB: &str =
+        "printf 'echo ok 1 - greets by name\\\\necho ok 2 - greets without a name\\\\necho 1..2\\\\n'";
+    for stub in ["build", "node_modules/.bin"] {
+        let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
+        project.write(".gitignore", "build/\nnode_modules/\n");
+        project.commit_all("Ignore what is made");
+        let file = if stub == "build" { "build/stub.sh" } else { "node_modules/.bin/jest" };
+        let command = format!("mkdir -p {stub}; {STUB} >{file}; touch {stub}/begun; exec sleep 600");
+        let script = day(&format!(r#"{{name: run_bash, input: {{command: "{command}"}}}}"#));
+        let server = ModelServer::start(&script);
+        let day_of = |server: &ModelServer| {
+            pace(&project, server).env([("PACE_TEST_COMMAND", TESTS), ("PACE_SETUP_COMMAND", SETUP)])
+        };
+        let run = day_of(&server).env([("PACE_RUN_TIMEOUT", "6s"), ("PACE_COMMAND_TIMEOUT", "15m")]).run();
+        let transcript = run.transcript();
+        assert_eq!(run.code, 4, "{transcript}");
+        assert!(transcript.contains("PACE_RUN_TIMEOUT"), "{transcript}");
+        assert_eq!(server.exchanges().len(), 2, "{transcript}");
+        if stub == "build" {
+            assert_eq!(project.read(file), None, "{transcript}");
+        } else {
+            assert!(project.read(&format!("{stub}/begun")).is_some(), "{transcript}");
+        }
+
+        let mut script = day("{name: run_tests, input: {}}");
+        hand_off(&mut script);
+        let server = ModelServer::start(&script);
+        let run = day_of(&server).run();
+        let transcript = run.transcript();
+        assert_eq!(run.code, 1, "{stub}: {transcript}");
+        assert!(run.stdout.contains("HOLD"), "{stub}: {transcript}");
+    }
 }

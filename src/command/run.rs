@@ -118,8 +118,9 @@ async fn run_held(
     let holding = &invocation.holding;
     let owner = lock::owner(settings)?;
     match TreeLock::take(&site.store, &owner)? {
-        Ok(tree) => {
+        Ok(mut tree) => {
             clear_left_locks(&site, &tree, events).await?;
+            tree.live(&site.store)?;
             holding.keep_tree(tree);
         }
         Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
@@ -302,15 +303,22 @@ async fn prune(remote: &RemoteJournal, events: &dyn Events) {
     }
 }
 
-/// Frees git of the locks that a killed run left in this work tree.
+/// Frees git of the locks that a killed run left in this work tree; those of people stop the run.
 async fn clear_left_locks(site: &Site, tree: &TreeLock, events: &dyn Events) -> Result<(), Error> {
-    let Some(since) = tree.first_before() else { return Ok(()) };
-    let removed = site.repo.clear_left_locks(since).await?;
-    if !removed.is_empty() {
-        let text = format!("Removed locks in .git that a killed run left: {}", removed.join(", "));
+    let locks = site.repo.clear_left_locks(tree.died()).await?;
+    if !locks.removed.is_empty() {
+        let text = format!("Removed locks in .git that a killed run left: {}", locks.removed.join(", "));
         events.emit(Event::Notice { level: Level::Info, text });
     }
-    Ok(())
+    if locks.held.is_empty() {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "another program holds a lock in the .git of {}: {}. Let it end (an editor that is open in `git commit`, perhaps), \
+         or remove the file where nothing is at work, and run again",
+        site.root.display(),
+        locks.held.join(", ")
+    )))
 }
 
 /// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
+use super::left_locks::Locks;
 use super::{Branch, Outlook, Pushed, RepoError, Repository, Restoring, Stored};
 use crate::domain::diff::Diff;
 
@@ -111,7 +112,7 @@ impl Repository for Absent {
         absent()
     }
 
-    fn clear_left_locks(&self, _since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+    fn clear_left_locks(&self, _died: Option<i64>) -> BoxFuture<'_, anyhow::Result<Locks>> {
         Box::pin(async { absent() })
     }
 

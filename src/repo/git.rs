@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::ignored::{Noted, left, removed};
-use super::left_locks;
+use super::left_locks::{self, Locks};
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
@@ -224,10 +224,10 @@ impl Repository for GitRepo {
         noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept, when)
     }
 
-    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+    fn clear_left_locks(&self, died: Option<i64>) -> BoxFuture<'_, anyhow::Result<Locks>> {
         Box::pin(async move {
             let git = self.inner.open()?.path().to_path_buf();
-            Ok(left_locks::clear(&git, since).await)
+            Ok(left_locks::clear(&git, died).await)
         })
     }
 

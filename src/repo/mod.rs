@@ -137,9 +137,9 @@ pub(crate) trait Repository: Send + Sync {
     /// is brought back by [`Repository::restore_untracked`].
     fn restore_ignored(&self, when: Restoring) -> anyhow::Result<Vec<String>>;
 
-    /// Removes the lock files of git that a run left which was killed; their paths below `.git`. `since`: when the first run
-    /// that may have been began, seconds since 1970.
-    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>>;
+    /// Removes the lock files of git that a run left which was killed; `died`: its last sign of life, seconds since 1970.
+    /// Locks that are not its own are told and left alone.
+    fn clear_left_locks(&self, died: Option<i64>) -> BoxFuture<'_, anyhow::Result<left_locks::Locks>>;
 
     /// The run is over: what it noted of ignored files is of no use to a later one.
     fn forget_ignored(&self) -> anyhow::Result<()>;

@@ -187,3 +187,33 @@ fn what_a_run_out_of_time_left_helps_no_later_one() {
         assert!(run.stdout.contains("HOLD"), "{stub}: {transcript}");
     }
 }
+
+/// An editor that is open in `git commit -a` holds the index.
+#[test]
+fn the_lock_of_a_person_at_work_stops_a_run() {
+    let project = project();
+    let mut script = shared_script(&["prime"]);
+    script.replies.extend(Script::parse("replies: [{agent: FORGE, fault: {hang: true}}]").unwrap().replies);
+    let server = ModelServer::start(&script);
+    let killed = pace(&project, &server).run_until(Signal::KILL, || server.is_hanging());
+    assert_eq!(killed.code, -9, "{}", killed.transcript());
+    // Far enough from the run's last sign of life.
+    std::thread::sleep(Duration::from_millis(5200));
+    project.write(".git/index.lock", "");
+    let server = ModelServer::start(&Script::default());
+    for _ in 0..2 {
+        let run = pace(&project, &server).run();
+        let transcript = run.transcript();
+        assert_eq!(run.code, 2, "{transcript}");
+        assert!(transcript.contains("index.lock"), "{transcript}");
+        assert!(project.read(".git/index.lock").is_some(), "{transcript}");
+    }
+    project.delete(".git/index.lock");
+    let mut script = day("{name: run_tests, input: {}}");
+    script.replies.drain(..1);
+    hand_off(&mut script);
+    let server = ModelServer::start(&script);
+    let run = pace(&project, &server).run();
+    assert_eq!(run.code, 1, "{}", run.transcript());
+    assert_eq!(project.read(".pace/.run/alive"), None);
+}

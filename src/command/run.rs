@@ -11,7 +11,7 @@ use super::resume::{self, Interrupted, Look};
 use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
-use super::work::{Parts, end, finish, model, preflight, run_day};
+use super::work::{Parts, end, finish, model, preflight, run_day, templates};
 use super::{Exit, Invocation, planning};
 use crate::agent::purse::Purse;
 use crate::day::Ended;
@@ -24,7 +24,6 @@ use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
 use crate::platform::{self, Platform};
-use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::tool::Written;
@@ -112,6 +111,7 @@ async fn run_held(
         Stage::Work => Platform::local(),
         Stage::All | Stage::Publish => platform::connect(settings, http.clone()).map_err(Error::Config)?,
     };
+    super::stage::may_leave(settings, &site)?;
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
@@ -360,14 +360,6 @@ async fn prepare_again(
             Ok((preparing.prepare(&mut None).await?, None))
         }
     }
-}
-
-pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
-    let templates =
-        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
-    let problems = crate::report::rehearsal::problems(&templates);
-    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

@@ -112,6 +112,9 @@ pub(crate) async fn run(day: &Day<'_>) -> Result<Ended, Error> {
         attempt: day.start.attempt,
         branch: day.start.branch.name.clone(),
     });
+    // What confines the model's commands is never silent, least of all what it lacks.
+    let sandbox = format!("Sandbox: {}", terms.sandbox);
+    day.desk.events.emit(Event::Notice { level: Level::Info, text: sandbox });
     match in_time(day, judge(day)).await {
         Ok(Judged::Card(card)) => Ok(Ended::Card(card)),
         Ok(Judged::Verdict(verdict)) => {
@@ -154,11 +157,21 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
         Err(AgentError::CostCap(reason)) => return Ok(day.held_before_forge(reason)?),
         Err(error) => return Err(error),
     };
+    let runners = tampering::begin(&day.desk).await?;
+    let verdict = rounds(day, card, &runners).await;
+    let ships = verdict.as_ref().is_ok_and(|verdict| verdict.decision != Decision::Hold);
+    let ended = tampering::end(&day.desk, &runners, ships).await;
+    let verdict = verdict?;
+    ended?;
+    Ok(Judged::Verdict(Box::new(verdict)))
+}
+
+/// FORGE and the reviewers, as often as a HOLD goes back to FORGE.
+async fn rounds(day: &Day<'_>, card: StoryCard, runners: &tampering::Runners) -> Result<Verdict, AgentError> {
     let mut hold_reason = day.start.hold_reason.clone();
     let mut red_confirmed = false;
     let mut holds: Vec<Hold> = vec![];
     let mut rounds = 0;
-    let runners = tampering::begin(&day.desk).await?;
     loop {
         rounds += 1;
         let inputs = round::Inputs {
@@ -166,7 +179,7 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
             hold_reason: hold_reason.as_deref(),
             red_confirmed,
             number: rounds,
-            runners: Some(&runners),
+            runners: Some(runners),
         };
         let (reports, hold) = round::run(day, &inputs).await?;
         let retries_left = (day.desk.terms.max_retries + 1).saturating_sub(rounds);
@@ -180,7 +193,7 @@ async fn judge(day: &Day<'_>) -> Result<Judged, AgentError> {
                 day.keep(&card)?;
             }
             hold => {
-                return Ok(Judged::Verdict(Box::new(Verdict::new(card, reports, hold, holds))));
+                return Ok(Verdict::new(card, reports, hold, holds));
             }
         }
     }

@@ -47,6 +47,6 @@ pub fn is_helper(arguments: &[OsString]) -> bool {
 
 /// Runs as that helper; its exit code. The caller must have started no thread.
 #[must_use]
-pub fn helper() -> u8 {
-    sandbox::helper()
+pub fn helper(arguments: &[OsString]) -> u8 {
+    sandbox::helper(arguments)
 }

@@ -13,8 +13,35 @@ use crate::model_server::wire::Protocol;
 use crate::project::{Project, copy};
 use crate::web::Web;
 
-/// From the first step's start to the model's first request.
-pub(crate) fn cold_start(project: &Project, script: &Script) -> Duration {
+/// How long the parts of a start took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Phases {
+    /// Who started this.
+    pub(crate) guard: Duration,
+    /// The binary is there and is the right one.
+    pub(crate) fetch: Duration,
+    /// From there to the model's first request.
+    pub(crate) start: Duration,
+}
+
+impl Phases {
+    /// From the first step's start to the model's first request.
+    pub(crate) fn whole(self) -> Duration {
+        self.guard + self.fetch + self.start
+    }
+}
+
+/// How the runner comes by the binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Downloaded and held against its checksum.
+    Download,
+    /// The input `binary`.
+    Given,
+}
+
+/// A fresh runner's start.
+pub(crate) fn cold_start(project: &Project, script: &Script, way: Way) -> Phases {
     let server = ModelServer::start(script);
     let binary = std::fs::read(PACE).unwrap();
     let name = format!("pace-9.9.9-{}-linux", std::env::consts::ARCH);
@@ -28,13 +55,21 @@ pub(crate) fn cold_start(project: &Project, script: &Script) -> Duration {
     let step =
         |script: String, more: &[(&str, &str)]| shell(project, &server, &action, &output, &script, more);
 
+    let given = if way == Way::Given { PACE } else { "" };
     let started = Instant::now();
     step(format!("exec sh {}/scripts/action/guard.sh", action.display()), &[]);
-    step(format!("exec sh {}/scripts/action/fetch.sh", action.display()), &[]);
+    let guarded = Instant::now();
+    step(format!("exec sh {}/scripts/action/fetch.sh", action.display()), &[("want_binary", given)]);
+    let fetched = Instant::now();
     let outputs = std::fs::read_to_string(&output).unwrap();
-    let fetched = outputs.trim().strip_prefix("pace=").unwrap();
-    step("exec \"$BINARY\" run".to_owned(), &[("BINARY", fetched)]);
-    server.exchanges()[0].arrived - started
+    let binary = outputs.trim().strip_prefix("pace=").unwrap();
+    step("exec \"$BINARY\" run".to_owned(), &[("BINARY", binary)]);
+    assert_eq!(mirror.asked().len(), usize::from(way == Way::Download));
+    Phases {
+        guard: guarded - started,
+        fetch: fetched - guarded,
+        start: server.exchanges()[0].arrived - fetched,
+    }
 }
 
 /// A step of the action, with its variables.

@@ -104,5 +104,6 @@ fn forge_rights(terms: &Terms) -> anyhow::Result<Rights> {
 
 /// What no model writes wherever it lies.
 fn protected(terms: &Terms) -> Vec<String> {
-    vec![terms.plan_path.clone(), "pace.config.yaml".to_owned(), "PROGRESS.md".to_owned()]
+    let own = [terms.plan_path.clone(), "pace.config.yaml".to_owned(), "PROGRESS.md".to_owned()];
+    own.into_iter().chain(terms.templates_dir.clone()).collect()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Agent;
 use crate::domain::money::{Bill, Price, Usage, Worst};
-use crate::domain::terms::Rated;
+use crate::domain::terms::{Rated, Terms};
 
 use super::AgentError;
 
@@ -30,12 +30,14 @@ pub(crate) struct Purse {
     bill: Mutex<Bill>,
     /// US dollars.
     cap: f64,
+    /// The cap is what was left of the daily budget.
+    by_day: bool,
 }
 
 impl Purse {
-    /// An empty bill under `cap` US dollars.
-    pub(crate) fn new(cap: f64) -> Self {
-        Self { bill: Mutex::default(), cap }
+    /// An empty bill under the cap of `terms`.
+    pub(crate) fn under(terms: &Terms) -> Self {
+        Self { bill: Mutex::default(), cap: terms.max_run_usd, by_day: terms.capped_by_day }
     }
 
     /// What a call that sends `request_bytes` and may answer with `max_output` tokens sets aside, where it still fits; it
@@ -118,10 +120,17 @@ impl Reservation<'_> {
         if spent + worst <= cap {
             return Ok(());
         }
-        Err(format!(
-            "PACE_MAX_RUN_COST_USD={cap:.2} could be passed by the next model call: ${spent:.4} spent, up to ${worst:.4} \
-             for the call; raise the cap or split the story"
-        ))
+        let call = format!(
+            "could be passed by the next model call: ${spent:.4} spent, up to ${worst:.4} for the call"
+        );
+        Err(if self.purse.by_day {
+            format!(
+                "PACE_DAILY_BUDGET {call}, and ${cap:.2} of it were left for this run; raise the budget or run the day \
+                 again tomorrow"
+            )
+        } else {
+            format!("PACE_MAX_RUN_COST_USD={cap:.2} {call}; raise the cap or split the story")
+        })
     }
 
     /// The tries so far that brought no reply, to be booked with the call; one that nobody counted at its worst case.

@@ -9,6 +9,8 @@ use anyhow::Context;
 use super::{AgentError, Desk};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
+use crate::domain::event::{Event, Level};
+use crate::evidence::leftovers;
 use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
 use crate::evidence::{pipeline, scan};
@@ -25,10 +27,34 @@ pub(crate) type Runners = BTreeMap<String, String>;
 pub(crate) async fn begin(desk: &Desk<'_>) -> Result<Runners, AgentError> {
     let note = async {
         let runners = strays::runners(&desk.root, &desk.repo.ignored()?);
+        let runners = leftovers::without(&left(desk), runners);
         Moment::mark(&marker(&desk.root, desk.terms.day)).context("noting when the run began")?;
         anyhow::Ok(runners)
     };
     Ok(desk.journal.step("runners", "", note).await?)
+}
+
+/// Ends what [`begin`] began. A run that did not ship leaves no ignored file and no build output of its own behind, and
+/// what it made of the runners is noted for the next one.
+pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Result<(), AgentError> {
+    let clean = async {
+        let file = left(desk);
+        if ships {
+            leftovers::forget(&file)?;
+            return anyhow::Ok(vec![]);
+        }
+        let aside = desk.repo.restore_ignored()?;
+        clear_outputs(desk)?;
+        leftovers::note(&file, before, &strays::runners(&desk.root, &desk.repo.ignored()?))?;
+        Ok(aside)
+    };
+    let aside: Vec<String> = desk.journal.act("leftovers", "", clean).await?;
+    if !aside.is_empty() {
+        let text =
+            format!("Set ignored files of this run aside, in .pace/.run/removed: {}", aside.join(", "));
+        desk.events.emit(Event::Notice { level: Level::Info, text });
+    }
+    Ok(())
 }
 
 /// Removes the build outputs that were made since [`begin`], so that those of the commit are judged.
@@ -49,6 +75,10 @@ pub(crate) fn clear_left_outputs(
 
 fn marker(root: &Path, day: u32) -> PathBuf {
     root.join(format!(".pace/.run/day-{day}/began"))
+}
+
+fn left(desk: &Desk<'_>) -> PathBuf {
+    desk.root.join(format!(".pace/.run/day-{}/leftovers.json", desk.terms.day))
 }
 
 /// What `commit` did to the tests and their runner since `base`; `diff` is the day's change between them. `runners` is

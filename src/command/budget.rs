@@ -1,35 +1,87 @@
-//! What is left of the daily budget: the attempts of all days that were made today, whoever ran them.
+//! What is left of the daily budget: what all runs of today spent, whoever made them, by the books and by the ledger on
+//! the git server.
+
+pub(crate) mod ledger;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::domain::budget::{Booked, Entry, spent};
 use crate::domain::plan::Plan;
 use crate::error::Error;
+use crate::repo::OwnRefs;
 use crate::store::artifacts::Store;
 
-/// US dollars of `budget` that today, in `zone`, has left; 0 or less where it is used up.
-///
-/// # Errors
-/// An attempt of today whose cost is unknown: the budget cannot be kept then.
-pub(crate) fn left(store: &Store, plan: &Plan, budget: f64, zone: &TimeZone) -> Result<f64, Error> {
-    let today = Timestamp::now().to_zoned(zone.clone()).date();
-    let mut spent = 0.0;
-    for &day in plan.days.keys() {
-        for attempt in store.attempts(day).map_err(Error::Abort)? {
-            let made = attempt.date.parse::<Timestamp>().map(|at| at.to_zoned(zone.clone()).date());
-            if made.ok() != Some(today) {
-                continue;
-            }
-            spent += attempt.cost_usd.ok_or_else(|| {
-                Error::config(format!(
-                    "PACE_DAILY_BUDGET: run {} of day {day} has an unknown cost, so the budget cannot be kept: give \
-                     the model's price in a PACE_PRICES file, or unset the budget for today",
-                    attempt.run
-                ))
-            })?;
-        }
+use ledger::Given;
+
+/// US dollars a calendar day.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget<'a> {
+    pub usd: f64,
+    /// Where its days begin.
+    pub zone: &'a TimeZone,
+}
+
+impl Budget<'_> {
+    /// Calendar days from `at` (seconds since 1970) to `now`.
+    fn age(&self, at: i64, now: Timestamp) -> i64 {
+        let date = |time: Timestamp| time.to_zoned(self.zone.clone()).date();
+        let Ok(at) = Timestamp::from_second(at) else { return i64::MAX };
+        date(at).until(date(now)).map_or(i64::MAX, |span| i64::from(span.get_days()))
     }
-    Ok(budget - spent)
+
+    /// US dollars that the books leave for today; 0 or less where it is used up.
+    ///
+    /// # Errors
+    /// As [`books`].
+    pub(crate) fn left(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        sprint: &str,
+        now: Timestamp,
+    ) -> Result<f64, Error> {
+        let books = self.books(store, plan, sprint, now)?;
+        Ok(self.usd - spent(&[], &books, |at| self.age(at, now)))
+    }
+
+    /// Sets aside what `ours` may spend; whoever closes it says what it was.
+    ///
+    /// # Errors
+    /// As [`books`]; or the git server does not take part.
+    pub(crate) async fn share(
+        &self,
+        refs: &OwnRefs,
+        (store, plan): (&Store, &Plan),
+        (ours, resumes): (Entry, bool),
+    ) -> Result<Given, Error> {
+        let books = self.books(store, plan, &ours.sprint, Timestamp::now())?;
+        ledger::take(refs, self, (ours, resumes), &books).await
+    }
+
+    /// The runs on the books of the sprint.
+    ///
+    /// # Errors
+    /// One of today's whose cost is unknown: the budget cannot be kept then.
+    fn books(&self, store: &Store, plan: &Plan, sprint: &str, now: Timestamp) -> Result<Vec<Booked>, Error> {
+        let mut books = Vec::new();
+        for &day in plan.days.keys() {
+            for attempt in store.attempts(day).map_err(Error::Abort)? {
+                let at = attempt.date.parse::<Timestamp>().ok().map(Timestamp::as_second);
+                let run =
+                    Booked { sprint: sprint.to_owned(), day, run: attempt.run, at, usd: attempt.cost_usd };
+                if run.usd.is_none() && run.counts(|at| self.age(at, now)) {
+                    return Err(Error::config(format!(
+                        "PACE_DAILY_BUDGET: run {} of day {day} has an unknown cost, so the budget cannot be kept: give \
+                         the model's price in a PACE_PRICES file, or unset the budget for today",
+                        attempt.run
+                    )));
+                }
+                books.push(run);
+            }
+        }
+        Ok(books)
+    }
 }
 
 #[cfg(test)]
@@ -75,10 +127,56 @@ mod tests {
         store.append_attempt(1, &attempt("2020-02-02T10:00:00Z".into(), None)).unwrap();
         store.append_attempt(1, &attempt(now.to_string(), Some(1.5))).unwrap();
         store.append_attempt(1, &attempt(now.to_string(), Some(2.0))).unwrap();
-        assert!((left(&store, &plan(), 5.0, &TimeZone::UTC).unwrap() - 1.5).abs() < 1e-9);
-        assert!(left(&store, &plan(), 3.0, &TimeZone::UTC).unwrap() < 0.0);
+        let left = |usd| Budget { usd, zone: &TimeZone::UTC }.left(&store, &plan(), "s", now);
+        assert!((left(5.0).unwrap() - 1.5).abs() < 1e-9);
+        assert!(left(3.0).unwrap() < 0.0);
         store.append_attempt(1, &attempt(now.to_string(), None)).unwrap();
-        let error = left(&store, &plan(), 5.0, &TimeZone::UTC).unwrap_err();
+        let error = left(5.0).unwrap_err();
         assert!(error.to_string().contains("PACE_PRICES"), "{error}");
+    }
+
+    /// Midnight is where the zone has it, also on days of 23 and of 25 hours, and a clock that was set wrong frees nothing
+    /// that it dated ahead.
+    #[test]
+    fn a_day_begins_at_midnight_of_its_zone() {
+        for (zone, at, now, age) in [
+            ("UTC", "2026-03-01T23:59:59Z", "2026-03-02T00:00:00Z", 1),
+            ("UTC", "2026-03-02T00:00:00Z", "2026-03-02T23:59:59Z", 0),
+            ("Europe/Berlin", "2026-03-01T22:59:59Z", "2026-03-01T23:00:00Z", 1),
+            ("Europe/Berlin", "2026-03-01T23:00:00Z", "2026-03-02T22:59:59Z", 0),
+            // The clocks go forward: 23 hours.
+            ("Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", 0),
+            ("Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", 1),
+            // And back: 25.
+            ("Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", 0),
+            ("Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 1),
+            ("Pacific/Auckland", "2026-06-01T11:59:59Z", "2026-06-01T12:00:00Z", 1),
+            ("America/Los_Angeles", "2026-06-02T06:59:59Z", "2026-06-02T07:00:00Z", 1),
+            // Midnight itself is left out where the clocks go forward at that hour.
+            ("Africa/Cairo", "2026-04-23T21:59:59Z", "2026-04-23T22:00:00Z", 1),
+            // 25 hours ahead and back.
+            ("UTC", "2026-03-03T01:00:00Z", "2026-03-02T00:00:00Z", -1),
+            ("UTC", "2026-03-01T00:00:00Z", "2026-03-02T01:00:00Z", 1),
+            ("UTC", "2025-12-31T10:00:00Z", "2026-03-01T00:00:00Z", 60),
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            let time = |text: &str| text.parse::<Timestamp>().unwrap();
+            let is = Budget { usd: 1.0, zone: &zone }.age(time(at).as_second(), time(now));
+            assert_eq!(is, age, "{at} and {now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_a_day_and_an_hour_frees_nothing_of_today() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_path_buf());
+        let now: Timestamp = "2026-03-02T12:00:00Z".parse().unwrap();
+        store.append_attempt(1, &attempt(now.to_string(), Some(1.0))).unwrap();
+        let ahead = now + jiff::SignedDuration::from_hours(25);
+        store.append_attempt(1, &attempt(ahead.to_string(), Some(2.0))).unwrap();
+        let left = |at| Budget { usd: 5.0, zone: &TimeZone::UTC }.left(&store, &plan(), "s", at).unwrap();
+        assert!((left(now) - 2.0).abs() < 1e-9, "what a fast clock dated counts already");
+        assert!((left(ahead) - 3.0).abs() < 1e-9);
+        assert!((left(now - jiff::SignedDuration::from_hours(25)) - 2.0).abs() < 1e-9);
     }
 }

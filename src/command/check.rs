@@ -19,6 +19,7 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     lines.extend(settings.warnings.iter().map(|text| warned("settings", text.clone())));
     lines.extend(settings_lines(&settings));
     lines.push(price_line(&settings));
+    lines.extend(template_lines(&settings));
     let mut plan_failed = false;
     let opened = match http(&settings) {
         Ok(http) => Site::open(&settings, &invocation.dir, &http).await,
@@ -74,6 +75,15 @@ fn settings_lines(settings: &Settings) -> Vec<Checked> {
         lines.push(good("credentials", format!("{} at {}", settings.llm.model, settings.llm.base_url)));
     }
     lines
+}
+
+/// A user's own templates, tried with made-up values; nothing where there are none.
+fn template_lines(settings: &Settings) -> Vec<Checked> {
+    let Some(dir) = &settings.templates_dir else { return vec![] };
+    match super::run::templates(settings) {
+        Ok(_) => vec![good("templates", dir.display().to_string())],
+        Err(error) => error.to_string().lines().map(|line| bad("templates", line.to_owned())).collect(),
+    }
 }
 
 /// Asks the forge for every permission that a run needs, and for the rules of the branch that it pushes to.
@@ -164,7 +174,11 @@ async fn test_line(settings: &Settings, site: &Site) -> Checked {
         Ok(run) if crate::evidence::runner::is_missing_runner(&run) => {
             bad("test command", format!("`{}` cannot start ({})", run.command, run.exit))
         }
-        Ok(run) => good("test command", format!("`{}` starts: {}", run.command, run.exit)),
+        Ok(run) => {
+            let ended =
+                run.excess().map(|reason| format!(", which pace ended: {reason}")).unwrap_or_default();
+            good("test command", format!("`{}` starts: {}{ended}", run.command, run.exit))
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn plan(
         site.store.write_text(REPORT, &report::sprint::page(templates, &view)?)?;
         let values =
             serde_json::json!({"days": planner.days, "total_usd": planner.total_usd, "sprint": name});
-        let message = templates.render("commit-plan.txt.j2", &values)?;
+        let message = templates.message("commit-plan.txt.j2", &values, Some(0), &name)?;
         let paths = [Store::path_of::<Planner>(0), PROGRESS.into(), REPORT.into(), SPRINT.into()];
         site.repo.commit(&paths, &message)?;
         site.repo.push(&branch.name).await?;

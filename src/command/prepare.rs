@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::budget::Budget;
+use super::budget::ledger::Given;
 use super::lock::{Holding, Turn};
 use super::remote_journal::{self, Brought};
 use super::resume::Interrupted;
@@ -10,10 +12,11 @@ use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipp
 use super::setup::set_up;
 use super::site::{Site, read_plan, seal};
 use super::terms::{Chosen, terms};
-use super::{budget, gate_days, sprint};
+use super::{gate_days, sprint};
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
+use crate::domain::budget::Entry;
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
@@ -217,16 +220,21 @@ impl Preparing<'_> {
         }
         let left_today = match settings.money.daily_budget_usd {
             None => None,
-            Some(budget) => match budget::left(&site.store, &plan, budget, &settings.money.timezone)? {
-                left if left > 0.0 => Some(left),
-                _ => return nothing(Prepared::BudgetUsed { budget }),
-            },
+            Some(budget) => {
+                let sprint = sprint::identity(settings, &plan, &branch);
+                let today = Budget { usd: budget, zone: &settings.money.timezone };
+                match today.left(&site.store, &plan, &sprint, jiff::Timestamp::now())? {
+                    left if left > 0.0 => Some(left),
+                    _ => return nothing(Prepared::BudgetUsed { budget }),
+                }
+            }
         };
         sprint::carry(site, &mut plan, day)?;
         Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, left_today })))
     }
 
     async fn settle(&self, choice: Choice, interrupted: Option<&Interrupted>) -> Result<Prepared, Error> {
+        let settings = self.settings;
         let Choice { branch, plan, plan_path, day, left_today } = choice;
         let chosen = Chosen {
             plan: &plan,
@@ -245,9 +253,48 @@ impl Preparing<'_> {
             let _ = self.site.setup.set(setup);
         }
         let known = interrupted.map(Interrupted::start);
-        let start = start(self.site, terms, plan, branch, known).await?;
-        let templates = Some(self.templates.digest());
-        Ok(Prepared::Go(Box::new(Start { templates, ..start })))
+        let mut start = start(self.site, terms, plan, branch, known).await?;
+        start.templates = Some(self.templates.digest());
+        if let Some(budget) = settings.money.daily_budget_usd
+            && !self.share(&mut start, interrupted.is_some()).await?
+        {
+            return Ok(Prepared::BudgetUsed { budget });
+        }
+        Ok(Prepared::Go(Box::new(start)))
+    }
+
+    /// Has the git server's ledger give the run its part of the daily budget, as its cap; whether there is one. Without
+    /// such a server the books are all there is, and only one run is at work.
+    async fn share(&self, start: &mut Start, resumes: bool) -> Result<bool, Error> {
+        let Some((refs, usd)) = self.site.own_refs.as_ref().zip(self.settings.money.daily_budget_usd) else {
+            if start.terms.stage == Stage::Work {
+                let text = "PACE_DAILY_BUDGET counts what was pushed before this working job began: it may not push, so \
+                            what others spend meanwhile is not seen";
+                self.events.emit(Event::Notice { level: Level::Warning, text: text.to_owned() });
+            }
+            return Ok(true);
+        };
+        if start.terms.dry_run {
+            return Ok(true);
+        }
+        let budget = Budget { usd, zone: &self.settings.money.timezone };
+        let ours = Entry {
+            sprint: start.terms.sprint.clone(),
+            day: start.terms.day,
+            run: start.attempt,
+            owner: self.owner.run.clone(),
+            at: 0,
+            usd: self.settings.money.max_run_usd,
+            open: true,
+        };
+        match budget.share(refs, (&self.site.store, &start.plan), (ours, resumes)).await? {
+            Given::Nothing => Ok(false),
+            Given::Share(share) => {
+                start.terms.cap_by_day(share.usd(), self.settings.money.max_run_usd);
+                self.holding.keep_share(share);
+                Ok(true)
+            }
+        }
     }
 }
 

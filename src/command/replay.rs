@@ -45,7 +45,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
     let events: &dyn Events = if explained { &Unheard } else { &terminal };
     events.emit(Event::Notice { level, text: seals.clone() });
     let root = fresh_root(&path, &start)?;
-    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    let purse = Arc::new(Purse::under(&start.terms));
     let journal = Journal::play(&path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
         .map_err(Error::Abort)?;
     journal.note("start", "", &start).map_err(Error::Abort)?;

@@ -133,6 +133,15 @@ impl Results {
         }
     }
 
+    /// US dollars that the run cost as far as it came; `None` where that is not known.
+    pub(crate) fn spent(&self) -> Option<f64> {
+        match (&self.view, self.attempt) {
+            (Some(view), _) => view.bill.cost,
+            (None, Some(_)) => self.recorded_cost(),
+            (None, None) => Some(0.0),
+        }
+    }
+
     /// What a run without verdict cost, by the books.
     fn recorded_cost(&self) -> Option<f64> {
         let (root, day, attempt) = (self.root.clone()?, self.day?, self.attempt?);

@@ -30,7 +30,7 @@ use crate::store::plan::mark_shipped;
 use crate::tool::Written;
 
 /// Terms that a resumed run may have otherwise: none of them says what an observation means.
-const FREE_TERMS: [&str; 9] = [
+const FREE_TERMS: [&str; 10] = [
     "model",
     "analysis_model",
     "max_retries",
@@ -39,6 +39,7 @@ const FREE_TERMS: [&str; 9] = [
     "test_timeout_ms",
     "run_timeout_ms",
     "max_run_usd",
+    "capped_by_day",
     "advisory_exit_code",
 ];
 

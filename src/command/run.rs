@@ -40,7 +40,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     if let Err(Error::Signal(_)) = &exit {
         results.book_signalled(&terminal);
         // A lock that stays behind expires.
-        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL).await {
+        if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL, results.spent()).await {
             tracing::debug!("the day's lock stays on the git server: {problem}");
         }
     }
@@ -84,7 +84,7 @@ pub(crate) async fn run_in(
 ) -> Exit {
     let exit = run_held(settings, invocation, events, redactor, results).await;
     let exit = exit.map_err(super::disk::explained);
-    if let Some(problem) = invocation.holding.release(lock::AT_END).await {
+    if let Some(problem) = invocation.holding.release(lock::AT_END, results.spent()).await {
         let text = format!("The day's lock stays on the git server until it expires: {problem}");
         events.emit(Event::Notice { level: Level::Warning, text });
     }
@@ -198,7 +198,7 @@ async fn work(
     preflight(site, platform, &start.branch.name, events).await?;
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
-    let (purse, written) = (Arc::new(Purse::new(start.terms.max_run_usd)), Written::default());
+    let (purse, written) = (Arc::new(Purse::under(&start.terms)), Written::default());
     let remote = remote_journal(settings, site, start, holding);
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = seal(settings);
@@ -363,8 +363,11 @@ async fn prepare_again(
 }
 
 pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    Templates::new(settings.templates_dir.as_deref())
-        .map_err(|e| Error::config(format!("PACE_TEMPLATES_DIR: {e:#}")))
+    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
+    let templates =
+        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
+    let problems = crate::report::rehearsal::problems(&templates);
+    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

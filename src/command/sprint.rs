@@ -56,7 +56,7 @@ pub(crate) fn enter(
     let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
     let paths: Vec<String> = paths.filter(|path| path.starts_with(".pace/")).collect();
     let values = serde_json::json!({"archived": other, "sprint": sprint});
-    let message = templates.render("commit-archive.txt.j2", &values).map_err(Error::Abort)?;
+    let message = templates.message("commit-archive.txt.j2", &values, None, &sprint).map_err(Error::Abort)?;
     branch.head = site.repo.commit(&paths, &message)?;
     notice(
         Level::Warning,

@@ -1,5 +1,6 @@
 //! The two halves of a day on two jobs: what the working one leaves, and the whole of the publishing one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,6 +95,8 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
         manifest.day, manifest.attempt, manifest.decision
     ));
     preflight(job.site, job.platform, &manifest.branch, job.events).await?;
+    let files = folder.files(&manifest)?;
+    job.take_back(&files, &start.files)?;
     let bundled = Bundled { head: manifest.head.clone(), commits: manifest.commits.clone() };
     let commits = job.site.repo.take_over(&manifest.branch, &bundled, &folder.bundle()).await?;
     for (path, text) in &start.files {
@@ -101,11 +104,11 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
             job.site.store.write_text(path, text)?;
         }
     }
-    let handed = Handed { head: manifest.head.clone(), commits, files: folder.files(&manifest)? };
+    let handed = Handed { head: manifest.head.clone(), commits, files };
     let path = job.site.store.journal_path(start.terms.day, start.attempt)?;
     let mut records = journal::read(&folder.journal())?;
     records.retain(|record| record.kind != END);
-    let purse = Arc::new(Purse::new(start.terms.max_run_usd));
+    let purse = Arc::new(Purse::under(&start.terms));
     // A publishing job that was killed is not resumed: it begins with the hand-off again, and pays for nothing.
     let keeper = Box::new(Bookkeeper(Arc::clone(&purse)));
     let journal = Journal::continued(&path, records, job.redactor.clone(), seal(job.settings), keeper)?;
@@ -142,6 +145,23 @@ impl Publishing<'_> {
             Turn::Ours => None,
             Turn::Theirs(other) => Some(other),
         })
+    }
+
+    /// Takes files out of the work tree again that an artifact of all of `.pace/` brought there: what the working job
+    /// `wrote`, and what it had found there. The hand-off has every one of these texts, and the record begins without.
+    fn take_back(
+        &self,
+        wrote: &BTreeMap<String, String>,
+        found: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let mut brought = Vec::new();
+        for path in wrote.keys().chain(found.keys().filter(|path| path.starts_with(".pace/"))) {
+            let text = self.site.store.read_text(path)?;
+            if text.is_some() && (text.as_ref() == wrote.get(path) || text.as_ref() == found.get(path)) {
+                brought.push(path.clone());
+            }
+        }
+        self.site.repo.take_back(&brought)
     }
 
     fn say(&self, text: String) {

@@ -28,6 +28,12 @@ pub(crate) struct Chosen<'a> {
     pub platform: &'a str,
 }
 
+/// Where the templates are, from the root; `None` where they lie outside of it.
+fn templates_dir(settings: &Settings, root: &Path) -> Option<String> {
+    let below = settings.templates_dir.as_ref()?.strip_prefix(root).ok()?.to_str()?;
+    (!below.is_empty()).then(|| below.to_owned())
+}
+
 /// The terms of a run, from the settings and what the repository tells where they are silent.
 pub(crate) fn terms(
     settings: &Settings,
@@ -41,7 +47,7 @@ pub(crate) fn terms(
     let (model, analysis_model) = (rated(&settings.llm.model), rated(&settings.llm.analysis_model));
     check_prices(settings, &[&model, &analysis_model], notice)?;
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Ok(Terms {
+    let mut terms = Terms {
         day,
         sprint: sprint::identity(settings, plan, branch),
         retry: settings.retry,
@@ -55,6 +61,7 @@ pub(crate) fn terms(
         source_dirs: settings.source_dirs.clone(),
         docs_dir: settings.docs_dir.clone(),
         plan_path: plan_path.to_owned(),
+        templates_dir: templates_dir(settings, &site.root),
         test_command: test_command(settings, &site.root, notice)?,
         setup_command: setup_command(settings, site, notice).map(|setup| setup.command),
         build_command: settings.commands.build.clone(),
@@ -68,15 +75,19 @@ pub(crate) fn terms(
         run_timeout_ms: settings.limits.run.map(millis),
         tdd: settings.rules.tdd,
         coverage_rule: settings.rules.coverage,
-        max_run_usd: left_today
-            .map_or(settings.money.max_run_usd, |left| left.min(settings.money.max_run_usd)),
+        max_run_usd: settings.money.max_run_usd,
+        capped_by_day: false,
         sandbox: site.sandbox.describe(),
         platform: platform.to_owned(),
         advisory_exit_code: settings.advisory_exit_code,
         max_criteria: sprint::max_criteria(settings, site, plan, day, notice)?,
         push_advisories: settings.push_advisories,
         stage: settings.stage,
-    })
+    };
+    if let Some(left) = left_today {
+        terms.cap_by_day(left, settings.money.max_run_usd);
+    }
+    Ok(terms)
 }
 
 /// The command that tests the project; the choice is told.

@@ -23,6 +23,9 @@ pub(crate) struct Terms {
     pub docs_dir: Option<String>,
     /// Path of the plan from the repository root.
     pub plan_path: String,
+    /// The user's own templates, from the repository root, where they lie in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates_dir: Option<String>,
     /// The test command; `None` = the project has none, by the user's word.
     pub test_command: Option<String>,
     pub build_command: Option<String>,
@@ -51,6 +54,9 @@ pub(crate) struct Terms {
     pub coverage_rule: bool,
     /// Cap of one run, US dollars.
     pub max_run_usd: f64,
+    /// That cap is what was left of the daily budget.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capped_by_day: bool,
     /// How children are confined, in words.
     pub sandbox: String,
     /// Name of the platform: `github`, `gitlab`, or one that begins with `local`.
@@ -108,6 +114,12 @@ impl Terms {
             Agent::Forge | Agent::Scribe => &self.model,
             _ => &self.analysis_model,
         }
+    }
+
+    /// Has the run keep to `left` US dollars of the daily budget, where that is less than its own cap.
+    pub(crate) const fn cap_by_day(&mut self, left: f64, own: f64) {
+        self.max_run_usd = left.min(own);
+        self.capped_by_day = left < own;
     }
 
     /// Whether reviews go to a forge, which then may have a CI.

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::code::{self, Language};
+use super::code::Language;
+use super::collected;
 use super::day_change::{DayChange, FileChange};
 use super::red_phase::some;
 use super::related::{self, Subject};
@@ -68,7 +69,7 @@ pub(crate) fn judge(
         coverage.broken.push(untested(subject, change));
     }
     if let Some((before, now)) = counts {
-        coverage.broken.extend(fewer(change, before, now, plan));
+        coverage.broken.extend(collected::fewer(change, before, now, plan));
     }
     coverage
 }
@@ -96,76 +97,10 @@ fn untested(subject: &Subject<'_>, change: &DayChange) -> String {
     )
 }
 
-/// Fewer tests than before the day, although what they tested is still there.
-fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &str) -> Option<String> {
-    let (had, has) = (before.cases.len(), now.cases.len());
-    if has >= had || has == 0 && now.run.exit.ok() && passed(now) {
-        return None;
-    }
-    let names = |run: &TestRun| -> BTreeSet<String> { run.cases.iter().map(|c| c.name.clone()).collect() };
-    let (old, new) = (names(before), names(now));
-    let gained = new.difference(&old).count();
-    let removed = removed_names(change);
-    let plan_words: BTreeSet<String> = code::words(plan).into_iter().map(str::to_lowercase).collect();
-    let lost: Vec<String> = old
-        .difference(&new)
-        .filter(|name| !named(name, &plan_words) && !tested(name, &removed, change))
-        .cloned()
-        .collect();
-    (lost.len() > gained).then(|| {
-        format!(
-            "COVERAGE RULE: {has} tests are collected, {had} were before the day, and what they tested is still there: \
-             {}. Bring them back, or have the plan name them.",
-            some(&lost)
-        )
-    })
-}
-
 /// Tests that failed before the day and pass now: they were its tests before anybody wrote a new one.
 fn mended<'a>((before, now): (&'a TestRun, &'a TestRun)) -> Vec<&'a str> {
     let failed: BTreeSet<&str> = before.names(TestStatus::Failed).collect();
     now.names(TestStatus::Passed).filter(|name| failed.contains(name)).collect()
-}
-
-fn passed(run: &TestRun) -> bool {
-    super::results::passed_by_summary(&run.run.output.text()) > 0
-}
-
-/// Whether the plan names the test: its function, or its file.
-fn named(name: &str, plan: &BTreeSet<String>) -> bool {
-    let words = code::words(name);
-    words.iter().any(|word| word.len() > 5 && word.contains(['_']) && plan.contains(&word.to_lowercase()))
-}
-
-/// Names of production code that the day took away.
-fn removed_names(change: &DayChange) -> BTreeSet<String> {
-    let mut removed = BTreeSet::new();
-    for file in change.production() {
-        let before = file.before.as_deref().unwrap_or_default();
-        let had = code::definitions(file.path_before(), before);
-        let has = code::definitions(&file.path, &file.production_text());
-        removed.extend(had.difference(&has).map(|name| name.to_lowercase()));
-        if file.change == Change::Deleted {
-            removed.insert(related::stem(&file.path));
-        }
-    }
-    removed.retain(|name| name.len() > 2);
-    removed
-}
-
-/// Whether the test was one of what is gone: by its name, or by what its body called.
-fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
-    let lower = name.to_lowercase();
-    if removed.iter().any(|gone| lower.contains(gone.as_str())) {
-        return true;
-    }
-    change.tests().filter_map(|file| Some((file, file.before.as_deref()?))).any(|(file, before)| {
-        let test = code::assertions::TestText::new(file.path_before(), before);
-        code::bodies::of_test(&test, name).is_some_and(|lines| {
-            let body: Vec<&str> = before.lines().skip(lines.start as usize - 1).take(lines.len()).collect();
-            code::words(&body.join("\n")).iter().any(|word| removed.contains(&word.to_lowercase()))
-        })
-    })
 }
 
 /// Whether the file is one whose tests are looked at for assertions.
@@ -176,22 +111,10 @@ pub(super) fn readable(file: &FileChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
     use crate::evidence::day_change::tests::change;
 
     fn day(files: &[(&str, Option<&str>, Option<&str>)]) -> DayChange {
         DayChange { files: files.iter().map(|(path, before, now)| change(path, *before, *now)).collect() }
-    }
-
-    fn run(names: &[&str]) -> TestRun {
-        let case = |name: &&str| TestCase { name: (*name).into(), status: TestStatus::Passed };
-        let run = CommandRun {
-            command: "t".into(),
-            exit: Exit::Code(0),
-            output: Output::default(),
-            duration_ms: 1,
-        };
-        TestRun { run, cases: names.iter().map(case).collect(), source: String::new() }
     }
 
     /// What it shows, the files before and now, and the files that break the rule.
@@ -325,25 +248,6 @@ mod tests {
             let named: Vec<&str> =
                 coverage.broken.iter().map(|b| b.split_whitespace().nth(2).unwrap()).collect();
             assert_eq!(&named[..], *expected, "{about}: {coverage:?}");
-        }
-    }
-
-    #[test]
-    fn collected_tests_do_not_fall() {
-        let before = run(&["test_add", "test_legacy_export", "test_sub"]);
-        let legacy = "def export(): pass\n";
-        let gone = day(&[("legacy.py", Some(legacy), None)]);
-        let none = day(&[("calc.py", Some("x = 1\n"), Some("x = 1\n"))]);
-        let now = run(&["test_add", "test_sub"]);
-        for (about, change, now, plan, lines) in [
-            ("what it tested is gone", &gone, &now, "", 0),
-            ("nothing is gone", &none, &now, "", 1),
-            ("the plan names it", &none, &now, "Drop test_legacy_export.", 0),
-            ("one for one", &none, &run(&["test_add", "test_sub", "test_new"]), "", 0),
-            ("two gone for one reason", &gone, &run(&["test_add"]), "", 1),
-        ] {
-            let coverage = judge(change, &Waivers::none(), Some((&before, now)), plan);
-            assert_eq!(coverage.broken.len(), lines, "{about}: {coverage:?}");
         }
     }
 }

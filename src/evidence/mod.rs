@@ -5,6 +5,7 @@
 pub(crate) mod cites;
 pub(crate) mod claims;
 pub(crate) mod code;
+mod collected;
 pub(crate) mod command;
 pub(crate) mod coverage;
 pub(crate) mod coverage_rule;
@@ -14,6 +15,7 @@ pub(crate) mod files;
 pub(crate) mod findings;
 pub(crate) mod flaky;
 pub(crate) mod gate;
+pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod pipeline;
 pub(crate) mod place;

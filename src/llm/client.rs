@@ -216,7 +216,11 @@ impl Tries {
         let over = self.started.elapsed().saturating_add(wait) > self.patience.total;
         let late = until.is_some_and(|until| Instant::now() + wait >= until);
         let lasting = self.broken >= self.patience.broken || self.unconnected >= self.patience.unconnected;
-        if over || lasting || late {
+        if late && !over && !lasting {
+            let why = format!("{}; PACE_RUN_TIMEOUT is over before the next try", failure.why);
+            return Err(self.give_up(Transient { why, ..failure }));
+        }
+        if over || lasting {
             return Err(self.give_up(failure));
         }
         tracing::warn!(

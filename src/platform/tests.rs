@@ -90,7 +90,12 @@ impl Bench {
     }
 
     fn github_with(forge: fake_github::GitHub) -> Self {
-        let server = Server::start(forge, "");
+        Self::github_below(forge, "")
+    }
+
+    /// Its API below `root` of the server.
+    fn github_below(forge: fake_github::GitHub, root: &str) -> Self {
+        let server = Server::start(forge, root);
         let clock = Arc::new(FastClock::default());
         let address = address(&server.url, "o/r", fake_github::TOKEN, &clock);
         let platform = super::connect::of_github(address, crate::http::direct(&[]).unwrap()).unwrap();

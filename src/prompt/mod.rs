@@ -10,6 +10,7 @@ pub(crate) mod markdown;
 pub(crate) mod plain;
 
 mod filters;
+mod own;
 mod sources;
 
 use std::fmt;
@@ -65,6 +66,13 @@ impl Templates {
         if problems.is_empty() { Ok(templates) } else { bail!(problems.join("\n")) }
     }
 
+    /// Name and text of every embedded template.
+    #[cfg(test)]
+    pub(crate) fn embedded() -> Vec<(String, String)> {
+        let sources = sources::collect(None).unwrap_or_default();
+        sources.into_iter().map(|source| (source.name, source.text)).collect()
+    }
+
     /// Digest of all of them, to tell whether any changed.
     pub(crate) fn digest(&self) -> String {
         let mut digest = Sha256::new();
@@ -92,6 +100,35 @@ impl Templates {
             .get_template(name)
             .and_then(|template| template.render(values))
             .map_err(|error| anyhow!(self.describe(&error)))
+    }
+
+    /// Whether a user's folder brought any template.
+    pub(crate) fn has_own(&self) -> bool {
+        self.sources.iter().any(|source| source.own)
+    }
+
+    /// Templates of a user's folder that nothing asks for, and names in their prompts that pace does not fill.
+    pub(crate) fn own_without_effect(&self) -> Vec<String> {
+        own::without_effect(&self.env, &self.sources)
+    }
+
+    /// A commit message: the words of the template `name`, then pace's trailers, by which it knows its own commits. They are
+    /// never a template's business.
+    pub(crate) fn message<T: Serialize>(
+        &self,
+        name: &str,
+        values: &T,
+        day: Option<u32>,
+        sprint: &str,
+    ) -> anyhow::Result<String> {
+        let words = self.render(name, values)?;
+        let sprint = self.redact.as_ref().map_or_else(|| sprint.to_owned(), |redact| redact(sprint));
+        let day = day.map(|day| format!("Pace-Day: {day}\n")).unwrap_or_default();
+        Ok(format!(
+            "{}\n\n{day}Pace-Sprint: {}\n",
+            words.trim(),
+            plain::message_line(&plain::cut(&sprint, 200))
+        ))
     }
 
     /// `file:line: what is wrong, in the expression`. A problem in an included file is told where it is.

@@ -22,6 +22,8 @@ pub(super) struct Source {
     /// The file as errors name it.
     pub(super) place: String,
     pub(super) text: String,
+    /// From a user's folder.
+    pub(super) own: bool,
 }
 
 /// All templates by name; a file of `user_dir` stands in for the embedded one of the same name.
@@ -53,7 +55,12 @@ fn embedded(dir: &Dir<'_>, found: &mut Found, problems: &mut Vec<String>) {
                 let name = file.path().to_string_lossy().replace('\\', "/");
                 if name.ends_with(".j2") {
                     let place = format!("templates/{name}");
-                    keep(name, place, file.contents().to_vec(), found, problems);
+                    keep(
+                        Source { name, place, text: String::new(), own: false },
+                        file.contents().to_vec(),
+                        found,
+                        problems,
+                    );
                 }
             }
         }
@@ -83,7 +90,10 @@ fn users(
             }
         } else if name.ends_with(".j2") {
             match std::fs::read(&path) {
-                Ok(bytes) => keep(name, path.display().to_string(), bytes, found, problems),
+                Ok(bytes) => {
+                    let place = path.display().to_string();
+                    keep(Source { name, place, text: String::new(), own: true }, bytes, found, problems);
+                }
                 Err(error) => problems.push(format!("{}: cannot be read: {error}", path.display())),
             }
         }
@@ -91,14 +101,15 @@ fn users(
     Ok(())
 }
 
-fn keep(name: String, place: String, bytes: Vec<u8>, found: &mut Found, problems: &mut Vec<String>) {
+fn keep(source: Source, bytes: Vec<u8>, found: &mut Found, problems: &mut Vec<String>) {
+    let place = &source.place;
     if bytes.len() > MAX_BYTES {
         problems.push(format!("{place}: is larger than 1 MiB"));
         return;
     }
     match String::from_utf8(bytes) {
         Ok(text) => {
-            found.insert(name.clone(), Source { name, place, text });
+            found.insert(source.name.clone(), Source { text, ..source });
         }
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();

@@ -4,7 +4,7 @@
 
 use crate::prompt::Templates;
 
-use super::view::DayView;
+use super::view::{DayView, hold_marker, review_marker, summary_marker};
 
 /// Characters that a review or issue body may have; GitHub refuses more than 65,536.
 const BODY: usize = 60_000;
@@ -12,9 +12,10 @@ const BODY: usize = 60_000;
 /// Bytes that a job summary may have; GitHub drops a larger one than 1 MiB whole.
 const SUMMARY: usize = 900_000;
 
-/// Body of the sprint's review. Its first line is [`super::view::review_marker`].
+/// Body of the sprint's review. Its first line is [`review_marker`].
 pub(crate) fn review(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
-    Ok(fit(templates.render("review-pr.md.j2", view)?, BODY))
+    let body = templates.render("review-pr.md.j2", view)?;
+    Ok(fit(marked(&review_marker(&view.sprint), &body), BODY))
 }
 
 /// Title of the sprint's review, one line.
@@ -22,9 +23,10 @@ pub(crate) fn review_title(templates: &Templates, view: &DayView) -> anyhow::Res
     title(templates, "review-title.txt.j2", view)
 }
 
-/// Body of the day's hold issue. Its first line is [`super::view::hold_marker`].
+/// Body of the day's hold issue. Its first line is [`hold_marker`].
 pub(crate) fn escalation(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
-    Ok(fit(templates.render("escalation-issue.md.j2", view)?, BODY))
+    let body = templates.render("escalation-issue.md.j2", view)?;
+    Ok(fit(marked(&hold_marker(&view.sprint, view.day), &body), BODY))
 }
 
 /// Title of the day's hold issue, one line.
@@ -37,16 +39,20 @@ pub(crate) fn summary(templates: &Templates, view: &DayView) -> anyhow::Result<S
     Ok(fit(templates.render("summary.md.j2", view)?, SUMMARY))
 }
 
-/// The same as a note on the review. Its first line is [`super::view::summary_marker`].
+/// The same as a note on the review. Its first line is [`summary_marker`].
 pub(crate) fn note(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
-    let marker = super::view::summary_marker(&view.sprint);
     let summary = templates.render("summary.md.j2", view)?;
-    Ok(fit(format!("{marker}\n{}", summary.trim_start()), BODY))
+    Ok(fit(marked(&summary_marker(&view.sprint), &summary), BODY))
 }
 
 /// Message of the commit that records the day's artifacts.
 pub(crate) fn artifacts_commit(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
-    templates.render("commit-artifacts.txt.j2", view)
+    templates.message("commit-artifacts.txt.j2", view, Some(view.day), &view.sprint)
+}
+
+/// `body` below the marker by which it is found again: never a template's business, or ten runs would leave ten of it.
+pub(super) fn marked(marker: &str, body: &str) -> String {
+    format!("{marker}\n{}", body.trim_start())
 }
 
 fn title(templates: &Templates, name: &str, view: &DayView) -> anyhow::Result<String> {

@@ -149,6 +149,68 @@ mod tests {
         "#);
     }
 
+    /// Jenkins' `junit-10.xsd`, as far as it speaks of the elements that are written here: element, where it may stand,
+    /// attributes that must be there, and others that may.
+    const SCHEMA: [(&str, &str, &[&str], &[&str]); 6] = [
+        ("testsuites", "", &[], &["name", "time", "tests", "failures", "disabled", "errors"]),
+        (
+            "testsuite",
+            "testsuites",
+            &["name", "tests", "failures", "errors"],
+            &["time", "disabled", "skipped", "timestamp", "hostname", "id", "package"],
+        ),
+        ("testcase", "testsuite", &["name", "classname"], &["assertions", "time", "status"]),
+        ("failure", "testcase", &[], &["type", "message"]),
+        ("skipped", "testcase", &[], &["type", "message"]),
+        ("system-out", "testcase", &[], &[]),
+    ];
+
+    fn breaches(text: &str) -> Vec<String> {
+        let mut reader = quick_xml::Reader::from_str(text);
+        let (mut open, mut found): (Vec<String>, Vec<String>) = (vec![], vec![]);
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Eof => return found,
+                Event::End(_) => drop(open.pop()),
+                Event::Text(text) if open.last().is_some_and(|at| at.starts_with("test")) => {
+                    if !text.decode().unwrap().trim().is_empty() {
+                        found.push("text between elements".into());
+                    }
+                }
+                Event::Start(start) => {
+                    let name = String::from_utf8(start.name().as_ref().to_vec()).unwrap();
+                    let parent = open.last().cloned().unwrap_or_default();
+                    let given: Vec<_> = start
+                        .attributes()
+                        .map(|a| String::from_utf8(a.unwrap().key.as_ref().to_vec()).unwrap())
+                        .collect();
+                    match SCHEMA.iter().find(|(element, ..)| *element == name) {
+                        Some((_, at, must, may)) if *at == parent => {
+                            let missing = must.iter().filter(|a| !given.iter().any(|g| g == *a));
+                            found.extend(missing.map(|a| format!("{name} lacks {a}")));
+                            let more = given.iter().filter(|g| !must.iter().chain(*may).any(|a| a == g));
+                            found.extend(more.map(|g| format!("{name} has {g}")));
+                        }
+                        _ => found.push(format!("{name} in «{parent}»")),
+                    }
+                    open.push(name);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_report_fits_the_published_schema() {
+        let mut empty = samples::ship();
+        empty.criteria.clear();
+        for view in [samples::ship(), samples::hostile(), empty] {
+            assert_eq!(breaches(&of(&view)), Vec::<String>::new());
+        }
+        let broken = of(&samples::ship()).replace(" classname=", " class=").replace("system-out", "output");
+        assert_eq!(breaches(&broken).len(), 5, "{:?}", breaches(&broken));
+    }
+
     #[test]
     fn hostile_texts_stay_texts() {
         let text = of(&samples::hostile());

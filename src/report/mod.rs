@@ -12,6 +12,7 @@ pub(crate) mod dotenv;
 pub(crate) mod explain;
 pub(crate) mod junit;
 pub(crate) mod outputs;
+pub(crate) mod rehearsal;
 pub(crate) mod sarif;
 pub(crate) mod sprint;
 pub(crate) mod status;

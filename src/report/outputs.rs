@@ -207,6 +207,30 @@ mod tests {
     }
 
     #[test]
+    fn the_action_hands_on_exactly_these() {
+        let action = include_str!("../../action.yml");
+        let (_, outputs) = action.split_once("\noutputs:\n").unwrap();
+        let (outputs, _) = outputs.split_once("\nruns:\n").unwrap();
+        let named: Vec<_> = outputs
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' '))
+            })
+            .collect();
+        let values: Vec<_> = outputs
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("value: ${{ steps.run.outputs.")?.split(' ').next())
+            .collect();
+        let text = github(&Outputs::default(), counting()).unwrap();
+        let mut told: Vec<_> = read(&text).into_iter().map(|(name, _)| name).collect();
+        told.sort();
+        for mut list in [named, values] {
+            list.sort_unstable();
+            assert_eq!(list, told);
+        }
+    }
+
+    #[test]
     fn a_delimiter_that_a_value_contains_is_drawn_again() {
         let outputs = Outputs { hold_reason: Some("x\nguess\ny".into()), ..Outputs::default() };
         let mut draws = ["guess", "other"].into_iter().cycle();

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::body::marked;
 use super::view::ProductView;
 use crate::domain::artifact::HandoffFile;
 use crate::domain::backlog::Entry;
@@ -154,7 +155,8 @@ pub(crate) struct AdvisoryView<'a> {
 /// Title and body of the issue about an advisory. The body's first line is [`advisory_marker`].
 pub(crate) fn advisory(templates: &Templates, view: &AdvisoryView<'_>) -> anyhow::Result<(String, String)> {
     let title = templates.render("advisory-title.txt.j2", view)?.trim().to_owned();
-    Ok((title, templates.render("advisory-issue.md.j2", view)?))
+    let body = templates.render("advisory-issue.md.j2", view)?;
+    Ok((title, marked(&advisory_marker(view.sprint, &view.entry.id), &body)))
 }
 
 /// Hidden marker of an advisory's issue.

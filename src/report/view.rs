@@ -283,7 +283,6 @@ pub(crate) struct HistoryDay {
     pub cost: Option<f64>,
 }
 
-#[cfg(test)]
 /// Hidden marker of the sprint's review: the first line of its body, by which it is found again.
 pub(crate) fn review_marker(sprint: &str) -> String {
     format!("<!-- pace:{}:review -->", markdown::marker(sprint))

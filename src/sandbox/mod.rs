@@ -23,7 +23,10 @@ use crate::domain::observation::CommandRun;
 #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no helper"))]
 pub(crate) fn is_helper(arguments: &[OsString]) -> bool {
     #[cfg(target_os = "linux")]
-    return arguments.iter().take(2).any(|argument| argument == confined::order::HELPER);
+    return arguments
+        .iter()
+        .take(2)
+        .any(|argument| argument == confined::order::HELPER || argument == confined::order::INIT);
     #[cfg(not(target_os = "linux"))]
     return false;
 }
@@ -39,13 +42,13 @@ pub(crate) fn keep_to_itself() {
 
 /// Runs as the helper; its exit code.
 #[cfg(target_os = "linux")]
-pub(crate) fn helper() -> u8 {
-    confined::main()
+pub(crate) fn helper(arguments: &[OsString]) -> u8 {
+    confined::main(arguments)
 }
 
 /// Runs as the helper; there is none on this system.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn helper() -> u8 {
+pub(crate) fn helper(_arguments: &[OsString]) -> u8 {
     u8::MAX
 }
 

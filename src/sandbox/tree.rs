@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Processes that a command may have at a time.
+/// Processes that a command may have at a time, on a machine that is not small.
 const MOST_PROCESSES: usize = 1024;
 
 /// What a command may have at a time.
@@ -36,7 +36,7 @@ pub(super) struct Limits {
 impl Limits {
     /// What this machine can bear.
     pub(super) fn of_machine() -> Self {
-        Self { memory: memory_limit(), processes: MOST_PROCESSES }
+        Self { memory: memory_limit(), processes: most_processes() }
     }
 }
 
@@ -246,6 +246,11 @@ fn memory_limit() -> Option<u64> {
     None
 }
 
+#[cfg(not(target_os = "linux"))]
+fn most_processes() -> usize {
+    MOST_PROCESSES
+}
+
 /// Nine tenths of what this machine, or the container that pace runs in, has: beyond it the kernel would end
 /// processes at random, pace among them.
 #[cfg(target_os = "linux")]
@@ -262,6 +267,14 @@ fn memory_limit() -> Option<u64> {
         Some(container.map_or(machine, |bytes| bytes.min(machine)) / 10 * 9)
     });
     *LIMIT
+}
+
+/// A quarter of what this machine could run at most.
+#[cfg(target_os = "linux")]
+fn most_processes() -> usize {
+    let all = std::fs::read_to_string("/proc/sys/kernel/threads-max");
+    let all = all.ok().and_then(|all| all.trim().parse::<usize>().ok());
+    all.map_or(MOST_PROCESSES, |all| MOST_PROCESSES.min(all / 4))
 }
 
 /// Files that may hold a limit for the control groups of this process, which `/proc/self/cgroup` names: those of every
@@ -297,6 +310,18 @@ static ADOPTS: LazyLock<bool> = LazyLock::new(|| {
 #[cfg(target_os = "linux")]
 fn adopt_orphans() {
     LazyLock::force(&ADOPTS);
+}
+
+/// The children of this process that have not ended.
+#[cfg(target_os = "linux")]
+pub(super) fn children() -> Vec<Pid> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let all = std::fs::read_dir("/proc").into_iter().flatten();
+    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat_of)
+        .filter(|process| process.parent == me && !process.zombie)
+        .filter_map(|process| Pid::from_raw(process.pid))
+        .collect()
 }
 
 /// All processes of the tree below `shell`; `None` where `/proc` cannot be read.

@@ -175,7 +175,7 @@ variables! {
     pace_tdd = "PACE_TDD", Flag, Now, "`true`", "tests first: the red phase is required";
     pace_coverage_rule = "PACE_COVERAGE_RULE", Flag, Now, "`true`", "every changed production file needs a changed test";
     pace_max_run_cost_usd = "PACE_MAX_RUN_COST_USD", Money, Now, "`10`", "US dollars that one run may cost; a run that would pass it is a HOLD";
-    pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs";
+    pace_daily_budget = "PACE_DAILY_BUDGET", Money, Now, "`none`", "US dollars that one calendar day may cost over all runs of the repository; what a run may spend is set aside before it begins";
     pace_timezone = "PACE_TIMEZONE", Text, Now, "`UTC`", "time zone in which a calendar day begins, e.g. `Europe/Berlin`";
     pace_max_story_ac = "PACE_MAX_STORY_AC", Count, Now, "`none`", "criteria of a story card; larger stories are split";
     pace_max_story_cost_usd = "PACE_MAX_STORY_COST_USD", Money, Now, "`none`", "estimated US dollars of a story card; larger stories are split";

@@ -2,6 +2,10 @@
 //! as root and as an unprivileged user, in both tiers. No canary reaches a sink, nothing outside changes, and
 //! nobody is connected to.
 
+mod encoded;
+mod git_config;
+mod paths;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Output;
@@ -67,37 +71,63 @@ fn without_a_sandbox_the_payload_reaches_all_of_it() {
     assert!(site.tcp.accept().is_ok() && site.udp.recv(&mut [0; 16]).is_ok(), "{said}");
 }
 
+/// Everybody whose child must be held, everywhere.
+const ALL: [(User, Machine); 4] = [
+    (User::Root, Machine::Free),
+    (User::Nobody, Machine::Free),
+    (User::Root, Machine::Container),
+    (User::Nobody, Machine::Container),
+];
+
 /// One day of attacks and one of commands; then a look at everything that they could have reached.
 fn attack(user: User, machine: Machine) {
     let attacks: Vec<Attack> = serde_yaml::from_str(&data("attacks.yaml")).unwrap();
     assert!(attacks.len() >= 60, "{} attacks", attacks.len());
-    let day = Day::run(user, machine, |site| {
-        let filled = serde_json::to_value(attacks.iter().map(|a| &a.calls).collect::<Vec<_>>()).unwrap();
-        let calls: Vec<Vec<Call>> = serde_json::from_value(fill_all(site, filled)).unwrap();
-        attacks.iter().zip(calls).map(|(attack, calls)| reply(&attack.about, calls)).collect()
-    });
+    let day = Day::run(
+        user,
+        machine,
+        |_| {},
+        |site| {
+            let filled = serde_json::to_value(attacks.iter().map(|a| &a.calls).collect::<Vec<_>>()).unwrap();
+            let calls: Vec<Vec<Call>> = serde_json::from_value(fill_all(site, filled)).unwrap();
+            attacks.iter().zip(calls).map(|(attack, calls)| reply(&attack.about, calls)).collect()
+        },
+    );
     day.kept_everything();
+    println!("{} attack sequences held, {user:?}, {machine:?}", attacks.len());
 
     let text = data("commands.txt");
     let commands = commands(&text, machine);
     assert!(commands.len() >= 80, "{} commands", commands.len());
-    let day = Day::run(user, machine, |site| {
-        let run = |(command, _): &(String, bool)| {
-            let call = Call { name: "run_bash".into(), input: json!({"command": fill(site, command)}) };
-            reply(command, vec![call])
-        };
-        commands.iter().map(run).collect()
-    });
+    let day = Day::run(
+        user,
+        machine,
+        |_| {},
+        |site| {
+            let run = |(command, _): &(String, bool)| {
+                let call = Call { name: "run_bash".into(), input: json!({"command": fill(site, command)}) };
+                reply(command, vec![call])
+            };
+            commands.iter().map(run).collect()
+        },
+    );
     let results = day.results();
     let idle: Vec<_> = commands
         .iter()
         .zip(&results)
-        .filter(|((_, must_run), result)| *must_run && !result.contains(RAN))
-        .map(|((command, _), result)| format!("{command}\n    {result}"))
+        .filter(|((_, must_run), result)| *must_run && !result.text.contains(RAN))
+        .map(|((command, _), result)| format!("{command}\n    {}", result.text))
         .collect();
     assert!(idle.is_empty(), "the payload did not even run:\n{}", idle.join("\n"));
     assert!(results.len() >= commands.len() - 1, "{} results of {}", results.len(), commands.len());
     day.kept_everything();
+    println!("{} commands reached nothing, {user:?}, {machine:?}", commands.len());
+}
+
+/// What a tool call was answered.
+struct Answer {
+    text: String,
+    refused: bool,
 }
 
 /// A run of the binary with a model that has nothing else in mind.
@@ -109,13 +139,19 @@ struct Day {
 }
 
 impl Day {
-    fn run(user: User, machine: Machine, replies: impl Fn(&Site) -> Vec<Reply>) -> Self {
+    fn run(
+        user: User,
+        machine: Machine,
+        prepare: impl Fn(&Site),
+        replies: impl Fn(&Site) -> Vec<Reply>,
+    ) -> Self {
         let site = Site::new(user);
         site.take_back();
         site.project.write("payload.sh", &fill(&site, &data("payload.sh")));
         // It is written anew for each run, which would be a change of a person's.
         site.project.delete("bait.json");
         site.project.commit_all("Bring the payload");
+        prepare(&site);
         site.hand_over();
         let prime = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/_parts/prime.yaml");
         let mut script = Script::parse(&std::fs::read_to_string(prime).unwrap()).unwrap();
@@ -141,7 +177,7 @@ impl Day {
     }
 
     /// What each tool call was answered, in order.
-    fn results(&self) -> Vec<String> {
+    fn results(&self) -> Vec<Answer> {
         let mut seen = HashSet::new();
         let mut results = Vec::new();
         for exchange in self.server.exchanges() {
@@ -149,7 +185,8 @@ impl Day {
                 invariants::messages(&exchange).into_iter().filter_map(|m| m["content"].as_array());
             for block in contents.flatten().filter(|block| block["type"] == "tool_result") {
                 if seen.insert(block["tool_use_id"].to_string()) {
-                    results.push(block["content"].as_str().unwrap_or_default().to_owned());
+                    let text = block["content"].as_str().unwrap_or_default().to_owned();
+                    results.push(Answer { text, refused: block["is_error"] == true });
                 }
             }
         }

@@ -5,6 +5,8 @@
 
 mod architecture;
 mod binary;
+mod browser;
+mod daily_budget;
 mod day_lock;
 mod demo;
 #[cfg(target_os = "linux")]

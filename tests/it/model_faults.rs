@@ -54,6 +54,26 @@ struct Case {
     reply: fn(&str) -> Option<Reply>,
 }
 
+impl Case {
+    /// The agent comes to no artifact.
+    fn ends(&self, for_good: bool) -> bool {
+        match self.kind {
+            Kind::Harmless => false,
+            Kind::Transient | Kind::Unseen | Kind::Begun | Kind::Mendable => for_good,
+            Kind::Final | Kind::LastWord => true,
+        }
+    }
+
+    /// The days on which every agent meets it. One that passes is met by all of them on the same day.
+    fn trials(&self, for_good: bool) -> Vec<Trial<'_>> {
+        let together = if self.ends(for_good) { 1 } else { AGENTS.len() };
+        AGENTS
+            .chunks(together)
+            .map(|agents| Trial { case: self, agents: agents.to_vec(), for_good })
+            .collect()
+    }
+}
+
 fn status(status: u16, retry_after: Option<&str>) -> Fault {
     Fault { status: Some(status), retry_after: retry_after.map(str::to_owned), ..Fault::default() }
 }
@@ -113,30 +133,30 @@ fn silent(agent: &str) -> Reply {
     Reply { agent: agent.into(), text: String::new(), calls: vec![], stop: None, usage: None, fault: None }
 }
 
-/// A fault of an agent's first call.
+/// A day with a fault at the first call of each of these agents.
 struct Trial<'a> {
     case: &'a Case,
-    agent: &'a str,
+    agents: Vec<&'a str>,
     for_good: bool,
 }
 
 impl Trial<'_> {
     fn name(&self) -> String {
-        format!("{}, {}, {}", self.case.name, self.agent, if self.for_good { "for good" } else { "once" })
+        format!(
+            "{}, {}, {}",
+            self.case.name,
+            self.agents.join(" and "),
+            if self.for_good { "for good" } else { "once" }
+        )
     }
 
-    /// The agent comes to no artifact.
     fn ends(&self) -> bool {
-        match self.case.kind {
-            Kind::Harmless => false,
-            Kind::Transient | Kind::Unseen | Kind::Begun | Kind::Mendable => self.for_good,
-            Kind::Final | Kind::LastWord => true,
-        }
+        self.case.ends(self.for_good)
     }
 
     /// Exit code of the day, and the outcome on its books.
     fn outcome(&self) -> (i32, &'static str) {
-        match (self.ends(), self.agent, self.case.kind) {
+        match (self.ends(), self.agents[0], self.case.kind) {
             // What SCRIBE cannot do never unships a day.
             (false, ..) | (_, "SCRIBE", _) => (0, "SHIP"),
             // FORGE's own end is a HOLD from outside: its work is kept and the next run goes on.
@@ -151,6 +171,7 @@ impl Trial<'_> {
         let told_to_wait = self.case.fault.retry_after.is_some();
         match (self.case.kind, self.for_good) {
             (Kind::Harmless | Kind::Mendable, _) => (0, 0),
+            (_, false) if !self.ends() => (self.agents.len(), self.agents.len()),
             (Kind::LastWord, _) => (usize::from(self.case.fault.status.is_some()), 2),
             (Kind::Begun, true) => (3, 3),
             (Kind::Transient, true) if !told_to_wait => (1, 100),
@@ -159,7 +180,7 @@ impl Trial<'_> {
         }
     }
 
-    /// A day that ships, and the fault at the first word of the agent.
+    /// A day that ships, and the fault at the first word of the agents.
     fn script(&self) -> Script {
         let mut script = Script::default();
         for part in ["prime", "forge", "gate", "sentinel", "conduit", "scribe"] {
@@ -170,11 +191,18 @@ impl Trial<'_> {
             script.model = Some("a-model-that-nobody-asked-for".into());
             return script;
         }
-        let at = script.replies.iter().position(|reply| reply.agent == self.agent).unwrap();
-        if let Some(reply) = (self.case.reply)(self.agent) {
+        for agent in &self.agents {
+            self.strike(agent, &mut script);
+        }
+        script
+    }
+
+    fn strike(&self, agent: &str, script: &mut Script) {
+        let at = script.replies.iter().position(|reply| reply.agent == agent).unwrap();
+        if let Some(reply) = (self.case.reply)(agent) {
             let times = if self.for_good { 6 } else { 1 };
             script.replies.splice(at..at, std::iter::repeat_n(reply, times));
-            return script;
+            return;
         }
         let mut fault = self.case.fault.clone();
         if self.for_good {
@@ -183,7 +211,6 @@ impl Trial<'_> {
             fault.retry_after = fault.retry_after.map(|_| "9999".to_owned());
         }
         script.replies[at].fault = Some(fault);
-        script
     }
 
     /// One day with the fault; an error in words.
@@ -258,28 +285,49 @@ fn demand(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
 #[test]
 fn every_fault_of_a_model_ends_as_it_should() {
     let cases = cases();
-    let trials: Vec<Trial<'_>> = cases
-        .iter()
-        .flat_map(|case| AGENTS.iter().map(move |agent| (case, *agent)))
-        .flat_map(|(case, agent)| [false, true].map(|for_good| Trial { case, agent, for_good }))
-        .collect();
-    assert_eq!(trials.len(), 240);
+    let trials: Vec<Trial<'_>> =
+        cases.iter().flat_map(|case| [false, true].map(|for_good| case.trials(for_good))).flatten().collect();
+    let faults: usize = trials.iter().map(|trial| trial.agents.len()).sum();
+    assert_eq!(faults, 240);
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let t = std::time::Instant::now();
-                    let r = trial.run().err();
-                    eprintln!("TIME {:.2} {}", t.elapsed().as_secs_f32(), trial.name());
-                    wrong.lock().unwrap().extend(r);
+                    // Before the lock is taken: days run side by side.
+                    let problem = trial.run().err();
+                    wrong.lock().unwrap().extend(problem);
                 }
             });
         }
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), trials.len(), wrong.join("\n"));
-    println!("{} model faults ended as they should", trials.len());
+    println!("{faults} model faults ended as they should, on {} days", trials.len());
+}
+
+/// The call that `PACE_RUN_TIMEOUT` cuts off may be billed; and a replay ends as the run did.
+#[test]
+fn what_the_runs_time_cuts_off_is_on_the_bill() {
+    let project = Project::new(&[data("_trees/shell")]);
+    let case = wire("silence", Kind::Unseen, "PACE_RUN_TIMEOUT", Fault { hang: true, ..Fault::default() });
+    let server = ModelServer::start(&Trial { case: &case, agents: vec!["PRIME"], for_good: true }.script());
+    let pace = Pace::new(&project.dir, &project.home).env(server.env(Protocol::Anthropic)).env([
+        ("DAY", "1"),
+        ("PACE_TEST_COMMAND", "none"),
+        ("PACE_SANDBOX", "off"),
+        ("PACE_PLATFORM", "local"),
+        ("PACE_RUN_TIMEOUT", "10s"),
+    ]);
+    let run = pace.run();
+    assert_eq!((run.code, server.exchanges().len()), (4, 1), "{}", run.transcript());
+    assert!(run.stderr.contains("PACE_RUN_TIMEOUT: the run's time was over"), "{}", run.transcript());
+    let books: serde_json::Value =
+        serde_yaml::from_str(&project.read(".pace/day-1/attempts.yaml").unwrap()).unwrap();
+    assert!(books[0]["cost_usd"].as_f64().unwrap() > RESERVED, "{books}");
+    let replay = Pace::new(&project.dir, &project.home).args(["replay", ".pace/.run/day-1"]).run();
+    assert_eq!(replay.code, 4, "{}", replay.transcript());
+    assert!(replay.stdout.contains("every artifact is the recorded one"), "{}", replay.transcript());
 }
 
 fn data(path: &str) -> PathBuf {

@@ -1,7 +1,9 @@
 //! A model server by other people (`@copilotkit/aimock`) answers a whole day over each wire protocol, so that both
 //! ends of the wire are not of one hand. Our scripts are turned into its fixtures.
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -12,6 +14,12 @@ use crate::model_server::KEY;
 use crate::model_server::script::{Reply, Script, Stop};
 use crate::project::Project;
 use crate::scenario::{scenarios_dir, shared_script};
+
+/// Of the peer's chaos.
+const SEEDS: std::ops::Range<u32> = 1..6;
+
+/// US dollars of one reply: 1,000 tokens in at $3 and 100 out at $15 a million.
+const REPLY: f64 = 0.0045;
 
 #[test]
 fn a_day_over_the_anthropic_wire() {
@@ -36,6 +44,45 @@ fn a_day_over_the_openai_wire() {
             ("OPENAI_API_KEY", KEY),
         ],
     );
+}
+
+/// A peer that fails now and then in every way that it knows, by the seeds of its own random numbers. The day ships, or
+/// ends for a reason that it names; and it books no less than the peer's replies cost.
+#[test]
+fn days_with_a_peer_in_chaos() {
+    let (mut ends, mut failures) = (BTreeMap::<i32, u32>::new(), 0);
+    for seed in SEEDS {
+        let node = format!("--random-seed={seed}");
+        let rates = ["--chaos-drop", "0.1", "--chaos-ratelimit", "0.08", "--chaos-malformed", "0.12"];
+        let peer = Peer::start_with(&[&node], &[&rates[..], &["--chaos-disconnect", "0.06"]].concat());
+        let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
+        let finished = Pace::new(&project.dir, &project.home)
+            .env([("DAY", "1"), ("PACE_TEST_COMMAND", "sh test.sh"), ("PACE_SANDBOX", "off")])
+            .env([("PACE_PLATFORM", "local"), ("PACE_MAX_RETRIES", "0"), ("ANTHROPIC_API_KEY", KEY)])
+            .env([("PACE_LLM_BASE_URL", &peer.url)])
+            .run();
+        let transcript = format!("seed {seed}: {}", finished.transcript());
+        *ends.entry(finished.code).or_default() += 1;
+        let named = |text: &str, reasons: &[&str]| reasons.iter().any(|reason| text.contains(reason));
+        match finished.code {
+            0 => {}
+            1 => assert!(named(&finished.stdout, &["hold_reason: "]), "{transcript}"),
+            4 => assert!(
+                named(&finished.stderr, &["could not be reached", "answer is unusable"]),
+                "{transcript}"
+            ),
+            _ => panic!("{transcript}"),
+        }
+        let (replies, failed) = peer.served();
+        failures += failed;
+        let books = project.read(".pace/day-1/attempts.yaml").unwrap();
+        let books: Value = serde_yaml::from_str(&books).unwrap();
+        let (booked, billed) = (books[0]["cost_usd"].as_f64().unwrap(), f64::from(replies) * REPLY);
+        assert!(booked > billed - 1e-4, "${booked} is booked for ${billed}: {transcript}");
+    }
+    println!("{SEEDS:?}: {failures} requests failed; days by exit code: {ends:?}");
+    assert!(failures > 5, "that was no chaos: {failures}");
+    assert!(ends.contains_key(&0), "{ends:?}");
 }
 
 fn day(peer: &Peer, model: &[(&str, &str)]) {
@@ -63,16 +110,23 @@ struct Peer {
 }
 
 impl Peer {
-    #[expect(clippy::disallowed_methods, reason = "the test starts its peer itself")]
     fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    /// With more arguments for `node` and for the program.
+    #[expect(clippy::disallowed_methods, reason = "the test starts its peer itself")]
+    fn start_with(node: &[&str], more: &[&str]) -> Self {
         let program = program();
         assert!(program.is_file(), "{} is missing; scripts/setup installs it", program.display());
         let fixtures = tempfile::tempdir().unwrap();
         let script = shared_script(&["prime", "forge", "gate", "sentinel", "conduit", "scribe"]);
         std::fs::write(fixtures.path().join("day.json"), convert(&script).to_string()).unwrap();
         let mut child = std::process::Command::new("node")
+            .args(node)
             .arg(program)
             .args(["--host", "127.0.0.1", "--port", "0", "--strict", "--validate-on-load"])
+            .args(more)
             .args(["--fixtures".as_ref(), fixtures.path().as_os_str()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -96,6 +150,22 @@ impl Peer {
         // Whatever it says later must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         Self { child, url, fixtures }
+    }
+}
+
+impl Peer {
+    /// Replies that it gave, and requests that it failed on purpose.
+    fn served(&self) -> (u32, u32) {
+        let host = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(stream, "GET /__aimock/journal HTTP/1.0\r\nhost: {host}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let entries: Vec<Value> = serde_json::from_str(body).unwrap();
+        let failed = entries.iter().filter(|entry| entry["response"]["chaosAction"].is_string()).count();
+        let count = |of: usize| u32::try_from(of).unwrap();
+        (count(entries.len() - failed), count(failed))
     }
 }
 
@@ -130,7 +200,7 @@ fn convert(script: &Script) -> Value {
 }
 
 fn response(reply: &Reply) -> Value {
-    let mut response = json!({});
+    let mut response = json!({"usage": {"prompt_tokens": 1000, "completion_tokens": 100}});
     if !reply.text.is_empty() {
         response["content"] = json!(reply.text);
     }

@@ -1,6 +1,7 @@
 //! Escapes from the rooms of a child, against the real binary: as root and as an unprivileged user, where
 //! namespaces are allowed and where a container forbids them. A probe that could not be tried counts as failed.
 
+mod limits;
 mod machine;
 mod network;
 
@@ -8,7 +9,8 @@ use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 pub(crate) use self::machine::Machine;
 use self::machine::{copy_program, in_a};
@@ -60,6 +62,16 @@ fn where_user_namespaces_are_refused_sudo_makes_tier_1() {
 }
 
 #[test]
+fn where_namespaces_are_refused_bwrap_makes_tier_1_for_root() {
+    probe(User::Root, Machine::Bubblewrap);
+}
+
+#[test]
+fn where_namespaces_are_refused_bwrap_makes_tier_1_for_an_unprivileged_user() {
+    probe(User::Nobody, Machine::Bubblewrap);
+}
+
+#[test]
 fn below_tier_2_nothing_runs() {
     for user in [User::Root, User::Nobody] {
         let site = Site::new(user);
@@ -83,7 +95,7 @@ fn strict_wants_tier_1() {
 
 #[test]
 fn exits_output_and_time_outs_are_the_childs_own() {
-    for machine in [Machine::Free, Machine::Container] {
+    for machine in [Machine::Free, Machine::Sudo, Machine::Container] {
         let site = Site::new(User::Nobody);
         for (command, seen) in [
             ("exit 7", "exit code 7"),
@@ -94,6 +106,40 @@ fn exits_output_and_time_outs_are_the_childs_own() {
             let output = site.pace(machine, "check", &[("PACE_TEST_COMMAND", command)]);
             assert!(text(&output.stdout).contains(seen), "{command}: {}", told(&output));
         }
+    }
+}
+
+#[test]
+fn nobody_outlives_a_pace_that_was_killed() {
+    for (user, machine) in [
+        (User::Root, Machine::Free),
+        (User::Nobody, Machine::Free),
+        (User::Nobody, Machine::Sudo),
+        (User::Root, Machine::Container),
+        (User::Nobody, Machine::Container),
+    ] {
+        let site = Site::new(user);
+        let command = "echo began > results.txt; setsid sleep 1000 & sleep 1000";
+        let mut pace = site.command(machine, "check", &[("PACE_TEST_COMMAND", command)]);
+        let mut pace = pace.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while site.project.read("results.txt").as_deref() != Some("began\n") {
+            assert!(
+                pace.try_wait().unwrap().is_none(),
+                "{user:?} {machine:?}: it ended before its command began"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let process = site.process("check").unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        pace.wait().unwrap();
+        // What leaves the walls with its helper needs a moment; what does not would stay for good.
+        for _ in 0..500 {
+            if !daemon_lives(&site) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!daemon_lives(&site), "{user:?} {machine:?}");
     }
 }
 
@@ -200,6 +246,10 @@ impl Site {
 
     /// Runs pace with canaries in its environment.
     pub(crate) fn pace(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> Output {
+        self.command(machine, verb, env).output().unwrap()
+    }
+
+    fn command(&self, machine: Machine, verb: &str, env: &[(&str, &str)]) -> std::process::Command {
         let bait = serde_json::json!({
             "outside": self.place.path().join("outside"),
             "runner": self.place.path().join("runner"),
@@ -224,9 +274,18 @@ impl Site {
             .env("RUNNER_TEMP", self.place.path().join("runner"))
             .env("PACE_PLATFORM", "local")
             .env("PACE_TEST_COMMAND", "touch ran")
-            .envs(env.iter().copied())
-            .output()
-            .unwrap()
+            .envs(env.iter().copied());
+        command
+    }
+
+    /// The process of pace itself, by its verb.
+    fn process(&self, verb: &str) -> Option<rustix::process::Pid> {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let arguments = [self.pace.as_os_str().as_encoded_bytes(), b"\0", verb.as_bytes(), b"\0"].concat();
+        let mut found = processes
+            .filter(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == arguments))
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        rustix::process::Pid::from_raw(found.next()?)
     }
 
     /// Nothing came to a listener, and nothing that was started still runs.

@@ -31,7 +31,7 @@ impl Closing<'_> {
         if kept.is_empty() {
             return Ok(());
         }
-        let message = self.desk.templates.render(
+        let message = self.desk.templates.message(
             "commit.txt.j2",
             &json!({
                 "title": format!("Unfinished: {}", self.inputs.card.theme),
@@ -40,6 +40,8 @@ impl Closing<'_> {
                 "day": self.desk.terms.day,
                 "sprint": self.desk.terms.sprint,
             }),
+            Some(self.desk.terms.day),
+            &self.desk.terms.sprint,
         )?;
         let message = self.desk.journal.clean(&message);
         let commit = async { self.desk.repo.commit(&kept, &message) };
@@ -54,7 +56,7 @@ pub(super) async fn commit(
     closed: Closed,
     calls: u32,
 ) -> Result<Handoff, AgentError> {
-    let message = desk.templates.render(
+    let message = desk.templates.message(
         "commit.txt.j2",
         &json!({
             "title": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
@@ -63,6 +65,8 @@ pub(super) async fn commit(
             "day": desk.terms.day,
             "sprint": desk.terms.sprint,
         }),
+        Some(desk.terms.day),
+        &desk.terms.sprint,
     )?;
     let message = desk.journal.clean(&message);
     let commit: String = desk

@@ -12,23 +12,29 @@ fn model(price: Option<Price>) -> Rated {
     Rated { name: "m".into(), price }
 }
 
+fn under(cap: f64) -> Purse {
+    Purse { bill: Mutex::default(), cap, by_day: false }
+}
+
 #[test]
 fn a_call_that_could_pass_the_cap_is_refused_by_variable() {
-    let purse = Purse::new(0.5);
+    let purse = under(0.5);
     assert!(purse.reserve(Some(PRICE), 2_000, 16_000).is_ok());
     purse.book(Agent::Forge, &model(Some(PRICE)), Usage { output: 20_000, ..Usage::default() });
     let error = purse.reserve(Some(PRICE), 2_000, 16_000).unwrap_err();
     assert!(error.to_string().contains("PACE_MAX_RUN_COST_USD"), "{error}");
+    let error = Purse { by_day: true, ..purse }.reserve(Some(PRICE), 2_000, 16_000).unwrap_err().to_string();
+    assert!(error.contains("PACE_DAILY_BUDGET") && !error.contains("PACE_MAX_RUN"), "{error}");
 }
 
 #[test]
 fn an_unknown_price_reserves_nothing() {
-    assert!(Purse::new(0.0001).reserve(None, 1_000_000, 64_000).is_ok());
+    assert!(under(0.0001).reserve(None, 1_000_000, 64_000).is_ok());
 }
 
 #[test]
 fn every_try_is_reserved_and_an_uncounted_one_costs_its_reservation() {
-    let purse = Purse::new(0.12);
+    let purse = under(0.12);
     let call = purse.reserve(Some(PRICE), 4_000, 3_000).unwrap();
     call.lose(None);
     assert_eq!(call.may_try_again(), Ok(()));
@@ -152,7 +158,7 @@ proptest! {
         cap in 0.001..40.0_f64,
     ) {
         let model = model(Some(price));
-        let mut purse = Purse::new(cap);
+        let mut purse = under(cap);
         let mut billed = 0.0;
         for call in &calls {
             let Ok(reserved) = purse.reserve(model.price, call.bytes, call.output) else { continue };
@@ -167,7 +173,7 @@ proptest! {
             if killed {
                 // The next run takes the bill from the record.
                 let recorded = serde_json::to_string(&purse.bill()).unwrap();
-                purse = Purse { bill: Mutex::new(serde_json::from_str(&recorded).unwrap()), cap };
+                purse = Purse { bill: Mutex::new(serde_json::from_str(&recorded).unwrap()), ..under(cap) };
             }
             let recorded = purse.bill().cost(|_| true).unwrap();
             prop_assert!(billed <= cap * (1.0 + 1e-9), "billed {billed} of {cap}");

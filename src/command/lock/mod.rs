@@ -10,6 +10,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::budget::ledger::Share;
 use super::remote_journal::RemoteJournal;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
@@ -35,6 +36,8 @@ struct Held {
     journal: Option<Arc<RemoteJournal>>,
     tree: Option<TreeLock>,
     server: Option<(u32, Arc<ServerLock>)>,
+    /// The run's part of the daily budget.
+    share: Option<Share>,
 }
 
 /// Whether a run may go on.
@@ -95,6 +98,11 @@ impl Holding {
         self.lock().journal = Some(journal);
     }
 
+    /// Keeps what the run was given of the daily budget.
+    pub(crate) fn keep_share(&self, share: Share) {
+        self.lock().share = Some(share);
+    }
+
     /// Ends with the reason once the day is no longer this run's; never where nothing is held on a server.
     pub(crate) async fn lost(&self) -> String {
         let lock = self.lock().server.as_ref().map(|(_, lock)| Arc::clone(lock));
@@ -104,14 +112,21 @@ impl Holding {
         }
     }
 
-    /// Gives everything back within `limit`; what the server could not be told, if so.
-    pub(crate) async fn release(&self, limit: Duration) -> Option<String> {
+    /// Gives everything back within `limit`; what the server could not be told, if so. `spent`: US dollars that the run
+    /// cost; where that is not known, all that it was given of the daily budget counts.
+    pub(crate) async fn release(&self, limit: Duration, spent: Option<f64>) -> Option<String> {
         let began = Instant::now();
         let journal = self.lock().journal.take();
         if let Some(journal) = journal
             && !matches!(tokio::time::timeout(limit / 2, journal.push()).await, Ok(Ok(())))
         {
             tracing::debug!("the end of the journal did not reach the git server");
+        }
+        let share = self.lock().share.take();
+        if let (Some(share), Some(usd)) = (share, spent)
+            && !matches!(tokio::time::timeout(limit / 4, share.close(usd)).await, Ok(Ok(())))
+        {
+            tracing::debug!("the daily budget was not told what the run cost: all that it was given counts");
         }
         let problem = self.give_back(limit.saturating_sub(began.elapsed())).await;
         self.lock().tree = None;

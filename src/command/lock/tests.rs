@@ -226,7 +226,7 @@ async fn a_work_tree_is_held_by_one_run_and_remembers_the_one_before() {
     holding.keep_tree(TreeLock::take(&store, &owner("second")).unwrap().unwrap());
     let turn = holding.take(&refs, &owner("second"), ("spring", 1)).await.unwrap();
     assert_eq!((turn, holding.day()), (Turn::Ours, Some(1)));
-    assert_eq!(holding.release(PATIENCE).await, None);
+    assert_eq!(holding.release(PATIENCE, None).await, None);
     assert_eq!((place.there(), holding.day()), (None, None));
     assert!(TreeLock::take(&store, &owner("third")).unwrap().is_ok());
 }

@@ -194,10 +194,13 @@ fn number(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
 }
 
+/// A table of parameters may stand above a test.
+const LONGEST_HEAD: usize = 300;
+
 /// Decorators and attributes above the definition, and the definition.
 fn head(lines: &[&str], at: usize) -> Vec<String> {
     let mut first = at;
-    while first > 0 && at - first < 12 {
+    while first > 0 && at - first < LONGEST_HEAD {
         let above = lines[first - 1].trim();
         let ends_something =
             above.is_empty() || above.ends_with([';', '}', '{']) || above.starts_with("class ");

@@ -7,6 +7,7 @@ mod gone;
 mod items;
 mod named;
 mod patterns;
+mod rows;
 mod runner_files;
 mod skips;
 mod strength;
@@ -52,6 +53,7 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
+    signs.extend(rows::signs(&before, &after, &pairs, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
     signs.extend(stubs::signs(look.changed));

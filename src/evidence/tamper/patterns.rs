@@ -1,5 +1,6 @@
 //! How test code looks: assertions, constants, things that swallow a failure. One line at a time.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -84,6 +85,50 @@ pub(super) fn does_nothing(line: &str) -> bool {
 /// Whether an assertion compares two things, and does not only ask whether something is there.
 pub(super) fn compares(line: &str) -> bool {
     COMPARES.is_match(line)
+}
+
+static EXACT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?x)== | assert_eq | \b(?:assert)?(?:Are)?(?:Deep|Strict|Almost|Array|Iterable|List|Dict|Count|Sequence|deep|strict|array)?(?:Equals?|equals?)(?:To|CanonicalizingAttributes)?!?\( | \bassert_(?:almost_)?equal
+           | toBe\( | toEqual\( | toStrictEqual\( | toBeCloseTo\( | isEqualTo\( | \.(?:to|should)\.(?:deep\.|be\.)?(?:eql?|equal|be)\( | \beq\( | \bapprox\( | -eq\b | \s=\s
+           | (?:EXPECT|ASSERT)_(?:STR)?EQ | \bcmp\b | \bdiff\b | [Ss]napshot | !="#,
+    )
+});
+/// Parts of a structure are compared: what an answer gains is no loss.
+static PARTLY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"toMatchObject|objectContaining|arrayContaining|containsEntry|has_entries|containsOnly|containsExactly|ContainsSubset|toHaveProperty|IsSubset|issubset",
+    )
+});
+/// Words that say how something is compared.
+static COMPARING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:\w*[Aa]ssert\w*|expect\w*|EXPECT_\w+|to[A-Z]\w*|is[A-Z]\w*|to|be|not|in|is|and|or|eq|ne|gt|lt|ge|le|True|False|None|true|false|null|nil|\w*[Ee]quals?\w*|[Cc]ontains\w*|[Mm]atch\w*|has\w*|starts_?[wW]ith|ends_?[wW]ith|len|length|self|this|t|got|want|if|Greater\w*|Less\w*|NotNil|NotEmpty|ok|grep|test|approx|pytest|any|isinstance|type|str|int|float|dict|list|tuple|set|re|search|bool|abs|round|Some|Ok|unwrap)$",
+    )
+});
+static NAME_OR_LITERAL: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b[A-Za-z_]\w*\b"#));
+
+/// Whether an assertion names the one value that it expects. Go states the failure: `got != want`.
+pub(super) fn is_exact(line: &str) -> bool {
+    EXACT.is_match(line) && !NEGATED.is_match(line)
+}
+
+static NEGATED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^(?:assert|self\.assert\w*\().*!=|notEqual|not_equal|assert_ne|\.not\.|isNotEqual|AreNotEqual|_NE\(",
+    )
+});
+
+/// Whether it names the values that parts of a structure have.
+pub(super) fn is_partly_exact(line: &str) -> bool {
+    PARTLY.is_match(line)
+}
+
+/// What an assertion looks at: its names, without those that say how it compares and without literals.
+pub(super) fn subject(line: &str) -> BTreeSet<&str> {
+    let words = NAME_OR_LITERAL.find_iter(line).map(|m| m.as_str());
+    words.filter(|word| !word.starts_with(['"', '\'', '`']) && !COMPARING.is_match(word)).collect()
 }
 
 /// Whether it compares with true, false or nothing.

@@ -78,8 +78,19 @@ impl Pair<'_> {
         let compares = |lines: &[&String]| lines.iter().filter(|line| patterns::compares(line)).count();
         let won: Vec<&String> = won.into_iter().copied().collect();
         let vague = lost.iter().find(|line| patterns::compares(line) && !patterns::compares_a_flag(line))?;
-        (compares(&won) < compares(&lost))
-            .then(|| format!("compares less than before: {} is gone", quoted(vague)))
+        if compares(&won) < compares(&lost) {
+            return Some(format!("compares less than before: {} is gone", quoted(vague)));
+        }
+        let loosened =
+            lost.iter().filter(|line| patterns::is_exact(line) && !patterns::compares_a_flag(line));
+        let became = |line: &str| {
+            let same = || won.iter().filter(|now| patterns::subject(now) == patterns::subject(line));
+            let exact = same().any(|now| patterns::is_exact(now) || patterns::is_partly_exact(now));
+            same().next().filter(|_| !exact).map(|now| now.as_str())
+        };
+        loosened.map(|line| (line, became(line))).find_map(|(line, now)| {
+            Some(format!("expects less exactly than before: {} became {}", quoted(line), quoted(now?)))
+        })
     }
 
     /// Whether the assertions moved into a helper of the tests that has assertions of its own.

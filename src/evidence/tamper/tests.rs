@@ -77,6 +77,18 @@ fn changes_of_python_tests() {
         (py("assert shop.total([]) == 0", "assert 1 == 1"), Some((W, Fail))),
         (py("assert shop.total([]) == 0", "assert shop.total([]) == 0 or True"), Some((W, Fail))),
         (py("assert shop.total([]) == 0", "assert shop.total([]) is not None"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) in (0, 1)"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) >= 0"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) != 3"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert isinstance(shop.total([]), int)"), Some((W, Fail))),
+        (py("assert shop.total([]) == 0", "assert shop.total([]) == pytest.approx(0.0)"), None),
+        (
+            py(
+                "assert shop.total([]) == 0",
+                "total = shop.total([])\n    assert total >= 0\n    assert total == 0",
+            ),
+            None,
+        ),
         (
             py(
                 "    assert shop.tax(100) == 19",
@@ -120,6 +132,42 @@ fn changes_of_python_tests() {
         assert_eq!(found.first().copied(), expected, "{after}\n{found:?}");
         assert!(found.iter().all(|(_, result)| *result == Fail), "{found:?}");
     }
+}
+
+#[test]
+fn rows_of_tables() {
+    let table = "@pytest.mark.parametrize(\n    (\"a\", \"b\"),\n    [\n        (1, 2),\n        (3, 4),\n        (5, 6),\n    ],\n)\ndef test_next(a, b):\n    assert shop.next(a) == b\n";
+    let line = "@pytest.mark.parametrize(\"n\", [1, 2, 3])\ndef test_odd(n):\n    assert shop.odd(n) == (n % 2 == 1)\n";
+    let looped = "class T:\n    def test_next(self):\n        for a, b in [\n            (1, 2),\n            (3, 4),\n        ]:\n            with self.subTest(a=a):\n                self.assertEqual(shop.next(a), b)\n";
+    let expected = "def test_all():\n    assert shop.all() == [\n        (1, 2),\n        (3, 4),\n    ]\n";
+    let go = "func TestNext(t *testing.T) {\n\tfor _, c := range []struct{ in, want int }{\n\t\t{1, 2},\n\t\t{3, 4},\n\t} {\n\t\tif Next(c.in) != c.want {\n\t\t\tt.Error()\n\t\t}\n\t}\n}\n";
+    let each = "it.each([[1, 2], [3, 4]])('next of %i', (a, b) => {\n  expect(next(a)).toBe(b);\n});\n";
+    let case = "#[rstest]\n#[case(1, 2)]\n#[case(3, 4)]\nfn next_of(#[case] a: u8, #[case] b: u8) {\n    assert_eq!(next(a), b);\n}\n";
+    let csv = "class NextTest {\n    @ParameterizedTest\n    @CsvSource({\"1, 2\", \"3, 4\"})\n    void next(int a, int b) {\n        assertEquals(b, Shop.next(a));\n    }\n}\n";
+    for (path, before, from, to, expected) in [
+        ("tests/test_a.py", table, "        (3, 4),\n", "", Some((W, Fail))),
+        ("tests/test_a.py", table, "        (3, 4),\n", "        (3, 5),\n", None),
+        ("tests/test_a.py", table, "        (3, 4),\n", "        (3, 4),\n        (7, 8),\n", None),
+        ("tests/test_a.py", line, "1, 2, 3", "1, 2", Some((W, Fail))),
+        ("tests/test_a.py", line, "1, 2, 3", "1, 2, 3, 4", None),
+        ("tests/test_a.py", looped, "            (3, 4),\n", "", Some((W, Fail))),
+        ("tests/test_a.py", expected, "        (3, 4),\n", "", None),
+        ("a_test.go", go, "\t\t{3, 4},\n", "", Some((W, Fail))),
+        ("a.test.js", each, ", [3, 4]", "", Some((W, Fail))),
+        ("tests/a.rs", case, "#[case(3, 4)]\n", "", Some((W, Fail))),
+        ("src/test/java/NextTest.java", csv, ", \"3, 4\"", "", Some((W, Fail))),
+    ] {
+        assert!(before.contains(from), "{from}");
+        let after = before.replacen(from, to, 1);
+        assert_eq!(seen(&[(path, before, &after)], "").first().copied(), expected, "{after}");
+    }
+    // A row that moves to a test of its own, and one of what is gone.
+    let split = table.replace("        (5, 6),\n", "")
+        + "\n\ndef test_next_of_five():\n    assert shop.next(5) == 6\n";
+    assert_eq!(seen(&[("tests/test_a.py", table, &split)], ""), []);
+    let two = table.replace("        (5, 6),\n", "")
+        + "\n\n@pytest.mark.parametrize((\"a\", \"b\"), [(5, 6), (7, 8)])\ndef test_more(a, b):\n    assert shop.next(a) == b\n";
+    assert_eq!(seen(&[("tests/test_a.py", table, &two)], ""), []);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn live(provider: Provider, url: &str, patience: Patience) -> Live {
 
 /// Pays for everything and remembers what was lost; what was not counted is nothing.
 #[derive(Default)]
-struct Ledger(std::sync::Mutex<Vec<Option<Usage>>>);
+struct Ledger(std::sync::Mutex<Vec<Option<Usage>>>, Option<std::time::Instant>);
 
 impl Payer for Ledger {
     fn lost(&self, usage: Option<Usage>) {
@@ -55,6 +55,10 @@ impl Payer for Ledger {
 
     fn may_try_again(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    fn until(&self) -> Option<std::time::Instant> {
+        self.1
     }
 }
 

@@ -116,3 +116,30 @@ async fn an_endpoint_teaches_its_dialect_once() {
     assert_eq!(fields(3), [false, false, true]);
     assert_eq!(server.seen().len(), 5);
 }
+
+#[tokio::test]
+async fn the_runs_time_ends_a_call_and_what_it_cut_off_may_be_billed() {
+    let hanging = Answer { end: End::Hang, ..answer(200, &[], ": wait\n\n") };
+    let server = Server::start(vec![hanging]).await;
+    let model = live(Provider::Anthropic, &server.url, brisk());
+    let over = Ledger(Default::default(), Some(Instant::now()));
+    assert_eq!(model.complete(&request(), &over).await.unwrap_err(), ModelError::OutOfTime);
+    assert_eq!(
+        (server.seen().len(), over.0.lock().unwrap().len()),
+        (0, 0),
+        "nothing is asked when time is over"
+    );
+    let soon = Ledger(Default::default(), Some(Instant::now() + Duration::from_millis(300)));
+    assert_eq!(model.complete(&request(), &soon).await.unwrap_err(), ModelError::OutOfTime);
+    assert_eq!((server.seen().len(), soon.0.lock().unwrap().clone()), (1, vec![None]));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_try_that_the_runs_time_does_not_reach() {
+    let server = Server::start(vec![answer(429, &[("retry-after", "50")], "")]).await;
+    let model = live(Provider::Anthropic, &server.url, brisk());
+    let until = Ledger(Default::default(), Some(Instant::now() + Duration::from_secs(40)));
+    let error = model.complete(&request(), &until).await.unwrap_err();
+    assert!(matches!(error, ModelError::Unreachable { attempts: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("PACE_RUN_TIMEOUT"), "{error}");
+}

@@ -29,6 +29,19 @@ async fn ten_runs_leave_one_of_each() {
     }
 }
 
+/// An Enterprise Server has its API below `/api/v3`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_ones_own_is_asked_below_its_root() {
+    let description = Some(super::sample::Description(super::described("github-rest.openapi")));
+    let forge = fake_github::GitHub { description, ..Default::default() };
+    let bench = Bench::github_below(forge, "/api/v3");
+    for day in 1..=2 {
+        bench.platform.review.publish(&review(day)).await.unwrap();
+        bench.platform.tracker.raise(&issue("reason")).await.unwrap();
+    }
+    assert_eq!(bench.left(), (1, 1, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_says_nothing_new_writes_nothing() {
     for bench in Bench::both() {

@@ -319,7 +319,7 @@ fn titles_and_commit_messages() {
         for (what, text) in [
             ("review title", review_title(&templates(), &view).unwrap()),
             ("escalation title", escalation_title(&templates(), &view).unwrap()),
-            ("commit", templates().render("commit.txt.j2", &commit).unwrap()),
+            ("commit", templates().message("commit.txt.j2", &commit, Some(view.day), &view.sprint).unwrap()),
             ("artifacts commit", artifacts_commit(&templates(), &view).unwrap()),
         ] {
             all.push_str(&format!("===== {name}: {what}\n{}\n", text.trim_end()));

@@ -2,12 +2,14 @@
 //! In order: namespaces, mounts, capabilities, `no_new_privs`, Landlock, seccomp, shell. The process
 //! that stays outside the walls supervises the sockets of the child and ends with it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::fs::Mode;
@@ -16,14 +18,16 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socket_with,
     socketpair,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::order::{CONFINED, Identity, Network, Order, Right, SIGNAL, Task, Tier};
+use super::bubblewrap::{self, View};
+use super::order::{CONFINED, INIT, Identity, Network, Order, Right, SIGNAL, Task, Tier};
 use super::raw::Fork;
 use super::supervisor::hosts::Outside;
 use super::supervisor::{Lookout, Supervisor};
 use super::{calls, files, mounts, powers, probe, raw};
+use crate::sandbox::tree;
 
 /// What a helper that could not confine ends with; pace reads the reason from the helper's socket.
 const REFUSED: u8 = 125;
@@ -32,9 +36,17 @@ const REFUSED: u8 = 125;
 /// a swarm need not outrun it.
 const MOST_TASKS: u64 = 4096;
 
+/// How long the end of what a child left behind is waited for; pace looks for it too.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Runs the helper; its exit code.
-pub(crate) fn main() -> u8 {
-    outer().unwrap_or_else(|error| {
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
+    let done = match arguments {
+        [_, name, number, ..] if name == INIT => inside(number),
+        _ => outer(),
+    };
+    done.unwrap_or_else(|error| {
         tell(&format!("{error:#}"));
         REFUSED
     })
@@ -52,10 +64,14 @@ fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = Order::receive(std::io::stdin())?;
+    if let Tier::Namespaces { by: Right::Bubblewrap, .. } = order.tier {
+        return by_bubblewrap(&order);
+    }
     let lookout = Lookout::here()?;
     let outside = if let Tier::Namespaces { by, .. } = order.tier {
         if by == Right::Sudo {
-            end_with_pace()?;
+            // pace did not start it: whoever did lives on.
+            when_pace_is_gone(rustix::process::getpid())?;
             rustix::process::umask(Mode::from_raw_mode(0o022));
         }
         let outside = separate(by, &order.network)?;
@@ -90,18 +106,78 @@ fn outer() -> anyhow::Result<u8> {
         supervisor.send(listener).context("the supervisor")?;
     }
     drop(ours);
-    wait_for(inner).context("the confined process was lost")
+    if order.tier == Tier::Rules {
+        // Ending at once would leave the child's own children behind.
+        when_pace_is_gone(inner)?;
+        rustix::process::set_parent_process_death_signal(None)?;
+    }
+    let code = wait_for(inner).context("the confined process was lost");
+    if order.tier == Tier::Rules {
+        end_the_rest();
+    }
+    code
 }
 
-/// Ends this process when pace is gone. pace did not start it: whoever did lives on, and would be nobody's to end.
-fn end_with_pace() -> anyhow::Result<()> {
+/// Has `bwrap` make the namespaces and mounts and start this binary in them. Nobody supervises sockets: the network
+/// namespace is the wall.
+#[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
+fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
+    let binary = fs::read_link("/proc/self/exe").context("/proc/self/exe")?;
+    let view = View::of(order, &binary)?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .context("cannot speak with the process that is confined")?;
+    rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty())?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let inner = std::process::Command::new(bubblewrap::PROGRAM)
+        .args(&view.arguments)
+        .args(["--", bubblewrap::INSIDE, INIT])
+        .arg(theirs.as_raw_fd().to_string())
+        .env_clear()
+        .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
+        .spawn()
+        .context("bwrap cannot be started")?;
+    raw::ignore_term();
+    drop((theirs, view));
+    // If it ended early, its exit says so.
+    let _ = fs::File::from(ours).write_all(&order.to_bytes()?);
+    wait_for(Pid::from_child(&inner)).context("the confined process was lost")
+}
+
+/// The process that `bwrap` started inside.
+fn inside(number: &OsStr) -> anyhow::Result<u8> {
+    let number = number.to_str().and_then(|number| number.parse().ok()).context("the order was not named")?;
+    let from = fs::File::from(raw::inherited(number)?);
+    let order = Order::receive(&from)?;
+    init(&order, from.into())
+}
+
+/// Has a process ended when pace is gone.
+fn when_pace_is_gone(process: Pid) -> anyhow::Result<()> {
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     let watch = move || {
         raw::wait_for_hang_up(socket.as_fd());
-        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+        let _ = rustix::process::kill_process(process, Signal::KILL);
     };
     std::thread::Builder::new().name("pace".into()).spawn(watch).context("no thread that waits for pace")?;
     Ok(())
+}
+
+/// Ends whatever the child left behind: all of it becomes a child of this process, sooner or later.
+fn end_the_rest() {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            // It has no child any more.
+            Err(_) => return,
+            Ok(None) => {
+                for child in tree::children() {
+                    let _ = rustix::process::kill_process(child, Signal::KILL);
+                }
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
 }
 
 fn take_on(identity: &Identity) -> anyhow::Result<()> {
@@ -138,7 +214,7 @@ fn send_over(to: &OwnedFd, listener: &OwnedFd) -> anyhow::Result<()> {
 }
 
 /// The exit code of `child`. Also whoever was left behind by its parent is waited for.
-fn wait_for(child: rustix::process::Pid) -> anyhow::Result<u8> {
+fn wait_for(child: Pid) -> anyhow::Result<u8> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == child => {
@@ -204,7 +280,8 @@ fn raise_loopback() -> anyhow::Result<()> {
 /// Becomes the child, or the first process of the new process namespace: when that ends, so does everything in there.
 fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
     raw::close_all_but(supervisor.as_fd()).context("open files cannot be closed")?;
-    if order.tier != Tier::Rules {
+    let by = if let Tier::Namespaces { by, .. } = order.tier { Some(by) } else { None };
+    if by.is_some_and(|by| by != Right::Bubblewrap) {
         mounts::show_own_processes()?;
     }
     if let Some(identity) = &order.identity {
@@ -217,7 +294,7 @@ fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
         // No other program is started, and the supervisor must read the addresses that the probe tries.
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     }
-    if matches!(order.tier, Tier::Namespaces { by: Right::UserNamespace, .. }) {
+    if matches!(by, Some(Right::UserNamespace | Right::Bubblewrap)) {
         // Root cannot be limited so; elsewhere the same user's other processes would count too.
         let hard = rustix::process::getrlimit(Resource::Nproc).maximum;
         let most = Some(hard.map_or(MOST_TASKS, |hard| hard.min(MOST_TASKS)));
@@ -231,7 +308,7 @@ fn init(order: &Order, supervisor: OwnedFd) -> anyhow::Result<u8> {
     // What it starts cannot look into it: the child's exit code goes through here.
     tell(CONFINED);
     let child = shell(script, order).stdin(Stdio::null()).spawn().context("the shell cannot be started")?;
-    wait_for(rustix::process::Pid::from_child(&child)).context("the shell was lost")
+    wait_for(Pid::from_child(&child)).context("the shell was lost")
 }
 
 /// Its exit code; a signal is told to pace, since the exit code of a helper cannot.
@@ -254,9 +331,10 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
         files::restrict(order)?;
     }
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
+    let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
     let listener = match order.network {
-        Network::Supervised { .. } => calls::hand_over(own_network).ok(),
-        Network::Open => None,
+        Network::Supervised { .. } if !alone => calls::hand_over(own_network).ok(),
+        _ => None,
     };
     calls::restrict(match (&listener, &order.network) {
         (Some(_), _) => calls::Sockets::Supervised,

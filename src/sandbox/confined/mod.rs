@@ -4,6 +4,7 @@
 //! walls are the helper's: the binary starts itself under another name, builds them around itself and becomes the
 //! child. Must not know why a command is run.
 
+mod bubblewrap;
 mod calls;
 mod files;
 mod helper;
@@ -62,7 +63,8 @@ impl Confined {
         let hosts = reach.hosts.iter().filter_map(|host| Host::parse(host)).collect();
         let network = if reach.all { Network::Open } else { Network::Supervised { hosts } };
         let mut missing = Vec::new();
-        let mut tiers: VecDeque<Tier> = rights().map(|by| Tier::Namespaces { by, landlock: true }).collect();
+        let mut tiers: VecDeque<Tier> =
+            rights(reach).map(|by| Tier::Namespaces { by, landlock: true }).collect();
         if !strict {
             tiers.push_back(Tier::Rules);
         }
@@ -140,6 +142,9 @@ impl Confined {
         lack(!open && !found.loopback, "no server on loopback");
         let landlock = !matches!(self.tier, Tier::Namespaces { landlock: false, .. });
         lack(!landlock, "no second wall around files: this kernel has no Landlock");
+        if let Tier::Namespaces { by: Right::Bubblewrap, .. } = self.tier {
+            lack(true, "tool caches are written in place, the rest of HOME is read only");
+        }
         if self.tier == Tier::Rules {
             lack(!open, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
@@ -170,6 +175,8 @@ impl Confined {
         // Dropped, and with it all that the child left there, at the end of this function.
         let temporary =
             tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
+        // In this tier a child makes nothing new at the top of the work tree.
+        let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
         let order = self.order(command, task, setup, &temporary)?;
         let frame = order.to_bytes()?;
@@ -177,6 +184,10 @@ impl Confined {
         let run = running::run_to_end(command, || self.helper(command, &order, theirs.into())).await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
+        for folder in made {
+            // One that was filled stays.
+            let _ = std::fs::remove_dir(folder);
+        }
         let mut run = run?;
         let Some(ending) = said.strip_prefix(CONFINED) else {
             // A command that ran out of time before it began ran out of time.
@@ -253,10 +264,14 @@ impl Confined {
 }
 
 /// What may let a helper make namespaces here, in the order in which it is tried.
-fn rights() -> impl Iterator<Item = Right> {
+fn rights(reach: &Reach) -> impl Iterator<Item = Right> + use<> {
     let own = if powers::may_mount() { Right::Own } else { Right::UserNamespace };
     let sudo = !rustix::process::getuid().is_root() && Path::new(SUDO).exists();
-    [own].into_iter().chain(sudo.then_some(Right::Sudo))
+    // Nobody supervises sockets there, so nobody connects to single hosts.
+    let bubblewrap = reach.hosts.is_empty() && Path::new(bubblewrap::PROGRAM).exists();
+    // sudo's is the better one: it lays layers and is supervised.
+    let others = [sudo.then_some(Right::Sudo), bubblewrap.then_some(Right::Bubblewrap)];
+    [own].into_iter().chain(others.into_iter().flatten())
 }
 
 impl Sandbox for Confined {
@@ -279,7 +294,11 @@ impl Sandbox for Confined {
 
 fn name(tier: Tier) -> String {
     let Tier::Namespaces { by, landlock } = tier else { return "tier 2 (Landlock, seccomp)".into() };
-    let by = if by == Right::Sudo { " made by sudo" } else { "" };
+    let by = match by {
+        Right::Own | Right::UserNamespace => "",
+        Right::Bubblewrap => " made by bwrap",
+        Right::Sudo => " made by sudo",
+    };
     let landlock = if landlock { ", Landlock" } else { "" };
     format!("tier 1 (namespaces{by}{landlock}, seccomp)")
 }

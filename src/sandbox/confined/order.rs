@@ -11,6 +11,8 @@ use super::supervisor::hosts::Host;
 
 /// The name under which the binary is started to become a helper.
 pub(in crate::sandbox) const HELPER: &str = "pace: confine";
+/// The same for the process that becomes the child, where another program makes its namespaces.
+pub(in crate::sandbox) const INIT: &str = "pace: init";
 
 /// Written by the helper when the child is confined; what follows tells how it ended.
 pub(super) const CONFINED: &str = "confined\n";
@@ -36,6 +38,8 @@ pub(super) enum Right {
     Own,
     /// A user namespace, which it makes first.
     UserNamespace,
+    /// Another program makes them, which the machine trusts.
+    Bubblewrap,
     /// It is root, by sudo, until they are made.
     Sudo,
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -132,6 +132,16 @@ pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes over the descriptor `number`, which the process that started this one left open for it, and lets no further
+/// program have it.
+pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: it is borrowed for this one look; a number that is no open descriptor is an error of the call.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, as was just seen, and in this process nobody else knows of it: it is taken once, at start.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Lets TERM pass: for the helper that outlives a child which was asked to end.

@@ -10,10 +10,11 @@ use crate::model_server::script::Script;
 use crate::scenario::shared_script;
 
 /// What the binary asks GitHub, by the names that GitHub's description gives the parts of a path.
-const GITHUB: [&str; 19] = [
+const GITHUB: [&str; 21] = [
     "DELETE /repos/o/r/issues/N/labels/pace-hold",
     "GET /repos/o/r",
     "GET /repos/o/r/actions/runs",
+    "GET /repos/o/r/branches/pace/sprint",
     "GET /repos/o/r/collaborators/eve/permission",
     "GET /repos/o/r/commits/REF/check-runs",
     "GET /repos/o/r/commits/REF/status",
@@ -22,6 +23,7 @@ const GITHUB: [&str; 19] = [
     "GET /repos/o/r/labels/NAME",
     "GET /repos/o/r/pulls",
     "GET /repos/o/r/pulls/N/reviews",
+    "GET /repos/o/r/rules/branches/pace/sprint",
     "PATCH /repos/o/r/issues/N",
     "PATCH /repos/o/r/issues/comments/N",
     "PATCH /repos/o/r/pulls/N",
@@ -33,7 +35,7 @@ const GITHUB: [&str; 19] = [
 ];
 
 /// The same of GitLab.
-const GITLAB: [&str; 19] = [
+const GITLAB: [&str; 20] = [
     "GET /projects/7",
     "GET /projects/7/issues",
     "GET /projects/7/issues/N/notes",
@@ -42,6 +44,7 @@ const GITLAB: [&str; 19] = [
     "GET /projects/7/merge_requests/N/approvals",
     "GET /projects/7/merge_requests/N/notes",
     "GET /projects/7/pipelines",
+    "GET /projects/7/repository/branches/pace/sprint",
     "GET /projects/7/repository/commits/REF",
     "GET /projects/7/repository/commits/REF/statuses",
     "POST /projects/7/issues",

@@ -59,13 +59,46 @@ fn finished(pace: &Pace, model: &ModelServer) -> Finished {
     finished
 }
 
-/// `o/r` on GitHub, its API behind the validating proxy.
-pub(crate) struct GitHubSite {
+/// A repository on a forge: what is worked on, what was pushed, and what the API knows.
+pub(crate) struct Site<F, P> {
     pub(crate) project: Project,
     pub(crate) bare: PathBuf,
     git: git_bridge::Server,
-    pub(crate) api: Server<github::GitHub>,
-    pub(crate) prism: Prism,
+    pub(crate) api: Server<F>,
+    /// What stands in front of the API.
+    pub(crate) prism: P,
+    /// What the CI tells every job.
+    ci: Vec<(&'static str, String)>,
+}
+
+/// `o/r` on GitHub, its API behind the validating proxy.
+pub(crate) type GitHubSite = Site<github::GitHub, Prism>;
+
+/// `group/name` on GitLab; every request to its API is held against two descriptions.
+pub(crate) type GitLabSite = Site<gitlab::GitLab, ()>;
+
+impl<F, P> Site<F, P> {
+    /// Where the repository is, without its path.
+    pub(crate) fn git_url(&self) -> &str {
+        &self.git.url
+    }
+
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut F) -> T) -> T {
+        look(&mut self.api.forge.lock().unwrap())
+    }
+
+    pub(crate) fn pace(&self, model: &ModelServer, more: &[(&str, &str)]) -> Pace {
+        Pace::new(&self.project.dir, &self.project.home)
+            .env(model.env(Protocol::Anthropic))
+            .env(BASE)
+            .env(self.ci.iter().cloned())
+            .env(more.iter().copied())
+    }
+
+    pub(crate) fn run(&self, script: &Script, more: &[(&str, &str)]) -> Finished {
+        let model = ModelServer::start(script);
+        finished(&self.pace(&model, more), &model)
+    }
 }
 
 impl GitHubSite {
@@ -86,48 +119,19 @@ impl GitHubSite {
         };
         let api = Server::start(forge, "");
         let prism = Prism::start(&api_file("github-rest.openapi"), &api.url);
-        Self { project, bare, git: git_server, api, prism }
+        let ci = vec![
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_TOKEN", github::TOKEN.to_owned()),
+            ("GITHUB_REPOSITORY", "o/r".to_owned()),
+            ("GITHUB_API_URL", prism.url.clone()),
+            ("GITHUB_SERVER_URL", git_server.url.clone()),
+            ("GITHUB_EVENT_NAME", "workflow_dispatch".to_owned()),
+            ("GITHUB_REF", "refs/heads/main".to_owned()),
+            ("GITHUB_REF_NAME", "main".to_owned()),
+            ("GITHUB_RUN_ID", "42".to_owned()),
+        ];
+        Self { project, bare, git: git_server, api, prism, ci }
     }
-
-    /// Where the repository is, without its path.
-    pub(crate) fn git_url(&self) -> &str {
-        &self.git.url
-    }
-
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut github::GitHub) -> T) -> T {
-        look(&mut self.api.forge.lock().unwrap())
-    }
-
-    pub(crate) fn pace(&self, model: &ModelServer, more: &[(&str, &str)]) -> Pace {
-        Pace::new(&self.project.dir, &self.project.home)
-            .env(model.env(Protocol::Anthropic))
-            .env(BASE)
-            .env([
-                ("GITHUB_ACTIONS", "true"),
-                ("GITHUB_TOKEN", github::TOKEN),
-                ("GITHUB_REPOSITORY", "o/r"),
-                ("GITHUB_API_URL", self.prism.url.as_str()),
-                ("GITHUB_SERVER_URL", self.git.url.as_str()),
-                ("GITHUB_EVENT_NAME", "workflow_dispatch"),
-                ("GITHUB_REF", "refs/heads/main"),
-                ("GITHUB_REF_NAME", "main"),
-                ("GITHUB_RUN_ID", "42"),
-            ])
-            .env(more.iter().copied())
-    }
-
-    pub(crate) fn run(&self, script: &Script, more: &[(&str, &str)]) -> Finished {
-        let model = ModelServer::start(script);
-        finished(&self.pace(&model, more), &model)
-    }
-}
-
-/// `group/name` on GitLab; every request to its API is held against two descriptions.
-pub(crate) struct GitLabSite {
-    pub(crate) project: Project,
-    pub(crate) bare: PathBuf,
-    git: git_bridge::Server,
-    pub(crate) api: Server<gitlab::GitLab>,
 }
 
 impl GitLabSite {
@@ -142,39 +146,18 @@ impl GitLabSite {
         let git_server = git_bridge::Server::start(&project.home.join("forge"));
         git(&project.dir, &format!("remote add origin {}/{}.git", git_server.url, gitlab::PROJECT));
         std::os::unix::fs::symlink("name", project.home.join("forge/group/name.git")).unwrap();
-        Self { project, bare, git: git_server, api }
-    }
-
-    /// Where the repository is, without its path.
-    pub(crate) fn git_url(&self) -> &str {
-        &self.git.url
-    }
-
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut gitlab::GitLab) -> T) -> T {
-        look(&mut self.api.forge.lock().unwrap())
-    }
-
-    pub(crate) fn pace(&self, model: &ModelServer, more: &[(&str, &str)]) -> Pace {
-        Pace::new(&self.project.dir, &self.project.home)
-            .env(model.env(Protocol::Anthropic))
-            .env(BASE)
-            .env([
-                ("GITLAB_CI", "true"),
-                ("GITLAB_TOKEN", gitlab::TOKEN),
-                ("CI_API_V4_URL", self.api.url.as_str()),
-                ("CI_SERVER_URL", self.git.url.as_str()),
-                ("CI_PROJECT_ID", "7"),
-                ("CI_PROJECT_PATH", gitlab::PROJECT),
-                ("CI_COMMIT_BRANCH", "main"),
-                ("CI_DEFAULT_BRANCH", "main"),
-                ("CI_PIPELINE_ID", "42"),
-                ("CI_PIPELINE_SOURCE", "web"),
-            ])
-            .env(more.iter().copied())
-    }
-
-    pub(crate) fn run(&self, script: &Script, more: &[(&str, &str)]) -> Finished {
-        let model = ModelServer::start(script);
-        finished(&self.pace(&model, more), &model)
+        let ci = vec![
+            ("GITLAB_CI", "true".to_owned()),
+            ("GITLAB_TOKEN", gitlab::TOKEN.to_owned()),
+            ("CI_API_V4_URL", api.url.clone()),
+            ("CI_SERVER_URL", git_server.url.clone()),
+            ("CI_PROJECT_ID", "7".to_owned()),
+            ("CI_PROJECT_PATH", gitlab::PROJECT.to_owned()),
+            ("CI_COMMIT_BRANCH", "main".to_owned()),
+            ("CI_DEFAULT_BRANCH", "main".to_owned()),
+            ("CI_PIPELINE_ID", "42".to_owned()),
+            ("CI_PIPELINE_SOURCE", "web".to_owned()),
+        ];
+        Self { project, bare, git: git_server, api, prism: (), ci }
     }
 }

@@ -36,6 +36,10 @@ impl GitHubSite {
     }
 
     fn work(&self, script: &Script) -> Left {
+        self.work_with(script, &[])
+    }
+
+    fn work_with(&self, script: &Script, more: &[(&str, &str)]) -> Left {
         let model = ModelServer::start(script);
         let output = self.project.home.join("work-output");
         std::fs::write(&output, "").unwrap();
@@ -48,6 +52,7 @@ impl GitHubSite {
             .job(&self.project.dir, "work")
             .env(model.env(Protocol::Anthropic))
             .env([("GITHUB_OUTPUT", output.to_str().unwrap())])
+            .env(more.iter().copied())
             .run();
         assert_eq!(model.problems(), Vec::<String>::new(), "{}", finished.transcript());
         assert_eq!(git(&self.bare, "for-each-ref"), before, "a working job pushed");
@@ -122,6 +127,30 @@ fn a_day_on_two_jobs_opens_one_review() {
     assert_eq!(again.code, 4, "{}", again.transcript());
     assert!(again.stderr.contains("run the working job again"), "{}", again.transcript());
     assert_eq!(site.prism.violations(), Vec::<String>::new());
+}
+
+/// GitLab's artifact carries all of `.pace/`, also what git tracks since the day before.
+#[test]
+fn an_artifact_of_the_whole_folder_is_no_change() {
+    let site = GitHubSite::new(&[]);
+    let auto = [("DAY", "auto")];
+    for (day, script) in [("1", shared_script(&SHIP)), ("2", shared_script(&["day-2"]))] {
+        let left = site.work_with(&script, &auto);
+        assert_eq!(left.finished.code, 0, "{}", left.finished.transcript());
+        let clone = site.second_clone(day);
+        copy(&site.project.dir.join(".pace"), &clone.join(".pace"));
+        std::fs::remove_dir_all(clone.join(".pace/.run")).unwrap();
+        let digest = ("PACE_HANDOFF_DIGEST", left.digest.as_str());
+        let done =
+            site.job(&clone, "publish").env(auto).env([("GITHUB_TOKEN", super::github::TOKEN), digest]);
+        let done = done.run();
+        assert_eq!(done.code, 0, "day {day}: {}", done.transcript());
+        git(&site.project.dir, "clean -ffdxq");
+        git(&site.project.dir, "checkout -q --force main");
+        git(&site.project.dir, "branch -qD pace/sprint");
+    }
+    let paths = git(&site.bare, "ls-tree -r --name-only pace/sprint");
+    assert!(paths.contains(".pace/day-2/gate-report.yaml"), "{paths}");
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn every_example_can_be_read_and_names_inputs_that_there_are() {
                 let is = |key: &str, part: &str| {
                     map.get(key).and_then(Value::as_str).is_some_and(|v| v.contains(part))
                 };
-                if is("uses", "pace-action@") {
+                // The inputs alone, to be laid into the step of another example.
+                if is("uses", "pace-action@") || (map.len() == 1 && map.contains_key("with")) {
                     known(map.get("with"), &action, &path);
                 }
                 if is("component", "/pace@") {
@@ -69,6 +70,63 @@ fn every_output_is_explained() {
     }
 }
 
+/// A variable that a guide names is a setting of the README's table, or something else that there is.
+#[test]
+fn every_variable_of_the_guides_exists() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let settings: BTreeSet<&str> =
+        rows.flat_map(|line| variables(line.split('|').nth(1).unwrap_or_default())).collect();
+    assert!(settings.len() > 50 && settings.contains("PACE_MODEL"), "{settings:?}");
+    // Of the shipped workflows, of later jobs, and of this project's own tests.
+    let others = [
+        ".github/workflows/pace.yml",
+        ".github/workflows/pace-stages.yml",
+        "src/report/dotenv.rs",
+        "justfile",
+    ];
+    let others = others.map(read).concat();
+    let others: BTreeSet<&str> = variables(&others).collect();
+    let mut unknown = Vec::new();
+    for (path, text) in guides() {
+        let named = variables(&text).filter(|name| !settings.contains(name) && !others.contains(name));
+        unknown.extend(named.map(|name| format!("{}: {name}", path.display())));
+    }
+    assert_eq!(unknown, [] as [&str; 0]);
+    assert_eq!(variables("`PACE_MODEL`, PACE_MODLE=x").collect::<Vec<_>>(), ["PACE_MODEL", "PACE_MODLE"]);
+}
+
+/// The tables of inputs and outputs name what there is and leave no input out that is not a setting.
+#[test]
+fn the_tables_of_inputs_and_outputs_are_whole() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (action, component) = (read("action.yml"), read("templates/pace.yml"));
+    let own = |text: &str, path: &[&str]| {
+        // Settings stand between two marks; what stands before them is the wrapper's own.
+        let head = text.split("# settings: begin").next().unwrap();
+        inputs(head, path)
+    };
+    for (guide, own, all) in [
+        ("docs/github-actions.md", own(&action, &["inputs"]), inputs(&action, &["inputs"])),
+        (
+            "docs/gitlab-ci.md",
+            own(&component, &["spec", "inputs"]),
+            inputs(component.split("\n---\n").next().unwrap(), &["spec", "inputs"]),
+        ),
+    ] {
+        let text = read(guide);
+        let (_, section) = text.split_once("\n## Inputs\n").unwrap();
+        let named = first_cells(section.split("\n## ").next().unwrap());
+        assert_eq!(named, own, "{guide}: inputs that are no settings");
+        assert!(named.is_subset(&all));
+    }
+    let guide = read("docs/github-actions.md");
+    let (_, section) = guide.split_once("| Output | |").unwrap();
+    let named = first_cells(section.split("\n\n").next().unwrap());
+    assert_eq!(named, inputs(&action, &["outputs"]), "outputs");
+}
+
 /// A job that copies the example may do what the shipped workflow may, and the table of tokens names each permission.
 #[test]
 fn the_guides_name_every_permission_of_the_workflow() {
@@ -82,6 +140,24 @@ fn the_guides_name_every_permission_of_the_workflow() {
         assert!(guide.matches(&permission).count() >= 2, "{permission} in both examples of the guide");
         assert!(tokens.contains(&format!("`{permission}`")), "{permission}");
     }
+}
+
+/// Names in a text that begin with `PACE_`; a prefix that stands for many is none.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.match_indices("PACE_").map(|(at, _)| at);
+    starts.filter_map(|at| {
+        let inside = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let end = text[at..].find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+        let name = &text[at..end.map_or(text.len(), |end| at + end)];
+        (!inside && name.len() > "PACE_".len() && !name.ends_with('_')).then_some(name)
+    })
+}
+
+/// Names between backticks in the first column of a table.
+fn first_cells(section: &str) -> BTreeSet<String> {
+    let cells =
+        section.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 fn guides() -> Vec<(PathBuf, String)> {

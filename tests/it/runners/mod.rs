@@ -7,10 +7,12 @@ mod component;
 mod gitlab_ci_local;
 mod guard;
 mod guides;
+mod machines;
 mod on_github;
 mod on_gitlab;
 mod on_two_jobs;
 mod release;
+mod released;
 mod web;
 
 use std::path::{Path, PathBuf};

@@ -8,9 +8,9 @@ use super::{root, run, sha256};
 use crate::project::copy;
 
 /// Every file of a release that can be run, by what comes after its version.
-const ASSETS: [&str; 4] = ["aarch64-linux", "aarch64-macos", "x86_64-linux", "x86_64-macos"];
+pub(super) const ASSETS: [&str; 4] = ["aarch64-linux", "aarch64-macos", "x86_64-linux", "x86_64-macos"];
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[test]
 fn this_commit_is_no_release_or_a_whole_one() {
@@ -126,23 +126,23 @@ fn every_action_that_is_used_is_pinned_to_a_commit() {
     }
 }
 
-fn read(root: &Path, path: &str) -> String {
+pub(super) fn read(root: &Path, path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
-fn field<'a>(table: &'a str, name: &str) -> &'a str {
+pub(super) fn field<'a>(table: &'a str, name: &str) -> &'a str {
     let mut lines = table.lines();
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap()
 }
 
 /// Files of `version` that have a checksum.
-fn named(table: &str, version: &str) -> BTreeSet<String> {
+pub(super) fn named(table: &str, version: &str) -> BTreeSet<String> {
     let prefix = format!("pace-{version}-");
     let rows = table.lines().filter_map(|line| line.split_once("  "));
     let files = rows.filter(|(sum, _)| sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit()));
     files.map(|(_, file)| file.to_owned()).filter(|file| file.starts_with(&prefix)).collect()
 }
 
-fn whole(version: &str) -> BTreeSet<String> {
+pub(super) fn whole(version: &str) -> BTreeSet<String> {
     ASSETS.iter().map(|asset| format!("pace-{version}-{asset}")).collect()
 }

@@ -31,6 +31,8 @@ pub(crate) enum Machine {
     Free,
     /// The same on a kernel without Landlock.
     NoLandlock,
+    /// Nobody leaves a namespace for another but `bwrap`, which is born in its own.
+    Bubblewrap,
     /// No user namespace for anybody, and everybody may become root, as on hosted runners.
     Sudo,
     /// No namespaces, no mounts: tier 2.
@@ -42,7 +44,7 @@ pub(crate) enum Machine {
 impl Machine {
     pub(crate) const fn tier(self) -> u8 {
         match self {
-            Self::Free | Self::NoLandlock | Self::Sudo => 1,
+            Self::Free | Self::NoLandlock | Self::Bubblewrap | Self::Sudo => 1,
             Self::Container | Self::Old => 2,
         }
     }
@@ -52,6 +54,7 @@ impl Machine {
         match self {
             Self::Free => "tier 1 (namespaces, Landlock, seccomp)",
             Self::NoLandlock => "tier 1 (namespaces, seccomp)",
+            Self::Bubblewrap => "tier 1 (namespaces made by bwrap, Landlock, seccomp)",
             Self::Sudo => "tier 1 (namespaces made by sudo, Landlock, seccomp)",
             Self::Container | Self::Old => "tier 2 (Landlock, seccomp)",
         }
@@ -61,6 +64,7 @@ impl Machine {
     fn refused(self) -> &'static [libc::c_long] {
         match self {
             Self::Free | Self::Sudo => &[],
+            Self::Bubblewrap => &[libc::SYS_unshare, libc::SYS_setns],
             Self::NoLandlock => &[libc::SYS_landlock_create_ruleset],
             Self::Container => &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_setns],
             Self::Old => {
@@ -106,7 +110,7 @@ pub(super) fn in_a(machine: Machine, pace: &Path, verb: &str) -> Command {
             command.env_clear().env("RULE", rule);
             command
         }
-        Machine::NoLandlock | Machine::Container | Machine::Old => {
+        Machine::NoLandlock | Machine::Bubblewrap | Machine::Container | Machine::Old => {
             let me = pace.with_file_name("tests");
             if !me.exists() {
                 copy_program(&std::env::current_exe().unwrap(), &me);

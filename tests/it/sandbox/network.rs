@@ -35,10 +35,16 @@ fn an_unprivileged_users_sockets_stay_in_tier_2() {
     own_and_others(User::Nobody, Machine::Container);
 }
 
+#[test]
+fn an_unprivileged_users_sockets_stay_in_a_tier_1_that_sudo_made() {
+    own_and_others(User::Nobody, Machine::Sudo);
+}
+
 fn own_and_others(user: User, machine: Machine) {
     let site = Site::new(user);
     let results = run(&site, machine, "own", &[]);
     let count = |mark: &str| results.lines().filter(|line| line.contains(mark)).count();
+    println!("{} sockets held, {} worked, {user:?}, {machine:?}", count(" held "), count(" works"));
     assert!(count(" held ") >= 35 && count(" works") >= 15, "{results}");
     assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached:\n{results}");
     assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through:\n{results}");

@@ -60,7 +60,9 @@ fn scenarios() {
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
     let of = |kind| folders.iter().filter(|f| Scenario::read(f).is_ok_and(|s| s.kind == Some(kind))).count();
-    eprintln!("{} cheats, {} honest stories", of(Kind::Cheat), of(Kind::Honest));
+    let (cheats, honest) = (of(Kind::Cheat), of(Kind::Honest));
+    eprintln!("{cheats} cheats, {honest} honest stories");
+    assert!(!wanted.is_empty() || cheats >= 30 && honest >= 30, "there are fewer stories than promised");
     let report: String = failures.iter().map(|(name, text)| format!("\n===== {name}\n{text}\n")).collect();
     assert!(failures.is_empty(), "{} of {} scenarios failed:\n{report}", failures.len(), folders.len());
 }

@@ -178,11 +178,24 @@ fn package_json(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let (Some(after), before) = (read(&file.after), read(&file.before).unwrap_or(Value::Null)) else {
         return vec![];
     };
-    let line = |key: &str| {
-        let quoted = format!("\"{key}\"");
-        let at = file.after.as_deref()?.lines().position(|line| line.contains(&quoted))?;
-        u32::try_from(at + 1).ok()
-    };
+    let mut signs = scripts(file, &before, &after);
+    let settings = ["jest", "mocha", "ava", "vitest"];
+    signs.extend(
+        settings.iter().filter_map(|key| runner_settings(look, file, key, (&before[key], &after[key]))),
+    );
+    signs
+}
+
+/// The line on which `key` stands now.
+fn line_of(file: &Changed, key: &str) -> Option<u32> {
+    let quoted = format!("\"{key}\"");
+    let at = file.after.as_deref()?.lines().position(|line| line.contains(&quoted))?;
+    u32::try_from(at + 1).ok()
+}
+
+/// What became of the scripts that run the tests.
+fn scripts(file: &Changed, before: &Value, after: &Value) -> Vec<Sign> {
+    let runners = |script: &str| RUNNERS.find_iter(script).map(|m| m.as_str().to_owned()).collect::<Vec<_>>();
     let mut signs = Vec::new();
     let scripts = after["scripts"].as_object().cloned().unwrap_or_default();
     for (name, now) in scripts.iter().filter(|(name, _)| tests_by_name(name)) {
@@ -191,57 +204,45 @@ fn package_json(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if now == was {
             continue;
         }
-        let runner =
-            |script: &str| RUNNERS.find_iter(script).map(|m| m.as_str().to_owned()).collect::<Vec<_>>();
-        let lost = !was.is_empty()
-            && !was.contains("no test specified")
-            && runner(was).iter().any(|word| !runner(now).contains(word));
+        let had_tests = !was.is_empty() && !was.contains("no test specified");
+        let lost = had_tests && runners(was).iter().any(|word| !runners(now).contains(word));
         let what = format!("script {name} is {} now", quoted(now));
         if swallows(now) || NARROW.is_match(now) || lost {
-            signs.push(sign(
-                file,
-                SETTING,
-                line(name),
-                format!("{what}: it may pass without the tests"),
-                true,
-            ));
-        } else if !was.is_empty() && !was.contains("no test specified") {
-            signs.push(sign(file, CHANGE, line(name), what, false));
-        }
-    }
-    for key in ["jest", "mocha", "ava", "vitest"] {
-        let (now, was) = (&after[key], &before[key]);
-        if now.is_null() || now == was {
-            continue;
-        }
-        let had_tests = look.base_paths.iter().any(|path| kind_of(path) == FileKind::Test);
-        let narrow =
-            |value: &Value, name: &str| value.get(name).is_some_and(|v| !matches!(v, Value::Bool(false)));
-        let keys = [
-            "testPathIgnorePatterns",
-            "passWithNoTests",
-            "testMatch",
-            "testRegex",
-            "roots",
-            "ignore",
-            "files",
-            "grep",
-            "spec",
-        ];
-        let less = keys.iter().any(|name| narrow(now, name) && now.get(name) != was.get(name));
-        if had_tests && less {
-            signs.push(sign(
-                file,
-                SETTING,
-                line(key),
-                format!("the settings of {key} let it run less"),
-                true,
-            ));
-        } else if !was.is_null() {
-            signs.push(sign(file, CHANGE, line(key), format!("the settings of {key} changed"), false));
+            let text = format!("{what}: it may pass without the tests");
+            signs.push(sign(file, SETTING, line_of(file, name), text, true));
+        } else if had_tests {
+            signs.push(sign(file, CHANGE, line_of(file, name), what, false));
         }
     }
     signs
+}
+
+/// What became of the settings of the runner `key`.
+fn runner_settings(look: &Look<'_>, file: &Changed, key: &str, (was, now): (&Value, &Value)) -> Option<Sign> {
+    /// Settings that decide how much is run.
+    const EXTENT: [&str; 9] = [
+        "testPathIgnorePatterns",
+        "passWithNoTests",
+        "testMatch",
+        "testRegex",
+        "roots",
+        "ignore",
+        "files",
+        "grep",
+        "spec",
+    ];
+    if now.is_null() || now == was {
+        return None;
+    }
+    let had_tests = look.base_paths.iter().any(|path| kind_of(path) == FileKind::Test);
+    let narrow = |name: &str| now.get(name).is_some_and(|v| !matches!(v, Value::Bool(false)));
+    let less = EXTENT.iter().any(|name| narrow(name) && now.get(name) != was.get(name));
+    if had_tests && less {
+        let text = format!("the settings of {key} let it run less");
+        return Some(sign(file, SETTING, line_of(file, key), text, true));
+    }
+    let text = format!("the settings of {key} changed");
+    (!was.is_null()).then(|| sign(file, CHANGE, line_of(file, key), text, false))
 }
 
 fn tests_by_name(script: &str) -> bool {

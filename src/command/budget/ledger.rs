@@ -1,0 +1,145 @@
+//! The ledger of the daily budget on the git server: what every run was given of it and what it spent. A run is given its
+//! share before it spends anything, by compare-and-swap, so that runs of different days at the same time stay below the
+//! budget together. Times are the server's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+
+use super::Budget;
+use crate::domain::budget::{Booked, Entry, close_dead, spent};
+use crate::error::Error;
+use crate::repo::{OwnRefs, Swapped};
+
+/// A reference that no clone has and no CI sees, and a branch for a forge that takes nothing else.
+const NAMES: [&str; 2] = ["refs/pace/budget", "refs/heads/pace-budget"];
+const FILE: &str = "budget.json";
+/// Rounds of looking and writing while others write, too.
+const ROUNDS: u32 = 40;
+/// Longest pause between two of them.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// What a run was given of the day's budget.
+#[derive(Debug)]
+pub(crate) struct Share {
+    refs: OwnRefs,
+    entry: Entry,
+}
+
+/// What asking for a share came to.
+pub(crate) enum Given {
+    Share(Share),
+    /// The budget is used up, or in the hands of other runs.
+    Nothing,
+}
+
+/// What the ledger says, and where.
+struct Page {
+    /// Index of its name, and what it holds; a ledger that is not there yet is made under its first name.
+    name: usize,
+    id: Option<String>,
+    entries: Vec<Entry>,
+    now: Timestamp,
+}
+
+/// Gives `ours` as much as is left of `budget`, at most what it asks for. The day of `ours` must be held.
+///
+/// # Errors
+/// A server that takes no such reference, or a ledger that cannot be read: the budget cannot be kept then.
+pub(super) async fn take(
+    refs: &OwnRefs,
+    budget: &Budget<'_>,
+    (ours, resumes): (Entry, bool),
+    books: &[Booked],
+) -> Result<Given, Error> {
+    let mut refused = None;
+    for _ in 0..ROUNDS {
+        let mut page = read(refs, refused.is_some()).await?;
+        let age = |at| budget.age(at, page.now);
+        close_dead(&mut page.entries, &ours, resumes, books);
+        page.entries.retain(|entry| entry.is_recent(age));
+        let left = budget.usd - spent(&page.entries, books, age);
+        if left <= 0.0 {
+            return Ok(Given::Nothing);
+        }
+        let entry = Entry { at: page.now.as_second(), usd: left.min(ours.usd), ..ours.clone() };
+        page.entries.push(entry.clone());
+        match page.write(refs).await? {
+            Swapped::Done => return Ok(Given::Share(Share { refs: refs.clone(), entry })),
+            Swapped::Moved(_) => pause().await,
+            Swapped::Refused(_) if refused.is_none() && page.id.is_none() => refused = Some(()),
+            Swapped::Refused(said) => {
+                return Err(Error::config(format!(
+                    "PACE_DAILY_BUDGET cannot be kept between runners: the git server takes neither {} nor {} ({said}); \
+                     let the token push one of them, or unset the budget",
+                    NAMES[0], NAMES[1]
+                )));
+            }
+        }
+    }
+    Err(Error::Abort(anyhow!("the ledger of PACE_DAILY_BUDGET keeps changing; run pace again")))
+}
+
+impl Share {
+    /// US dollars.
+    pub(crate) fn usd(&self) -> f64 {
+        self.entry.usd
+    }
+
+    /// Closes it with what was spent. Until then all of it counts.
+    pub(crate) async fn close(&self, usd: f64) -> anyhow::Result<()> {
+        for _ in 0..ROUNDS {
+            let mut page = read(&self.refs, false).await.map_err(|error| anyhow!("{error}"))?;
+            let mine = page.entries.iter_mut().find(|entry| entry.owner == self.entry.owner);
+            // Whoever goes on with the run has it.
+            let Some(mine) = mine else { return Ok(()) };
+            (mine.usd, mine.at, mine.open) = (usd, page.now.as_second(), false);
+            match page.write(&self.refs).await.map_err(|error| anyhow!("{error}"))? {
+                Swapped::Done => return Ok(()),
+                Swapped::Moved(_) => pause().await,
+                Swapped::Refused(said) => return Err(anyhow!(said)),
+            }
+        }
+        Err(anyhow!("{} keeps changing", NAMES[0]))
+    }
+}
+
+async fn read(refs: &OwnRefs, refused: bool) -> Result<Page, Error> {
+    let seen = refs.look(&NAMES).await?;
+    let now = Timestamp::from_second(seen.now).map_err(|error| Error::Abort(error.into()))?;
+    let Some(name) = NAMES.iter().position(|name| seen.ids.contains_key(*name)) else {
+        return Ok(Page { name: usize::from(refused), id: None, entries: Vec::new(), now });
+    };
+    let Some(kept) = refs.read(NAMES[name]).await? else {
+        return Ok(Page { name, id: None, entries: Vec::new(), now });
+    };
+    let file = kept.files.get(FILE).map_or(&[][..], Vec::as_slice);
+    let entries = serde_json::from_slice(file).with_context(|| {
+        format!("PACE_DAILY_BUDGET: {} of the git server is no ledger; delete it", NAMES[name])
+    });
+    Ok(Page { name, id: Some(kept.id), entries: entries.map_err(Error::Abort)?, now })
+}
+
+impl Page {
+    async fn write(&self, refs: &OwnRefs) -> Result<Swapped, Error> {
+        let text = serde_json::to_vec(&self.entries).map_err(|error| Error::Abort(error.into()))?;
+        let files = BTreeMap::from([(FILE.to_owned(), text)]);
+        let new = refs.seal("pace: the ledger of the daily budget\n", &files, &[])?;
+        let name = NAMES[self.name];
+        match refs.swap(name, self.id.as_deref(), Some(&new)).await {
+            // Whether it was made is unknown: looking tells.
+            Err(error) => match refs.look(&[name]).await?.ids.remove(name) {
+                Some(there) if there == new => Ok(Swapped::Done),
+                there if there == self.id => Err(error.into()),
+                there => Ok(Swapped::Moved(there)),
+            },
+            Ok(swapped) => Ok(swapped),
+        }
+    }
+}
+
+async fn pause() {
+    tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
+}

@@ -1,0 +1,127 @@
+//! Tables that a test runs through: parametrised tests, loops over cases. Rows that are gone are tests that are gone,
+//! though the test keeps its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::gone::Gone;
+use super::items::Item;
+use super::patterns::{is_assertion, subject};
+use super::{Placed, Sign, quoted};
+use crate::evidence::pattern;
+
+const CHECK: &str = "Weakened test";
+
+pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>], gone: &Gone) -> Vec<Sign> {
+    // Also in a table of another test.
+    let everywhere: BTreeSet<String> = after.iter().flat_map(|placed| rows(&placed.item)).collect();
+    let mut signs = Vec::new();
+    for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
+        let (had, has) = (rows(&old.item), rows(&new.item));
+        if has.len() >= had.len() {
+            continue;
+        }
+        let fresh: Vec<&Item> = after
+            .iter()
+            .map(|placed| &placed.item)
+            .filter(|item| **item != new.item && !before.iter().any(|old| old.item.body == item.body))
+            .collect();
+        let kept = |row: &str| {
+            everywhere.contains(row)
+                || gone.is_in(row)
+                || fresh.iter().any(|item| has_values(item, row, &old.item))
+        };
+        let Some(first) = had.iter().find(|row| !has.contains(row) && !kept(row)) else { continue };
+        signs.push(Sign {
+            check: CHECK,
+            path: new.path.clone(),
+            line: Some(new.item.line),
+            test: Some(new.item.name.clone()),
+            what: format!(
+                "the test {} runs through {} rows, {} before: {} is gone",
+                new.item.name,
+                has.len(),
+                had.len(),
+                quoted(first)
+            ),
+            holds: true,
+        });
+    }
+    signs
+}
+
+/// Whether a line of `item` speaks of all values of a row, and of what `old` asserts: it became a test of its own.
+fn has_values(item: &Item, row: &str, old: &Item) -> bool {
+    let values = |text: &str| LITERAL.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
+    let wanted = values(row);
+    let asserted = old.body.iter().filter(|line| is_assertion(line, false));
+    let subjects: BTreeSet<&str> = asserted.flat_map(|line| subject(line)).collect();
+    item.body.iter().any(|line| wanted.is_subset(&values(line)) && !subject(line).is_disjoint(&subjects))
+}
+
+/// What begins a table, or is one on its line.
+static OPENS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)\bparametri[sz]e\b | ^for\b | \bin\s+[\[(]\s*$ | \.each\s*\(? | \brange\b | \b(?:test_?)?(?i:cases?|table|rows|params|examples)\b\s*(?:=|:=|:) | \btests\s*:?= |
+            @(?:CsvSource|ValueSource|MethodSource)\b",
+    )
+});
+/// A row on a line of its own.
+static ROW: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"^(?:pytest\.param|vec!)?(?:["'][^"']*["']\s*(?::|=>)\s*)?(?:[(\[{].*[)\]}]|"[^"]*")\s*,?$"#)
+});
+/// A row as an attribute of the test.
+static ATTRIBUTE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:#\[(?:case|test_case)\b|\[(?:InlineData|TestCase|DataRow)\()"));
+static INNERMOST: LazyLock<Regex> = LazyLock::new(|| pattern(r"[(\[{][^()\[\]{}]*[)\]}]"));
+static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
+
+/// The rows of a test's tables, blanks left out.
+fn rows(item: &Item) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in item.head.iter().chain(&item.body) {
+        let plain = line.trim();
+        if ATTRIBUTE.is_match(plain) {
+            found.push(folded(plain));
+        } else if OPENS.is_match(plain) && !is_assertion(plain, false) {
+            inside = true;
+            found.extend(on_one_line(plain));
+        } else if inside && ROW.is_match(plain) && LITERAL.is_match(plain) {
+            found.push(folded(plain));
+        } else {
+            inside = inside && plain.starts_with(['"', '\'', '(', '[', '{']);
+        }
+    }
+    counted(found)
+}
+
+/// `[(1, 2), (3, 4)]` has the rows `(1, 2)` and `(3, 4)`, `[1, 2]` the rows `1` and `2`.
+fn on_one_line(line: &str) -> Vec<String> {
+    let Some(table) = TABLE.find(line).map(|m| &line[m.end() - 1..]) else { return vec![] };
+    let groups: Vec<_> =
+        INNERMOST.find_iter(table).filter(|group| LITERAL.is_match(group.as_str())).collect();
+    match groups[..] {
+        [all] if all.start() == 0 => LITERAL.find_iter(table).map(|m| m.as_str().to_owned()).collect(),
+        _ => groups.into_iter().map(|group| folded(group.as_str())).collect(),
+    }
+}
+
+static TABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\(\[|, \[|\bin [\[(]|\(\{"));
+
+fn folded(row: &str) -> String {
+    row.trim_end_matches(',').split_whitespace().collect()
+}
+
+/// Equal rows told apart by their number.
+fn counted(rows: Vec<String>) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let number = |row: String| {
+        let n = seen.entry(row.clone()).or_default();
+        *n += 1;
+        if *n == 1 { row } else { format!("{row} #{n}") }
+    };
+    rows.into_iter().map(number).collect()
+}

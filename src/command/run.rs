@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::lock::{self, Holding, TreeLock, busy};
 use super::prepare::{Prepared, Preparing, spend_problems};
 use super::remote_journal::RemoteJournal;
+use super::reopened::may_reopen;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
 use super::site::{Site, http, seal};
@@ -23,6 +24,7 @@ use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
+use crate::journal;
 use crate::platform::{self, Platform};
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, JournalMode, Settings};
@@ -229,7 +231,9 @@ async fn work(
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     let ended = match ended {
-        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        Err(error) if super::disk::is_at_fault(&error) || may_reopen(&journal::read(&journal.path())?) => {
+            return Err(error);
+        }
         ended => ended,
     };
     site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;

@@ -16,6 +16,7 @@ mod prepare;
 mod prices;
 mod random;
 mod remote_journal;
+mod reopened;
 mod replay;
 mod results;
 mod resume;

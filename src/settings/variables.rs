@@ -83,7 +83,8 @@ pub(crate) fn markdown_table() -> String {
 }
 
 macro_rules! variables {
-    ($($field:ident = $name:literal $(or $alias:literal)?, $kind:ident, $default:literal, $meaning:literal;)*) => {
+    ($($field:ident = $name:literal $(or $alias:literal)?, $kind:ident, $default:literal, $meaning:literal;)*
+     @unread $($unread:literal, $unread_kind:ident, $unread_default:literal, $unread_meaning:literal;)*) => {
         /// The environment as it stands, cleaned, one optional text a variable.
         #[derive(Default, Deserialize)]
         pub(super) struct RawEnv {
@@ -98,8 +99,8 @@ macro_rules! variables {
                 }
             )*
 
-            /// All of them, in the order of [`VARIABLES`].
-            pub(super) fn all(&self) -> Vec<Given<'_>> {
+            #[cfg(test)]
+            fn all(&self) -> Vec<Given<'_>> {
                 vec![$(self.$field(),)*]
             }
         }
@@ -112,6 +113,13 @@ macro_rules! variables {
                 kind: Kind::$kind,
                 default: $default,
                 meaning: $meaning,
+            },)*
+            $(Variable {
+                name: $unread,
+                alias: None,
+                kind: Kind::$unread_kind,
+                default: $unread_default,
+                meaning: $unread_meaning,
             },)*
         ];
     };
@@ -201,8 +209,6 @@ variables! {
     github_run_id = "GITHUB_RUN_ID", Ci, "—", "number of the run";
     github_step_summary = "GITHUB_STEP_SUMMARY", Ci, "—", "file of the job summary";
     github_output = "GITHUB_OUTPUT", Ci, "—", "file of the step's outputs";
-    actions_runtime_token = "ACTIONS_RUNTIME_TOKEN", CiSecret, "the runner's", "never used, never shown, never passed on";
-    actions_id_token_request_token = "ACTIONS_ID_TOKEN_REQUEST_TOKEN", CiSecret, "the runner's", "never used, never shown, never passed on";
     gitlab_ci = "GITLAB_CI", Ci, "—", "GitLab CI";
     ci_commit_branch = "CI_COMMIT_BRANCH", Ci, "—", "branch of the pipeline";
     ci_commit_tag = "CI_COMMIT_TAG", Ci, "—", "tag of the pipeline";
@@ -218,6 +224,10 @@ variables! {
     ci_api_v4_url = "CI_API_V4_URL", Ci, "—", "API of GitLab";
     ci_server_tls_ca_file = "CI_SERVER_TLS_CA_FILE", Ci, "—", "certificate authority of GitLab";
     ci_job_token = "CI_JOB_TOKEN", CiSecret, "the job's", "GitLab's job token; used where `GITLAB_TOKEN` is not set";
+    // Known, so that they count as secrets of the CI; nothing reads them.
+    @unread
+    "ACTIONS_RUNTIME_TOKEN", CiSecret, "the runner's", "never used, never shown, never passed on";
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN", CiSecret, "the runner's", "never used, never shown, never passed on";
 }
 
 /// What a run leaves to the later jobs of a pipeline. Read by nothing; known, so that a later pace does not warn.

@@ -15,6 +15,7 @@ mod prepare;
 mod prices;
 mod random;
 mod remote_journal;
+mod reopened;
 mod replay;
 mod results;
 mod resume;

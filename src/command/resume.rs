@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::booking::{book, place};
 use super::keeper::Workspace;
 use super::remote_journal::RemoteJournal;
+use super::reopened::reopen;
 use super::site::{Site, seal};
 use crate::agent::purse::Purse;
 use crate::agent::tampering;
@@ -87,8 +88,10 @@ pub(crate) fn look(
             }
             match read(&path, &seal(settings)) {
                 Ok(None) => continue,
-                Ok(Some((records, _))) if records.last().is_some_and(|last| last.kind == END) => break,
-                Ok(Some((records, start))) => {
+                Ok(Some((mut records, start))) => {
+                    if records.last().is_some_and(|last| last.kind == END) && !reopen(&mut records) {
+                        break;
+                    }
                     let mut found = Interrupted::new(path, records, start, site, redactor.clone())?;
                     return Ok(match found.take_up(site, events)? {
                         None => Look::Interrupted(Box::new(found)),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::lock::{self, Holding, TreeLock, busy};
 use super::prepare::{Prepared, Preparing, spend_problems};
 use super::remote_journal::RemoteJournal;
+use super::reopened::may_reopen;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
 use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
-use super::work::{Parts, end, finish, model, preflight, run_day};
+use super::work::{Parts, end, finish, model, preflight, run_day, templates};
 use super::{Exit, Invocation, planning};
 use crate::agent::purse::Purse;
 use crate::day::Ended;
@@ -23,8 +24,8 @@ use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
+use crate::journal;
 use crate::platform::{self, Platform};
-use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::tool::Written;
@@ -112,6 +113,7 @@ async fn run_held(
         Stage::Work => Platform::local(),
         Stage::All | Stage::Publish => platform::connect(settings, http.clone()).map_err(Error::Config)?,
     };
+    super::stage::may_leave(settings, &site)?;
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
@@ -229,7 +231,9 @@ async fn work(
     };
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     let ended = match ended {
-        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        Err(error) if super::disk::is_at_fault(&error) || may_reopen(&journal::read(&journal.path())?) => {
+            return Err(error);
+        }
         ended => ended,
     };
     site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
@@ -360,14 +364,6 @@ async fn prepare_again(
             Ok((preparing.prepare(&mut None).await?, None))
         }
     }
-}
-
-pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
-    let templates =
-        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
-    let problems = crate::report::rehearsal::problems(&templates);
-    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

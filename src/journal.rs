@@ -31,7 +31,7 @@ pub(crate) const INTENT: &str = "intent";
 /// Kind of the record with which a resumed run goes on; its value is the keeper's.
 pub(crate) const RESUME: &str = "resume";
 /// Kind of the record of a step that failed: `{"kind": "push", "error": "…"}`.
-const FAILED: &str = "failed";
+pub(crate) const FAILED: &str = "failed";
 
 /// What a journal asks of the run that it records.
 pub(crate) trait Keeper: Send + Sync {

@@ -45,6 +45,9 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
             if installed {
                 lines.push(test_line(&settings, &site).await);
             }
+            lines.extend(
+                super::stage::may_leave(&settings, &site).err().map(|e| bad("hand-off", e.to_string())),
+            );
             lines.push(match site.repo.may_push().await {
                 Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
                 Err(error) => bad("push", error.to_string()),
@@ -80,7 +83,7 @@ fn settings_lines(settings: &Settings) -> Vec<Checked> {
 /// A user's own templates, tried with made-up values; nothing where there are none.
 fn template_lines(settings: &Settings) -> Vec<Checked> {
     let Some(dir) = &settings.templates_dir else { return vec![] };
-    match super::run::templates(settings) {
+    match super::work::templates(settings) {
         Ok(_) => vec![good("templates", dir.display().to_string())],
         Err(error) => error.to_string().lines().map(|line| bad("templates", line.to_owned())).collect(),
     }

@@ -13,6 +13,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::sync::{Mutex, watch};
 
 use super::booking;
+use super::reopened::may_reopen;
 use super::site::Site;
 use crate::day::start::Start;
 use crate::journal::{self, END, Seal, Trust};
@@ -119,8 +120,10 @@ fn admit(
         if site.store.attempts(day)?.iter().any(|attempt| attempt.run >= start.attempt) {
             return Ok(Brought::Nothing);
         }
-        booking::book(&site.store, &start, &records)?;
-        return Ok(Brought::Booked);
+        if !may_reopen(&records) {
+            booking::book(&site.store, &start, &records)?;
+            return Ok(Brought::Booked);
+        }
     }
     if records.iter().any(|record| record.tree.is_some()) {
         let checkpoint = kept.parents.first().context("it has no work tree")?;

@@ -23,7 +23,6 @@ use crate::exit;
 use crate::journal::{self, END, Journal};
 use crate::llm::recorded::Recorded;
 use crate::platform::Platform;
-use crate::prompt::Templates;
 use crate::repo::absent::Absent;
 use crate::sandbox::open::Open;
 use crate::secret::Redactor;
@@ -58,7 +57,8 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
         setup: OnceLock::new(),
         own_refs: None,
     };
-    let templates = Templates::new(None).map_err(Error::Abort)?;
+    let templates = super::work::templates(&settings)?;
+    super::stage::rendered_alike(&start, &templates)?;
     let model = Recorded::from_replies(vec![]);
     let parts = Parts {
         site: &site,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::lock::{self, Holding, TreeLock, busy};
 use super::prepare::{Prepared, Preparing, spend_problems};
 use super::remote_journal::RemoteJournal;
+use super::reopened::may_reopen;
 use super::results::Results;
 use super::resume::{self, Interrupted, Look};
 use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
-use super::work::{Parts, end, finish, model, preflight, run_day};
-use super::{Exit, Invocation, planning};
+use super::work::{Parts, end, finish, model, preflight, run_day, templates};
+use super::{Exit, Invocation, leavings, planning};
 use crate::agent::purse::Purse;
 use crate::day::Ended;
 use crate::day::stage::HandOff;
@@ -23,8 +24,8 @@ use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::exit::{self, Outcome};
+use crate::journal;
 use crate::platform::{self, Platform};
-use crate::prompt::Templates;
 use crate::secret::Redactor;
 use crate::settings::{DayChoice, JournalMode, Settings};
 use crate::tool::Written;
@@ -112,14 +113,16 @@ async fn run_held(
         Stage::Work => Platform::local(),
         Stage::All | Stage::Publish => platform::connect(settings, http.clone()).map_err(Error::Config)?,
     };
+    super::stage::may_leave(settings, &site)?;
     if let Admitted::Skip = admit(settings, &site, &platform, events).await? {
         return Ok(exit::SKIPPED);
     }
     let holding = &invocation.holding;
     let owner = lock::owner(settings)?;
     match TreeLock::take(&site.store, &owner)? {
-        Ok(tree) => {
+        Ok(mut tree) => {
             clear_left_locks(&site, &tree, events).await?;
+            tree.live(&site.store)?;
             holding.keep_tree(tree);
         }
         Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
@@ -172,8 +175,8 @@ async fn run_held(
             results.hold_reason = Some(reason);
             return Ok(exit::HOLD);
         }
-        Prepared::BudgetUsed { budget } => {
-            let text = format!("PACE_DAILY_BUDGET: today's ${budget:.2} are used up; nothing was run");
+        Prepared::BudgetUsed(used) => {
+            let text = format!("PACE_DAILY_BUDGET: {used}. Nothing was run");
             events.emit(Event::Notice { level: Level::Warning, text });
             return Ok(exit::SKIPPED);
         }
@@ -203,7 +206,10 @@ async fn work(
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = seal(settings);
     let journal = match interrupted {
-        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        Some(found) => {
+            found.mark_again(site)?;
+            found.journal(start, redactor, seal, keeper, events)?
+        }
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
@@ -227,15 +233,21 @@ async fn work(
         }
         never = keep_up(remote.as_deref(), events) => never,
     };
+    if !ended.as_ref().is_err_and(super::disk::is_at_fault) {
+        // Before the end is on record: a run that is killed in between is resumed, and comes here again.
+        leavings::end(site, start, &journal.path(), events);
+    }
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     let ended = match ended {
-        Err(error) if super::disk::is_at_fault(&error) => return Err(error),
+        Err(error) if super::disk::is_at_fault(&error) || may_reopen(&journal::read(&journal.path())?) => {
+            return Err(error);
+        }
         ended => ended,
     };
-    site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
-    // A run that ended before GATE looked leaves no more behind than one that was judged.
-    site.repo.restore_ignored()?;
-    site.repo.forget_ignored()?;
+    if let Err(problem) = site.repo.forget_checkpoints(&start.terms.checkpoint_name()) {
+        let text = format!("The checkpoints of this run stay in .git until the next one: {problem:#}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -295,15 +307,22 @@ async fn prune(remote: &RemoteJournal, events: &dyn Events) {
     }
 }
 
-/// Frees git of the locks that a killed run left in this work tree.
+/// Frees git of the locks that a killed run left in this work tree; those of people stop the run.
 async fn clear_left_locks(site: &Site, tree: &TreeLock, events: &dyn Events) -> Result<(), Error> {
-    let Some(since) = tree.first_before() else { return Ok(()) };
-    let removed = site.repo.clear_left_locks(since).await?;
-    if !removed.is_empty() {
-        let text = format!("Removed locks in .git that a killed run left: {}", removed.join(", "));
+    let locks = site.repo.clear_left_locks(tree.died()).await?;
+    if !locks.removed.is_empty() {
+        let text = format!("Removed locks in .git that a killed run left: {}", locks.removed.join(", "));
         events.emit(Event::Notice { level: Level::Info, text });
     }
-    Ok(())
+    if locks.held.is_empty() {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "another program holds a lock in the .git of {}: {}. Let it end (an editor that is open in `git commit`, perhaps), \
+         or remove the file where nothing is at work, and run again",
+        site.root.display(),
+        locks.held.join(", ")
+    )))
 }
 
 /// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.
@@ -360,14 +379,6 @@ async fn prepare_again(
             Ok((preparing.prepare(&mut None).await?, None))
         }
     }
-}
-
-pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
-    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
-    let templates =
-        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
-    let problems = crate::report::rehearsal::problems(&templates);
-    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
 }
 
 /// A day that had shipped: nothing to do but to make sure that it is pushed.

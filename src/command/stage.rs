@@ -59,6 +59,16 @@ pub(crate) fn leave(
     })
 }
 
+/// Whether a working job's hand-off can be left where the settings say, before the day costs anything.
+pub(crate) fn may_leave(settings: &Settings, site: &Site) -> Result<(), Error> {
+    if settings.stage != Stage::Work {
+        return Ok(());
+    }
+    Folder::at(site.root.join(&settings.handoff))
+        .check()
+        .map_err(|problem| Error::config(problem.to_string()))
+}
+
 /// What a publishing job works with.
 pub(crate) struct Publishing<'a> {
     pub settings: &'a Settings,
@@ -86,6 +96,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     let records = journal::read(&folder.journal()).map_err(refused)?;
     let start = Start::recorded(&records).map_err(refused)?;
     fits(job.settings, &manifest, &start)?;
+    rendered_alike(&start, job.templates)?;
     if let Some(other) = job.hold(&manifest).await? {
         return Ok(busy(job.events, format!("Day {} is another run's: {other}", manifest.day)));
     }
@@ -172,6 +183,15 @@ impl Publishing<'_> {
 /// A hand-off that is not what was handed over reaches no verdict.
 fn refused(error: anyhow::Error) -> Error {
     Error::Abort(error.context("the hand-off is refused, nothing was pushed"))
+}
+
+/// The bodies are rendered again, and have to come out the same.
+pub(crate) fn rendered_alike(start: &Start, templates: &Templates) -> Result<(), Error> {
+    if start.templates.as_ref().is_none_or(|digest| *digest == templates.digest()) {
+        return Ok(());
+    }
+    let here = "PACE_TEMPLATES_DIR: the day was recorded with other templates than these";
+    Err(Error::config(format!("{here}; give the folder that it was run with, or none where it had none")))
 }
 
 /// The record is of a working job, of this day, and of what the manifest says.

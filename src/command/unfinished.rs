@@ -2,6 +2,7 @@
 //! tells; whether it can be resumed is decided where it is.
 
 use super::booking::{bill, place};
+use super::reopened::may_reopen;
 use super::resume;
 use crate::day::start::Start;
 use crate::journal::{self, END, Seal};
@@ -26,7 +27,7 @@ pub(crate) fn unfinished(store: &Store, day: u32, seal: &Seal) -> Option<Unfinis
             }
         }
     };
-    if start.terms.dry_run || records.last().is_some_and(|last| last.kind == END) {
+    if start.terms.dry_run || records.last().is_some_and(|last| last.kind == END) && !may_reopen(&records) {
         return None;
     }
     let (agent, call) = place(&records);

@@ -178,3 +178,12 @@ pub(crate) fn model(settings: &Settings, http: reqwest::Client) -> anyhow::Resul
     }
     Ok(Box::new(Recorded::from_replies(replies)))
 }
+
+/// The templates of bodies and prompts: the user's above the embedded ones.
+pub(crate) fn templates(settings: &Settings) -> Result<Templates, Error> {
+    let refused = |what: String| Error::config(format!("PACE_TEMPLATES_DIR: {what}"));
+    let templates =
+        Templates::new(settings.templates_dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
+    let problems = crate::report::rehearsal::problems(&templates);
+    if problems.is_empty() { Ok(templates) } else { Err(refused(problems.join("\n"))) }
+}

@@ -82,10 +82,8 @@ impl Day<'_> {
         };
         let taken: Taken = self.desk.journal.step(TAKEN, "", act).await?;
         self.scan_again(&taken.commits).await?;
-        let mut pushed = false;
-        if !taken.commits.is_empty() {
-            pushed = matches!(self.push().await?, Sent::To(_));
-        }
+        // Also without a new commit: the CI has a word on the tip that is there.
+        let pushed = matches!(self.push().await?, Sent::To(_));
         if verdict.decision != Decision::Hold && !self.held_by_ci(verdict, &handoff.head, pushed).await? {
             self.bring_docs(&handoff.docs)?;
             return Ok(handoff.docs);

@@ -18,6 +18,9 @@ use super::artifacts::Store;
 const VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const FILES: &str = "files";
+const GITIGNORE: &str = ".gitignore";
+/// What keeps git away, and tells the folder for pace's own from the first moment on.
+const MARK: &str = "# hand-off of pace\n*\n";
 /// Bytes of a manifest at most.
 const LARGEST: u64 = 16 << 20;
 
@@ -52,20 +55,46 @@ impl Folder {
         Self(path)
     }
 
+    /// Whether a hand-off can be left here: nothing is, or another hand-off.
+    ///
+    /// # Errors
+    /// Something else lies there.
+    pub(crate) fn check(&self) -> Result<()> {
+        let name = self.0.display();
+        if self.0.exists() && !self.0.is_dir() {
+            bail!("PACE_HANDOFF: {name} is a file; name a folder that is empty or not there");
+        }
+        let used = std::fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_some());
+        if used && !self.is_ours() {
+            bail!("PACE_HANDOFF: {name} holds other files; name a folder that is empty or not there");
+        }
+        Ok(())
+    }
+
+    /// Whether what lies here begins with a manifest of pace's: other programs have a `manifest.json` too.
+    fn is_ours(&self) -> bool {
+        let manifest = regular(&self.0.join(MANIFEST)).and_then(|file| {
+            let mut text = String::new();
+            file.take(LARGEST).read_to_string(&mut text)?;
+            Ok(serde_json::from_str::<Manifest>(&text)?)
+        });
+        // A run that was cut off while it wrote had made the folder, and no manifest yet.
+        let mark = std::fs::read_to_string(self.0.join(GITIGNORE)).is_ok_and(|text| text == MARK);
+        manifest.is_ok() || mark
+    }
+
     /// An empty folder that git ignores; a hand-off that was there before is gone.
     ///
     /// # Errors
     /// Something else lies there.
     pub(crate) fn fresh(&self) -> Result<()> {
+        self.check()?;
         let name = self.0.display();
-        if self.0.join(MANIFEST).is_file() {
+        if self.0.exists() {
             std::fs::remove_dir_all(&self.0).with_context(|| name.to_string())?;
         }
-        if std::fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_some()) {
-            bail!("PACE_HANDOFF: {name} holds other files; name a folder that is empty or not there");
-        }
         std::fs::create_dir_all(&self.0).with_context(|| name.to_string())?;
-        std::fs::write(self.0.join(".gitignore"), "*\n").with_context(|| name.to_string())
+        std::fs::write(self.0.join(GITIGNORE), MARK).with_context(|| name.to_string())
     }
 
     /// Where git's bundle lies.
@@ -159,7 +188,7 @@ impl Folder {
         let mut names = BTreeSet::new();
         walk(&self.0, "", &mut names)?;
         names.remove(MANIFEST);
-        names.remove(".gitignore");
+        names.remove(GITIGNORE);
         Ok(names)
     }
 }
@@ -256,8 +285,22 @@ mod tests {
         assert_eq!(folder.files(&manifest).unwrap(), [(".pace/day-1/cycle.md".into(), "one".into())].into());
         folder.fresh().unwrap();
         assert!(!folder.journal().exists());
-        std::fs::write(folder.journal(), "mine").unwrap();
-        assert!(folder.fresh().unwrap_err().to_string().contains("PACE_HANDOFF"));
+        std::fs::write(folder.journal(), "cut off").unwrap();
+        folder.fresh().unwrap();
+        assert!(!folder.journal().exists());
+    }
+
+    #[test]
+    fn what_is_not_a_hand_off_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["{\"name\": \"an extension\", \"manifest_version\": 3}", "{}", "no JSON"] {
+            std::fs::write(dir.path().join(MANIFEST), text).unwrap();
+            let folder = Folder::at(dir.path().to_path_buf());
+            assert!(folder.fresh().unwrap_err().to_string().contains("PACE_HANDOFF"), "{text}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(MANIFEST)).unwrap(), text);
+        }
+        let file = Folder::at(dir.path().join(MANIFEST));
+        assert!(file.check().unwrap_err().to_string().contains("is a file"));
     }
 
     #[test]

@@ -251,6 +251,34 @@ fn what_depends_on_a_change_is_made_again_and_nothing_else() {
     }
 }
 
+/// The model is out of order at each reply in turn: the next run goes on there, and nothing is asked or paid twice.
+#[test]
+fn an_outage_of_the_model_costs_only_the_call_that_it_met() {
+    let all = shared_script(&WHOLE).replies.len();
+    for met in [FORGE, FORGE + 2, SENTINEL - 1, SENTINEL] {
+        let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
+        let mut first = script(0, None);
+        first.replies[met].fault = Some(Fault { status: Some(400), ..Fault::default() });
+        let server = ModelServer::start(&first);
+        let run = pace(&project, &server).run();
+        assert_eq!((run.code, server.exchanges().len()), (4, met + 1), "{met}: {}", run.transcript());
+        assert!(project.read(".pace/day-1/attempts.yaml").unwrap().contains("outcome: ABORT"));
+        let told = pace(&project, &server).args(["status"]).run();
+        assert!(told.stdout.contains("interrupted"), "{met}: {}", told.transcript());
+
+        let server = ModelServer::start(&script(met, None));
+        let run = pace(&project, &server).run();
+        assert_eq!((run.code, server.exchanges().len()), (0, all - met), "{met}: {}", run.transcript());
+        assert!(run.stdout.contains("Resuming attempt 1 at"), "{met}: {}", run.transcript());
+        let attempts = project.read(".pace/day-1/attempts.yaml").unwrap();
+        assert!(attempts.contains("outcome: SHIP") && !attempts.contains("ABORT"), "{met}: {attempts}");
+        let paid = format!("cost_usd: {:.3}", f64::from(u32::try_from(all).unwrap()) * 0.0045);
+        assert!(attempts.contains(&paid), "{met}: {paid} is not in {attempts}");
+        let replayed = pace(&project, &server).args(["replay", ".pace/.run/day-1"]).run();
+        assert_eq!(replayed.code, 0, "{met}: {}", replayed.transcript());
+    }
+}
+
 fn reply(text: &str) -> Vec<Reply> {
     Script::parse(text).unwrap().replies
 }
@@ -314,10 +342,13 @@ replies:
         let transcript = run.transcript();
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
-        let says =
-            "Set ignored files aside that the interrupted run left: local/stub.sh, mine.cfg, build/out.o";
+        let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
+        assert!(run.stdout.contains(says), "{transcript}");
+        let says = "Moved build outputs that the interrupted run left to .pace/.run/removed/day-1-run-1: build/out.o";
         assert!(run.stdout.contains(says), "{transcript}");
         assert_eq!((project.read("local/stub.sh"), project.read("build/out.o")), (None, None));
+        let moved = project.read(".pace/.run/removed/day-1-run-1/build/out.o");
+        assert_eq!(moved.as_deref(), Some("bad\n"), "{transcript}");
         assert_eq!(project.read("local/person.cfg").as_deref(), Some("mine\n"), "{transcript}");
         assert!(!project.dir.join(".git/pace/ignored.json").exists());
     }

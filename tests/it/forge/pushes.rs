@@ -185,6 +185,25 @@ fn a_review_that_pace_itself_updated_is_not_answered() {
     assert_eq!(labelled.code, 2, "{}", labelled.transcript());
 }
 
+/// The git server refuses the day once: the next run pushes what is there, and asks no model for what was done.
+#[test]
+fn a_refused_push_is_made_again_and_nothing_else() {
+    let site = GitHubSite::new(&[]);
+    hook(&site.bare, "while read old new ref; do case $ref in refs/heads/*) exit 1;; esac; done");
+    let whole = shared_script(&SHIP);
+    let mut first = whole.clone();
+    first.replies.truncate(8);
+    let refused = site.run(&first, &[]);
+    assert_eq!(refused.code, 4, "{}", refused.transcript());
+    std::fs::remove_file(site.bare.join("hooks/pre-receive")).unwrap();
+    let mut rest = whole;
+    rest.replies.drain(..8);
+    let run = site.run(&rest, &[]);
+    assert_eq!(run.code, 0, "{}", run.transcript());
+    assert!(run.stdout.contains("Resuming attempt 1 at"), "{}", run.transcript());
+    assert!(git(&site.bare, "log -1 --format=%B pace/sprint").contains("Pace-Day: 1"));
+}
+
 fn hook(bare: &Path, script: &str) {
     let path = bare.join("hooks/pre-receive");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -28,15 +28,24 @@ pub(super) struct View {
     pub arguments: Vec<String>,
     /// Must stay open until the program has started.
     pub files: Vec<OwnedFd>,
+    limits_sizes: bool,
+}
+
+/// Whether this machine's `bwrap` limits the size of a folder in memory; old ones do not.
+#[expect(clippy::disallowed_methods, reason = "the program that builds the walls is asked what it can")]
+pub(super) fn limits_sizes() -> bool {
+    let help = std::process::Command::new(PROGRAM).arg("--help").env_clear().output();
+    help.is_ok_and(|help| help.stdout.windows(7).chain(help.stderr.windows(7)).any(|word| word == b"--size "))
 }
 
 impl View {
     /// What `order` has the child see.
     pub(super) fn of(order: &Order) -> anyhow::Result<Self> {
-        let mut view = Self { arguments: vec![], files: vec![] };
+        let mut view = Self { arguments: vec![], files: vec![], limits_sizes: limits_sizes() };
         let rooms = &order.rooms;
         view.say(&["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent"]);
-        view.say(&["--as-pid-1", "--ro-bind", "/", "/", "--perms", "1777", "--tmpfs", "/tmp"]);
+        view.say(&["--as-pid-1", "--ro-bind", "/", "/"]);
+        view.private("/tmp", 40);
         if order.network != Network::Open {
             view.say(&["--unshare-net"]);
         }
@@ -83,8 +92,21 @@ impl View {
         for (target, link) in LINKS {
             self.say(&["--symlink", target, link]);
         }
-        self.say(&["--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"]);
+        self.private("/dev/shm", 20);
+        self.say(&["--proc", "/proc"]);
         Ok(())
+    }
+
+    /// A folder in memory for everybody, of the same share of the machine's as `mounts` gives.
+    fn private(&mut self, folder: &str, percent: u64) {
+        if self.limits_sizes {
+            let machine = rustix::system::sysinfo();
+            // Fields of the kernel's own width, which is another on some machines.
+            #[expect(clippy::useless_conversion, reason = "32 bits on some machines")]
+            let memory = u64::from(machine.totalram) * u64::from(machine.mem_unit);
+            self.say(&["--size", &(memory / 100 * percent).to_string()]);
+        }
+        self.say(&["--perms", "1777", "--tmpfs", folder]);
     }
 
     /// As `mounts` does: what leads to a protected path is a mount too, which cannot be renamed.

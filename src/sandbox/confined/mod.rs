@@ -144,6 +144,7 @@ impl Confined {
         lack(!landlock, "no second wall around files: this kernel has no Landlock");
         if let Tier::Namespaces { by: Right::Bubblewrap, .. } = self.tier {
             lack(true, "tool caches are written in place, the rest of HOME is read only");
+            lack(!bubblewrap::limits_sizes(), "no limit to what lies in /tmp: this bwrap knows no --size");
         }
         if self.tier == Tier::Rules {
             lack(!open, "no datagrams on loopback");

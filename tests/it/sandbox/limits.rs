@@ -89,3 +89,18 @@ fn an_eater_of_memory_is_ended_and_named() {
         assert!(!daemon_lives(&site), "{user:?} {machine:?}");
     }
 }
+
+#[test]
+fn folders_in_memory_have_their_shares() {
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let memory: u64 = memory.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    for machine in [Machine::Free, Machine::Sudo, Machine::Bubblewrap] {
+        let site = Site::new(User::Nobody);
+        let command = "df -k --output=size /tmp /dev/shm > src/sizes";
+        let output = site.pace(machine, "check", &[("PACE_TEST_COMMAND", command)]);
+        let sizes = site.project.read("src/sizes").unwrap_or_default();
+        let sizes: Vec<u64> = sizes.lines().filter_map(|line| line.trim().parse().ok()).collect();
+        let shares: Vec<u64> = sizes.iter().map(|size| (size * 100 + memory / 2) / memory).collect();
+        assert_eq!(shares, [40, 20], "{machine:?}: {}", told(&output));
+    }
+}

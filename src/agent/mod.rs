@@ -88,6 +88,22 @@ pub(crate) enum AgentError {
     Other(#[from] anyhow::Error),
 }
 
+/// What a prompt is made of.
+#[derive(serde::Serialize)]
+struct Shared<'a, T> {
+    terms: &'a Terms,
+    plan: &'a DayPlan,
+    context: &'a [ContextDoc],
+    #[serde(flatten)]
+    values: &'a T,
+}
+
+impl<T: serde::Serialize> Shared<'_, T> {
+    fn render(&self, templates: &Templates, agent: Agent, part: &str) -> anyhow::Result<String> {
+        templates.render(&format!("prompts/{}.{part}.md.j2", agent.name().to_lowercase()), self)
+    }
+}
+
 impl Desk<'_> {
     /// Renders `prompts/<agent>.<part>.md.j2` with the values that all prompts share and those of `values`.
     pub(crate) fn prompt<T: serde::Serialize>(
@@ -96,17 +112,8 @@ impl Desk<'_> {
         part: &str,
         values: &T,
     ) -> anyhow::Result<String> {
-        #[derive(serde::Serialize)]
-        struct Shared<'a, T> {
-            terms: &'a Terms,
-            plan: &'a DayPlan,
-            context: &'a [ContextDoc],
-            #[serde(flatten)]
-            values: &'a T,
-        }
-        let name = format!("prompts/{}.{part}.md.j2", agent.name().to_lowercase());
-        self.templates
-            .render(&name, &Shared { terms: self.terms, plan: self.plan, context: &self.context, values })
+        let shared = Shared { terms: self.terms, plan: self.plan, context: &self.context, values };
+        shared.render(self.templates, agent, part)
     }
 
     /// A visible step of `agent`.

@@ -5,13 +5,30 @@ use serde_json::{Value, json};
 
 use super::report::{Judge, Judgement, SubmitReport, fill};
 use super::turns::{self, End, Task};
-use super::{AgentError, Desk};
+use super::{AgentError, Desk, Shared, purse};
 use crate::domain::Agent;
 use crate::domain::artifact::StoryCard;
 use crate::domain::plan::DayPlan;
+use crate::domain::terms::Terms;
+use crate::prompt::Templates;
 use crate::tool::toolbox::ToolBox;
 
 const AGENT: Agent = Agent::Prime;
+/// Output tokens of one reply at most.
+const MAX_TOKENS: u32 = 8_192;
+
+/// US dollars that must be left for the first call of a day: what it sets aside at least, whatever the project's own
+/// documents add to the prompt.
+///
+/// # Errors
+/// A template that cannot be rendered.
+pub(crate) fn first_call_usd(templates: &Templates, terms: &Terms, plan: &DayPlan) -> anyhow::Result<f64> {
+    let bytes = |part| {
+        let shared = Shared { terms, plan, context: &[], values: &() };
+        anyhow::Ok(shared.render(templates, AGENT, part)?.len())
+    };
+    Ok(purse::worst(terms.rated(AGENT).price, bytes("system")? + bytes("user")?, MAX_TOKENS).cost)
+}
 
 /// Runs PRIME.
 pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
@@ -22,7 +39,7 @@ pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
         user: desk.prompt(AGENT, "user", &())?,
         tools: ToolBox::new(vec![]),
         max_calls: 6,
-        max_tokens: 8_192,
+        max_tokens: MAX_TOKENS,
     };
     match turns::run(desk, task, &mut SubmitReport(Card { plan: desk.plan, most: desk.terms.max_criteria }))
         .await?

@@ -54,11 +54,7 @@ impl Purse {
         request_bytes: usize,
         max_output: u32,
     ) -> Result<Reservation<'_>, AgentError> {
-        let (prompt, output) = (request_bytes as u64 / 2, u64::from(max_output));
-        let worst = match price {
-            Some(price) => price.worst(prompt, output),
-            None => Worst { usage: Usage { input: prompt, output, ..Usage::default() }, cost: 0.0 },
-        };
+        let worst = worst(price, request_bytes, max_output);
         let reservation = Reservation { purse: self, price, worst, lost: Mutex::default() };
         reservation.may_try_again().map_err(AgentError::CostCap)?;
         Ok(reservation)
@@ -83,6 +79,15 @@ impl Purse {
     /// US dollars spent at known prices.
     fn spent(&self) -> f64 {
         locked(&self.bill).spends.iter().filter_map(|spend| spend.cost).sum()
+    }
+}
+
+/// What one try of a call costs at most; nothing where the price is unknown.
+pub(crate) fn worst(price: Option<Price>, request_bytes: usize, max_output: u32) -> Worst {
+    let (prompt, output) = (request_bytes as u64 / 2, u64::from(max_output));
+    match price {
+        Some(price) => price.worst(prompt, output),
+        None => Worst { usage: Usage { input: prompt, output, ..Usage::default() }, cost: 0.0 },
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod ledger;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::domain::budget::{Booked, Entry, spent};
+use crate::domain::budget::{Booked, Entry, Used};
 use crate::domain::plan::Plan;
 use crate::error::Error;
 use crate::repo::OwnRefs;
@@ -30,22 +30,23 @@ impl Budget<'_> {
         date(at).until(date(now)).map_or(i64::MAX, |span| i64::from(span.get_days()))
     }
 
-    /// US dollars that the books leave for today; 0 or less where it is used up.
+    /// What is gone of it by the books.
     ///
     /// # Errors
     /// As [`books`].
-    pub(crate) fn left(
+    pub(crate) fn used(
         &self,
         store: &Store,
         plan: &Plan,
         sprint: &str,
         now: Timestamp,
-    ) -> Result<f64, Error> {
+    ) -> Result<Used, Error> {
         let books = self.books(store, plan, sprint, now)?;
-        Ok(self.usd - spent(&[], &books, |at| self.age(at, now)))
+        Ok(Used::of(self.usd, &[], &books, |at| self.age(at, now)))
     }
 
-    /// Sets aside what `ours` may spend; whoever closes it says what it was.
+    /// Sets aside what `ours` may spend, which begins with a call of up to `least` US dollars; whoever closes it says what
+    /// it was.
     ///
     /// # Errors
     /// As [`books`]; or the git server does not take part.
@@ -54,9 +55,10 @@ impl Budget<'_> {
         refs: &OwnRefs,
         (store, plan): (&Store, &Plan),
         (ours, resumes): (Entry, bool),
+        least: f64,
     ) -> Result<Given, Error> {
         let books = self.books(store, plan, &ours.sprint, Timestamp::now())?;
-        ledger::take(refs, self, (ours, resumes), &books).await
+        ledger::take(refs, self, (ours, resumes), &books, least).await
     }
 
     /// The runs on the books of the sprint.
@@ -127,7 +129,9 @@ mod tests {
         store.append_attempt(1, &attempt("2020-02-02T10:00:00Z".into(), None)).unwrap();
         store.append_attempt(1, &attempt(now.to_string(), Some(1.5))).unwrap();
         store.append_attempt(1, &attempt(now.to_string(), Some(2.0))).unwrap();
-        let left = |usd| Budget { usd, zone: &TimeZone::UTC }.left(&store, &plan(), "s", now);
+        let left = |usd| {
+            Budget { usd, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).map(|used| used.left())
+        };
         assert!((left(5.0).unwrap() - 1.5).abs() < 1e-9);
         assert!(left(3.0).unwrap() < 0.0);
         store.append_attempt(1, &attempt(now.to_string(), None)).unwrap();
@@ -174,7 +178,8 @@ mod tests {
         store.append_attempt(1, &attempt(now.to_string(), Some(1.0))).unwrap();
         let ahead = now + jiff::SignedDuration::from_hours(25);
         store.append_attempt(1, &attempt(ahead.to_string(), Some(2.0))).unwrap();
-        let left = |at| Budget { usd: 5.0, zone: &TimeZone::UTC }.left(&store, &plan(), "s", at).unwrap();
+        let left =
+            |at| Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", at).unwrap().left();
         assert!((left(now) - 2.0).abs() < 1e-9, "what a fast clock dated counts already");
         assert!((left(ahead) - 3.0).abs() < 1e-9);
         assert!((left(now - jiff::SignedDuration::from_hours(25)) - 2.0).abs() < 1e-9);

@@ -13,11 +13,12 @@ use super::setup::set_up;
 use super::site::{Site, read_plan, seal};
 use super::terms::{Chosen, terms};
 use super::{gate_days, leavings, sprint};
+use crate::agent::prime;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
 use crate::day::start::Start;
 use crate::domain::artifact::{FindingResult, SentinelReport};
-use crate::domain::budget::Entry;
+use crate::domain::budget::{Entry, Used};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::lock::Owner;
@@ -49,10 +50,8 @@ pub(crate) enum Prepared {
     },
     /// `DAY=auto`: every day has shipped.
     Finished,
-    /// `PACE_DAILY_BUDGET` is used up; US dollars.
-    BudgetUsed {
-        budget: f64,
-    },
+    /// What `PACE_DAILY_BUDGET` has left does not suffice.
+    BudgetUsed(Used),
 }
 
 /// What must be mended before anything is run or paid for.
@@ -93,7 +92,8 @@ struct Choice {
     plan: Plan,
     plan_path: String,
     day: u32,
-    left_today: Option<f64>,
+    /// The daily budget by the books.
+    today: Option<Used>,
 }
 
 /// What choosing came to.
@@ -242,34 +242,38 @@ impl Preparing<'_> {
         if let Some(wait) = gates.await? {
             return nothing(Prepared::Waits(wait));
         }
-        let left_today = match settings.money.daily_budget_usd {
+        let today = match settings.money.daily_budget_usd {
             None => None,
             Some(budget) => {
                 let sprint = sprint::identity(settings, &plan, &branch);
                 let today = Budget { usd: budget, zone: &settings.money.timezone };
-                match today.left(&site.store, &plan, &sprint, jiff::Timestamp::now())? {
-                    left if left > 0.0 => Some(left),
-                    _ => return nothing(Prepared::BudgetUsed { budget }),
+                match today.used(&site.store, &plan, &sprint, jiff::Timestamp::now())? {
+                    used if used.suffices() => Some(used),
+                    used => return nothing(Prepared::BudgetUsed(used)),
                 }
             }
         };
         sprint::carry(site, &mut plan, day)?;
-        Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, left_today })))
+        Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, today })))
     }
 
     async fn settle(&self, choice: Choice, interrupted: Option<&Interrupted>) -> Result<Prepared, Error> {
-        let settings = self.settings;
-        let Choice { branch, plan, plan_path, day, left_today } = choice;
+        let Choice { branch, plan, plan_path, day, today } = choice;
         let chosen = Chosen {
             plan: &plan,
             plan_path: &plan_path,
             branch: &branch,
             day,
-            left_today,
+            left_today: today.as_ref().map(Used::left),
             platform: &self.platform.name,
         };
         let notice = |level, text: String| self.events.emit(Event::Notice { level, text });
-        let terms = terms(self.settings, self.site, &chosen, &notice)?;
+        let mut terms = terms(self.settings, self.site, &chosen, &notice)?;
+        if let Some(today) = today
+            && let Some(used) = self.share(&mut terms, &plan, interrupted.is_some(), today).await?
+        {
+            return Ok(Prepared::BudgetUsed(used));
+        }
         if !terms.dry_run
             && let Some(setup) = set_up(self.settings, self.site, &notice).await?
         {
@@ -279,47 +283,61 @@ impl Preparing<'_> {
         let known = interrupted.map(Interrupted::start);
         let mut start = start(self.site, terms, plan, branch, known).await?;
         start.templates = Some(self.templates.digest());
-        if let Some(budget) = settings.money.daily_budget_usd
-            && !self.share(&mut start, interrupted.is_some()).await?
-        {
-            return Ok(Prepared::BudgetUsed { budget });
-        }
         Ok(Prepared::Go(Box::new(start)))
     }
 
-    /// Has the git server's ledger give the run its part of the daily budget, as its cap; whether there is one. Without
-    /// such a server the books are all there is, and only one run is at work.
-    async fn share(&self, start: &mut Start, resumes: bool) -> Result<bool, Error> {
-        let Some((refs, usd)) = self.site.own_refs.as_ref().zip(self.settings.money.daily_budget_usd) else {
-            if start.terms.stage == Stage::Work {
+    /// Has the git server's ledger give the run its part of the daily budget, as its cap; what is gone, where the rest does
+    /// not suffice. Without such a server the books are all there is, and only one run is at work.
+    async fn share(
+        &self,
+        terms: &mut Terms,
+        plan: &Plan,
+        resumes: bool,
+        today: Used,
+    ) -> Result<Option<Used>, Error> {
+        // A run that is gone on with may have made its first call.
+        let day = plan.days.get(&terms.day).filter(|_| !resumes);
+        let least = day.map(|day| prime::first_call_usd(self.templates, terms, day)).transpose();
+        let today = Used { least: least.map_err(Error::Abort)?.unwrap_or_default(), ..today };
+        if !today.suffices() {
+            return Ok(Some(today));
+        }
+        let Some(refs) = self.site.own_refs.as_ref() else {
+            if terms.stage == Stage::Work {
                 let text = "PACE_DAILY_BUDGET counts what was pushed before this working job began: it may not push, so \
                             what others spend meanwhile is not seen";
                 self.events.emit(Event::Notice { level: Level::Warning, text: text.to_owned() });
             }
-            return Ok(true);
+            return Ok(None);
         };
-        if start.terms.dry_run {
-            return Ok(true);
+        if terms.dry_run {
+            return Ok(None);
         }
-        let budget = Budget { usd, zone: &self.settings.money.timezone };
+        let money = &self.settings.money;
+        let budget = Budget { usd: today.budget, zone: &money.timezone };
         let ours = Entry {
-            sprint: start.terms.sprint.clone(),
-            day: start.terms.day,
-            run: start.attempt,
+            sprint: terms.sprint.clone(),
+            day: terms.day,
+            run: next_attempt(self.site, terms.day)?,
             owner: self.owner.run.clone(),
             at: 0,
-            usd: self.settings.money.max_run_usd,
+            usd: money.max_run_usd,
             open: true,
         };
-        match budget.share(refs, (&self.site.store, &start.plan), (ours, resumes)).await? {
-            Given::Nothing => Ok(false),
+        match budget.share(refs, (&self.site.store, plan), (ours, resumes), today.least).await? {
+            Given::Nothing(used) => Ok(Some(used)),
             Given::Share(share) => {
-                start.terms.cap_by_day(share.usd(), self.settings.money.max_run_usd);
+                terms.cap_by_day(share.usd(), money.max_run_usd);
                 self.holding.keep_share(share);
-                Ok(true)
+                Ok(None)
             }
         }
     }
+}
+
+/// Number of the run among the day's attempts.
+fn next_attempt(site: &Site, day: u32) -> Result<u32, Error> {
+    Ok(site.store.attempts(day).map_err(Error::Abort)?.last().map_or(0, |attempt| attempt.run) + 1)
 }
 
 /// The day that the settings name, else the first that the plan does not call shipped.
@@ -347,7 +365,7 @@ async fn start(
             site.repo.before_first(&trailers)?.unwrap_or_else(|| branch.head.clone())
         }
     };
-    let attempt = attempts.last().map_or(0, |a| a.run) + 1;
+    let attempt = next_attempt(site, terms.day)?;
     let mut untracked = site.repo.untracked()?;
     // What an earlier run of the day left uncommitted is this run's to record.
     let own = format!("{}/", Store::day_dir(terms.day));

@@ -175,8 +175,8 @@ async fn run_held(
             results.hold_reason = Some(reason);
             return Ok(exit::HOLD);
         }
-        Prepared::BudgetUsed { budget } => {
-            let text = format!("PACE_DAILY_BUDGET: today's ${budget:.2} are used up; nothing was run");
+        Prepared::BudgetUsed(used) => {
+            let text = format!("PACE_DAILY_BUDGET: {used}. Nothing was run");
             events.emit(Event::Notice { level: Level::Warning, text });
             return Ok(exit::SKIPPED);
         }

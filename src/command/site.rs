@@ -55,7 +55,7 @@ impl Site {
         let repo = open_repo(settings, &root, http, &dependencies)?;
         let own_refs = repo.own_refs();
         let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
-        let store = Store::new(root.clone());
+        let store = Store::new(root.clone()).with_handoff(&settings.handoff);
         let repo = Arc::new(repo);
         Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
     }

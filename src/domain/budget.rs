@@ -1,6 +1,7 @@
 //! What the runs of one calendar day have spent or may still spend. Pure: what a day is, is told by the caller.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,69 @@ pub(crate) fn spent(ledger: &[Entry], books: &[Booked], age: impl Fn(i64) -> i64
     by_run.values().map(|(ledger, books)| ledger.max(*books)).sum()
 }
 
+/// How much of a day's budget is gone. US dollars.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Used {
+    pub budget: f64,
+    pub spent: f64,
+    /// Runs that are at work or were killed: what they were given is theirs.
+    pub held: Vec<Entry>,
+    /// What the first call of a run may cost; 0 where that is not known.
+    pub least: f64,
+}
+
+impl Used {
+    /// By the ledger and the books.
+    pub(crate) fn of(
+        budget: f64,
+        ledger: &[Entry],
+        books: &[Booked],
+        age: impl Fn(i64) -> i64 + Copy,
+    ) -> Self {
+        let held: Vec<Entry> =
+            ledger.iter().filter(|entry| entry.open && entry.counts(age)).cloned().collect();
+        let spent = (spent(ledger, books, age) - held.iter().map(|entry| entry.usd).sum::<f64>()).max(0.0);
+        Self { budget, spent, held, least: 0.0 }
+    }
+
+    /// 0 or less where nothing is.
+    pub(crate) fn left(&self) -> f64 {
+        self.budget - self.spent - self.held.iter().map(|entry| entry.usd).sum::<f64>()
+    }
+
+    /// Whether a run can begin with what is left.
+    pub(crate) fn suffices(&self) -> bool {
+        self.left() > 0.0 && self.left() >= self.least
+    }
+}
+
+/// Why nothing is run, and the mend.
+impl Display for Used {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { budget, spent, held, least } = self;
+        if held.is_empty() && self.left() <= 0.0 {
+            return write!(
+                f,
+                "today's ${budget:.2} are used up: raise the budget, or run the day again tomorrow"
+            );
+        }
+        write!(f, "of today's ${budget:.2}, ${spent:.2} are spent")?;
+        for Entry { usd, run, day, sprint, .. } in held {
+            write!(f, ", ${usd:.2} are held by run {run} of day {day} (sprint {sprint})")?;
+        }
+        if self.left() > 0.0 {
+            write!(f, "; the first model call may cost ${least:.4}, and ${:.4} are left", self.left())?;
+        }
+        f.write_str(match held[..] {
+            [] => ": raise the budget, or run the day again tomorrow",
+            _ => {
+                ": wait for what is held; if its run was killed, run its day again, which goes on with it, or raise the \
+                 budget"
+            }
+        })
+    }
+}
+
 /// Closes what other runs of the day left open: whoever holds the day knows that they are dead. One that is on the books
 /// counts with what these say, one that is gone on with belongs to the run that does so, and any other is taken to have
 /// spent all that it was given.
@@ -125,6 +189,43 @@ mod tests {
         ] {
             let spent = spent(&ledger, &books, age);
             assert!((spent - expected).abs() < 1e-9, "{spent} for {ledger:?} and {books:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_told_by_whose_it_is() {
+        let today = 10 * DAY + 5;
+        let killed = || entry(2, 3, "a", today, 0.6, true);
+        let spent = || entry(1, 1, "b", today, 0.4, false);
+        for (ledger, books, least, suffices, expected) in [
+            (vec![], vec![booked(1, 1, today, 1.1)], 0.1, false, "today's $1.00 are used up: raise"),
+            (
+                vec![spent(), killed()],
+                vec![booked(1, 1, today, 0.4)],
+                0.1,
+                false,
+                "of today's $1.00, $0.40 are spent, $0.60 are held by run 3 of day 2 (sprint s): wait",
+            ),
+            (vec![killed()], vec![booked(2, 3, today, 0.5)], 0.4, true, "$0.00 are spent, $0.60 are held"),
+            (
+                vec![killed()],
+                vec![],
+                0.41,
+                false,
+                "; the first model call may cost $0.4100, and $0.4000 are left: wait",
+            ),
+            (
+                vec![spent()],
+                vec![],
+                0.61,
+                false,
+                "$0.40 are spent; the first model call may cost $0.6100, and $0.6000 are left: raise",
+            ),
+            (vec![spent()], vec![], 0.0, true, "left"),
+        ] {
+            let used = Used { least, ..Used::of(1.0, &ledger, &books, age) };
+            assert_eq!(used.suffices(), suffices, "{used}");
+            assert!(used.to_string().contains(expected), "{used}");
         }
     }
 

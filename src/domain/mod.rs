@@ -3,6 +3,7 @@
 pub(crate) mod artifact;
 pub(crate) mod backlog;
 pub(crate) mod budget;
+pub(crate) mod commits;
 pub(crate) mod decision;
 pub(crate) mod dependencies;
 pub(crate) mod diff;

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::domain::commits::trailers;
+
 /// What the CI says about the start of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trigger {
@@ -121,8 +123,7 @@ pub(crate) fn news(event: &str, payload: Option<&Value>) -> Option<News> {
 /// Whether `message` carries a trailer by which pace knows its own commits: `Pace-Day:` with a number, or `Pace-Merge:`
 /// of a merge that it made. `scripts/action/guard.sh` looks for the same.
 pub(crate) fn is_own_commit(message: &str) -> bool {
-    let last = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
-    let trailer = |name| last.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+    let trailer = |name| trailers(message).find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
     let a_day = |day: &str| !day.is_empty() && day.bytes().all(|b| b.is_ascii_digit());
     trailer("Pace-Day:").is_some_and(a_day) || trailer("Pace-Merge:").is_some_and(|base| !base.is_empty())
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use git2::{Commit, Repository};
 
+use crate::domain::commits::bears;
+
 /// Commits that are looked at.
 const FAR: usize = 1000;
 
-/// Lines of `path` at HEAD whose newest appearance is by a commit, no merge, with a line that starts with `trailer`.
+/// Lines of `path` at HEAD whose newest appearance is by a commit, no merge, that bears `trailer`.
 pub(super) fn lines_by(repo: &Repository, trailer: &str, path: &str) -> anyhow::Result<BTreeSet<String>> {
     let mut commit = repo.head()?.peel_to_commit().context("HEAD has no commit")?;
     let mut left = lines(repo, &commit, path)?;
@@ -21,7 +23,7 @@ pub(super) fn lines_by(repo: &Repository, trailer: &str, path: &str) -> anyhow::
         if entry(&commit, path) != entry(&parent, path) {
             let before = lines(repo, &parent, path)?;
             let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-            let by = commit.parent_count() == 1 && message.lines().any(|line| line.starts_with(trailer));
+            let by = commit.parent_count() == 1 && bears(&message, trailer);
             let (stays, brought): (BTreeMap<_, _>, BTreeMap<_, _>) =
                 left.into_iter().partition(|(line, count)| before.get(line).is_some_and(|had| had >= count));
             if by {

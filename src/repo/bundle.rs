@@ -1,6 +1,7 @@
 //! A branch as a file: the commits that the remote does not have yet, in git's own bundle format (version 2), so that
 //! `git bundle verify` reads it too. Knows nothing of what the commits are good for.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::{RepoError, branch, checkout, fetch, history, settle};
 
 const SIGNATURE: &str = "# v2 git bundle\n";
 /// Bytes of a header: a line for every prerequisite.
-const HEADER: usize = 1 << 20;
+const HEADER: u64 = 1 << 20;
 /// Bytes of a bundle at most.
 const LARGEST: u64 = 4 << 30;
 
@@ -36,16 +37,7 @@ pub(super) fn write(repo: &Repository, branch: &str, path: &Path) -> anyhow::Res
     if commits.is_empty() {
         return Ok(bundled);
     }
-    let mut header = SIGNATURE.to_owned();
-    for commit in &commits {
-        for parent in repo.find_commit(*commit)?.parent_ids().filter(|parent| !commits.contains(parent)) {
-            let line = format!("-{parent}\n");
-            if !header.contains(&line) {
-                header.push_str(&line);
-            }
-        }
-    }
-    header.push_str(&format!("{head} refs/heads/{branch}\n\n"));
+    let header = header(repo, branch, &commits, head)?;
     let mut out = BufWriter::new(File::create(path).with_context(|| path.display().to_string())?);
     out.write_all(header.as_bytes())?;
     let mut pack = repo.packbuilder()?;
@@ -56,8 +48,35 @@ pub(super) fn write(repo: &Repository, branch: &str, path: &Path) -> anyhow::Res
         written.is_ok()
     })?;
     written?;
-    out.into_inner()?.sync_all()?;
+    let file = out.into_inner()?;
+    file.sync_all()?;
+    let length = file.metadata()?.len();
+    anyhow::ensure!(length <= LARGEST, "the new commits of {branch} {}", too_large(length));
     Ok(bundled)
+}
+
+/// What the reader must have, each commit once, and what it gets.
+fn header(repo: &Repository, branch: &str, commits: &[Oid], head: Oid) -> anyhow::Result<String> {
+    let new: HashSet<&Oid> = commits.iter().collect();
+    let mut named = HashSet::new();
+    let mut header = SIGNATURE.to_owned();
+    for commit in commits {
+        for parent in repo.find_commit(*commit)?.parent_ids() {
+            if !new.contains(&parent) && named.insert(parent) {
+                header.push_str(&format!("-{parent}\n"));
+            }
+        }
+    }
+    header.push_str(&format!("{head} refs/heads/{branch}\n\n"));
+    Ok(header)
+}
+
+/// What is wrong with so large a bundle, and the mend.
+fn too_large(length: u64) -> String {
+    format!(
+        "come to {length} bytes, and a hand-off carries {LARGEST} at most: keep large files out of git, or run the day in \
+         one job (PACE_STAGE=all)"
+    )
 }
 
 fn new_commits(repo: &Repository, head: Oid) -> anyhow::Result<git2::Revwalk<'_>> {
@@ -118,11 +137,16 @@ pub(super) fn take_over(
 fn read(repo: &Repository, bundled: &Bundled, path: &Path) -> Result<Vec<(String, String)>, RepoError> {
     let bad = |what: &str| RepoError::Other(anyhow::anyhow!("{}: {what}", path.display()));
     let file = File::open(path).with_context(|| path.display().to_string()).map_err(RepoError::Other)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).context("reading the bundle")?;
-    let end = bytes[..bytes.len().min(HEADER)].windows(2).position(|two| two == b"\n\n");
+    let length = file.metadata().context("reading the bundle")?.len();
+    if length > LARGEST {
+        return Err(bad(&format!("its commits {}", too_large(length))));
+    }
+    let mut file = file.take(length);
+    let mut start = Vec::new();
+    file.by_ref().take(HEADER).read_to_end(&mut start).context("reading the bundle")?;
+    let end = start.windows(2).position(|two| two == b"\n\n");
     let end = end.ok_or_else(|| bad("not a git bundle"))?;
-    let header = std::str::from_utf8(&bytes[..end]).map_err(|_| bad("not a git bundle"))?;
+    let header = std::str::from_utf8(&start[..end]).map_err(|_| bad("not a git bundle"))?;
     let lines = header.strip_prefix(SIGNATURE).ok_or_else(|| bad("not a git bundle of version 2"))?;
     for needed in lines.lines().filter_map(|line| line.strip_prefix('-')) {
         let needed = needed.split(' ').next().unwrap_or_default();
@@ -132,7 +156,8 @@ fn read(repo: &Repository, bundled: &Bundled, path: &Path) -> Result<Vec<(String
     }
     let odb = repo.odb().context("opening the object database")?;
     let mut pack = odb.packwriter().context("opening the object database")?;
-    pack.write_all(&bytes[end + 2..]).map_err(|error| bad(&format!("its pack cannot be read: {error}")))?;
+    std::io::copy(&mut start[end + 2..].chain(file), &mut pack)
+        .map_err(|error| bad(&format!("its pack cannot be read: {error}")))?;
     pack.commit().map_err(|error| bad(&format!("its pack cannot be read: {}", error.message())))?;
     let mut new = Vec::new();
     for sha in &bundled.commits {
@@ -142,8 +167,8 @@ fn read(repo: &Repository, bundled: &Bundled, path: &Path) -> Result<Vec<(String
     }
     let tip = history::commit(repo, &bundled.head)?.id();
     let outside = unknown_to_remote(repo, tip)?.into_iter().map(|id| id.to_string());
-    let unnamed: Vec<_> = outside.filter(|id| !bundled.commits.contains(id)).collect();
-    if let Some(unnamed) = unnamed.first() {
+    let named: HashSet<&String> = bundled.commits.iter().collect();
+    if let Some(unnamed) = outside.into_iter().find(|id| !named.contains(id)) {
         return Err(bad(&format!("it holds the commit {unnamed}, which the manifest does not name")));
     }
     Ok(new)

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::children::{Children, children};
 use super::environment::Environment;
 use super::given::{Given, Inputs, Read, list};
-use super::variables::{self, Effect, Kind};
+use super::variables::{self, Kind};
 use super::{
     CommandChoice, Commands, DayChoice, Findings, JournalMode, Limits, Money, Network, Product, Push, Rules,
     SandboxMode, Settings, Stage, ci, legacy, model,
@@ -37,7 +37,6 @@ pub(super) fn settings(
         findings.problem(format!("the environment cannot be read: {error}"));
         Inputs::default()
     });
-    warn_of_features_to_come(&inputs, &mut findings);
     let children = children(&environment, &inputs, &mut findings);
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
@@ -71,14 +70,6 @@ fn layered(
         !unexpanded
     });
     Inputs::new(values.into_iter().map(|(name, value)| (name.to_owned(), value)), places)
-}
-
-fn warn_of_features_to_come(inputs: &Inputs, findings: &mut Findings) {
-    for given in inputs.all().iter().filter(|given| given.text.is_some()) {
-        if variables::find(given.name).is_some_and(|variable| variable.effect == Effect::Later) {
-            findings.warning(format!("{} is accepted but does nothing yet", given.label()));
-        }
-    }
 }
 
 /// Takes away what the job's half of the day must not have, and asks for what it needs.

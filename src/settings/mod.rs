@@ -71,7 +71,7 @@ pub(crate) struct Settings {
     /// `PACE_LOG`: tracing filter.
     pub log: String,
     pub ci: CiContext,
-    /// Notes for the user: unknown names, variables without effect yet.
+    /// Notes for the user, as of unknown names.
     pub warnings: Vec<String>,
     /// The environment that children inherit: the fixed list of SPEC §6 plus `PACE_CHILD_ENV`.
     pub child_env: Vec<(String, String)>,

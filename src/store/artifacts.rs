@@ -69,12 +69,19 @@ pub(crate) struct ContextDoc {
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub(super) root: PathBuf,
+    /// Where this run leaves a hand-off, from the root.
+    pub(super) handoff: Option<String>,
 }
 
 impl Store {
     /// A store over the repository at `root`; nothing is read or made yet.
     pub(crate) const fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, handoff: None }
+    }
+
+    /// The same where a hand-off lies in the folder `path`, from the root: it is none of the store's texts.
+    pub(crate) fn with_handoff(self, path: &str) -> Self {
+        Self { handoff: Some(path.to_owned()), ..self }
     }
 
     /// Where the artifacts of `day` lie, from the repository root: `.pace/day-N`.

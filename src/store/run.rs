@@ -15,6 +15,9 @@ use crate::domain::hold::{Cause, Hold};
 use crate::domain::observation::TestRun;
 
 const RUN: &str = ".pace/.run";
+const ARCHIVE: &str = ".pace/archive";
+/// Where a hand-off lies unless the settings say otherwise.
+const HANDOFF: &str = ".pace/handoff";
 
 /// The test run on a day base.
 #[derive(Serialize, Deserialize)]
@@ -140,7 +143,8 @@ impl Store {
     fn collect(&self, folder: &str, texts: &mut BTreeMap<String, String>) -> Result<()> {
         for name in files::names(&self.root, Path::new(folder))? {
             let path = format!("{folder}/{name}");
-            if path == RUN || path == ".pace/archive" || path == ".pace/handoff" {
+            let left_out = [RUN, ARCHIVE, HANDOFF].contains(&path.as_str());
+            if left_out || self.handoff.as_ref() == Some(&path) {
                 continue;
             }
             if self.root.join(&path).is_dir() {

@@ -139,7 +139,11 @@ fn what_was_never_pushed_counts_too() {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
         streams.finish(child, Instant::now());
-        refused(&second, &pace(&second, &server, "2", "1").run(), &server);
+        let late = pace(&second, &server, "2", "1").run();
+        refused(&second, &late, &server);
+        let transcript = late.transcript();
+        assert!(late.stdout.contains("$0.37 are spent, $0.63 are held by run 2 of day 1"), "{transcript}");
+        assert!(late.stdout.contains("run its day again") && !transcript.contains("used up"), "{transcript}");
         let server = ModelServer::start(&day_1());
         let heir = pace(&first, &server, "1", "1").run();
         assert!(heir.stdout.contains("Resuming attempt"), "{}", heir.transcript());
@@ -148,5 +152,30 @@ fn what_was_never_pushed_counts_too() {
         let told: f64 = ledger(&team, name).iter().map(|entry| entry["usd"].as_f64().unwrap()).sum();
         let bill = 0.369 + billed(&server);
         assert!(bill <= told + 1e-3 && told <= 1.0 + 1e-3, "{told} in the ledger, {bill} billed");
+    }
+}
+
+/// What a run that the budget stopped left over does not pay for one more first call: nothing is run, pushed or opened.
+#[test]
+fn what_does_not_cover_a_first_call_is_as_good_as_nothing() {
+    for alone in [false, true] {
+        let team = team(Over::Http);
+        let runner = team.runner("runner");
+        if alone {
+            runner.git("remote remove origin");
+        }
+        // PRIME fits, what comes after it does not.
+        let server = ModelServer::start(&day_1());
+        let held = pace(&runner, &server, "1", "0.2").run();
+        assert_eq!((held.code, server.exchanges().len()), (1, 1), "{}", held.transcript());
+        let heads = || (runner.git("rev-parse HEAD"), git(&team.remote(), "for-each-ref refs/heads"));
+        let before = heads();
+        let server = ModelServer::start(&day_1());
+        // Neither setup nor tests: either would fail.
+        let late = pace(&runner, &server, "1", "0.2").env([("PACE_SETUP_COMMAND", "exit 9")]).run();
+        refused(&runner, &late, &server);
+        let told = "of today's $0.20, $0.12 are spent; the first model call may cost $0.1";
+        assert!(late.stdout.contains(told), "{}", late.transcript());
+        assert_eq!(heads(), before, "{}", late.transcript());
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
 use super::Budget;
-use crate::domain::budget::{Booked, Entry, close_dead, spent};
+use crate::domain::budget::{Booked, Entry, Used, close_dead};
 use crate::error::Error;
 use crate::repo::{OwnRefs, Swapped};
 
@@ -31,8 +31,8 @@ pub(crate) struct Share {
 /// What asking for a share came to.
 pub(crate) enum Given {
     Share(Share),
-    /// The budget is used up, or in the hands of other runs.
-    Nothing,
+    /// What is left of the budget does not suffice: it is spent, or in the hands of other runs.
+    Nothing(Used),
 }
 
 /// What the ledger says, and where.
@@ -44,7 +44,8 @@ struct Page {
     now: Timestamp,
 }
 
-/// Gives `ours` as much as is left of `budget`, at most what it asks for. The day of `ours` must be held.
+/// Gives `ours` as much as is left of `budget`, at most what it asks for, and nothing where its first call, of up to `least`
+/// US dollars, would not fit: it would be held before it judged anything. The day of `ours` must be held.
 ///
 /// # Errors
 /// A server that takes no such reference, or a ledger that cannot be read: the budget cannot be kept then.
@@ -53,6 +54,7 @@ pub(super) async fn take(
     budget: &Budget<'_>,
     (ours, resumes): (Entry, bool),
     books: &[Booked],
+    least: f64,
 ) -> Result<Given, Error> {
     let mut refused = None;
     for _ in 0..ROUNDS {
@@ -60,11 +62,11 @@ pub(super) async fn take(
         let age = |at| budget.age(at, page.now);
         close_dead(&mut page.entries, &ours, resumes, books);
         page.entries.retain(|entry| entry.is_recent(age));
-        let left = budget.usd - spent(&page.entries, books, age);
-        if left <= 0.0 {
-            return Ok(Given::Nothing);
+        let used = Used { least, ..Used::of(budget.usd, &page.entries, books, age) };
+        if !used.suffices() {
+            return Ok(Given::Nothing(used));
         }
-        let entry = Entry { at: page.now.as_second(), usd: left.min(ours.usd), ..ours.clone() };
+        let entry = Entry { at: page.now.as_second(), usd: used.left().min(ours.usd), ..ours.clone() };
         page.entries.push(entry.clone());
         match page.write(refs).await? {
             Swapped::Done => return Ok(Given::Share(Share { refs: refs.clone(), entry })),

@@ -1,11 +1,13 @@
 //! The assertions of a test file: where they stand and what they say.
 
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
 use super::super::pattern;
 use super::computed::Context;
+use super::index::Index;
 use super::mask::masked;
 use super::worth::Worth;
 use super::{Language, worth};
@@ -27,13 +29,14 @@ pub(crate) struct TestText<'a> {
     pub language: Language,
     pub text: &'a str,
     pub masked: String,
+    index: OnceLock<Index>,
 }
 
 impl<'a> TestText<'a> {
     /// `text` is the test part of the file at `path`.
     pub(crate) fn new(path: &str, text: &'a str) -> Self {
         let language = Language::of(path);
-        Self { language, text, masked: masked(language, text) }
+        Self { language, text, masked: masked(language, text), index: OnceLock::new() }
     }
 
     /// All assertions, in order.
@@ -51,7 +54,18 @@ impl<'a> TestText<'a> {
 
     /// Line of a byte, counted from 1.
     pub(super) fn line_of(&self, at: usize) -> u32 {
-        u32::try_from(self.text[..at].matches('\n').count()).unwrap_or(u32::MAX - 1) + 1
+        self.index().line_of(at)
+    }
+
+    /// The masked text of `lines`, counted from 1.
+    pub(super) fn masked_lines(&self, lines: &Range<u32>) -> &str {
+        let (from, to) = (self.index().start_of(lines.start), self.index().start_of(lines.end));
+        self.masked.get(from..to).unwrap_or_default()
+    }
+
+    /// Made at the first question.
+    pub(super) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(self.language, &self.masked))
     }
 }
 

@@ -55,23 +55,7 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
 
 /// The function of that name. Types are none: a whole class says little of one test.
 pub(super) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
-    let definition = format!(
-        r"\b(?:def|fn|func|function|fun|void|sub|test|Task)\s+(?:\([^)\n]*\)\s*)?{}\b",
-        regex::escape(name)
-    );
-    let found = Regex::new(&definition).ok()?.find(&test.masked)?;
-    let first = test.line_of(found.start());
-    if test.language.indents() {
-        let line = |n: u32| test.masked.lines().nth(n as usize - 1);
-        let indent = |text: &str| text.len() - text.trim_start().len();
-        let own = line(first).map_or(0, indent);
-        let count = u32::try_from(test.masked.lines().count()).unwrap_or(u32::MAX);
-        let ends = |&n: &u32| line(n).is_some_and(|text| !text.trim().is_empty() && indent(text) <= own);
-        let end = (first + 1..=count).find(ends).unwrap_or(count + 1);
-        return Some(first..end);
-    }
-    let open = found.end() + test.masked[found.end()..].find('{')?;
-    Some(first..test.line_of(closing(&test.masked, open)?) + 1)
+    test.index().function(name)
 }
 
 /// Whether the test at `lines` asserts something computed, itself or through a function of its own file.
@@ -93,8 +77,8 @@ pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>
         return true;
     }
     words(&body).into_iter().any(|name| {
-        body.contains(&format!("{name}("))
-            && defined(test, name).is_some_and(|own| own != *lines && within(&own))
+        defined(test, name).is_some_and(|own| own != *lines && within(&own))
+            && body.contains(&format!("{name}("))
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -22,8 +23,32 @@ pub(super) struct Context<'a> {
     pub(super) swallowed: Vec<(usize, usize)>,
     /// Names that something else may have filled since they were set: handed to a call, or added to.
     filled: BTreeSet<&'a str>,
-    /// Names being looked up.
-    open: RefCell<Vec<String>>,
+    /// What stands behind names, as far as it was looked up.
+    known: RefCell<BTreeMap<Behind<'a>, bool>>,
+    /// Names of the parameters of functions.
+    given: RefCell<BTreeMap<&'a str, Rc<BTreeSet<&'a str>>>>,
+}
+
+/// What stands behind a name: a function of the file, or a value, as the code of a function sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Behind<'a> {
+    Function(&'a str),
+    Value(&'a str, Option<&'a str>),
+}
+
+/// What a look at a piece of code came to.
+enum Looked<'a> {
+    Computed,
+    /// It is if anything behind these names is.
+    If(Vec<Behind<'a>>),
+}
+
+/// A name that is being looked up.
+struct Open<'a> {
+    /// Its place among those of which nothing is settled, and that of the earliest one it leads back to.
+    at: usize,
+    earliest: usize,
+    left: std::vec::IntoIter<Behind<'a>>,
 }
 
 static SET: LazyLock<Regex> = LazyLock::new(|| {
@@ -49,31 +74,104 @@ impl<'a> Context<'a> {
         let imports = IMPORT.find_iter(&test.masked).flat_map(|import| NAME.find_iter(import.as_str()));
         let imported = imports.map(|m| m.as_str()).collect();
         let filled = FILLED.captures_iter(&test.masked).flat_map(|c| filled(&c)).collect();
-        Self { test, set, imported, swallowed: swallowed(test), filled, open: RefCell::default() }
-    }
-
-    /// Whether what stands behind `name` is computed, as `look` tells; not while it is being looked up already.
-    fn once(&self, name: &str, look: impl FnOnce() -> bool) -> bool {
-        if self.open.borrow().iter().any(|open| open == name) {
-            return false;
+        Self {
+            test,
+            set,
+            imported,
+            swallowed: swallowed(test),
+            filled,
+            known: RefCell::default(),
+            given: RefCell::default(),
         }
-        self.open.borrow_mut().push(name.to_owned());
-        let found = look();
-        self.open.borrow_mut().pop();
-        found
     }
 
-    /// Whether a function of the test file itself computes anything; what the file does not define does.
-    fn calls(&self, name: &str) -> bool {
-        let Some(lines) = bodies::defined(self.test, name) else { return true };
-        let all = || self.test.masked.lines().skip(lines.start as usize - 1);
-        let head = all().next().unwrap_or_default();
-        let (head, rest) = head.split_once([':', '{']).unwrap_or((head, ""));
-        let parameters = head.split_once(name).map_or("", |(_, parameters)| parameters);
-        let body: Vec<&str> = std::iter::once(rest).chain(all().skip(1).take(lines.len() - 1)).collect();
-        // What it is given was looked at where it is called.
-        let given: BTreeSet<&str> = NAME.find_iter(parameters).map(|m| m.as_str()).collect();
-        self.once(name, || looks(self, &body.join("\n"), true, &given))
+    /// Whether what stands behind a name is computed. Every name is looked at once, however many ways lead to it, and
+    /// names that lead to each other are settled together (Tarjan's strongly connected components): FORGE writes the text.
+    fn is_computed(&self, behind: Behind<'a>) -> bool {
+        let mut known = self.known.borrow_mut();
+        let mut unsettled: Vec<Behind<'a>> = Vec::new();
+        let mut places: BTreeMap<Behind<'a>, usize> = BTreeMap::new();
+        let mut path: Vec<Open<'a>> = Vec::new();
+        let mut next = Some(behind);
+        loop {
+            let (at, found) = next.map_or((None, None), |next| (places.get(&next), known.get(&next)));
+            match (next.take(), at, found) {
+                (Some(_), _, Some(false)) => {}
+                (Some(_), Some(at), None) => {
+                    path.last_mut().into_iter().for_each(|open| open.earliest = open.earliest.min(*at));
+                }
+                (Some(name), ..) => {
+                    places.insert(name, unsettled.len());
+                    unsettled.push(name);
+                    let looked = if found == Some(&true) { Looked::Computed } else { self.behind(name) };
+                    let Looked::If(names) = looked else {
+                        // Each of them leads here.
+                        known.extend(unsettled.into_iter().map(|name| (name, true)));
+                        return true;
+                    };
+                    let at = unsettled.len() - 1;
+                    path.push(Open { at, earliest: at, left: names.into_iter() });
+                }
+                (None, ..) => {}
+            }
+            while let Some(open) = path.last_mut() {
+                next = open.left.next();
+                if next.is_some() {
+                    break;
+                }
+                let (at, earliest) = (open.at, open.earliest);
+                path.pop();
+                if at == earliest {
+                    known.extend(unsettled.drain(at..).map(|name| (name, false)));
+                } else if let Some(before) = path.last_mut() {
+                    before.earliest = before.earliest.min(earliest);
+                }
+            }
+            if path.is_empty() {
+                return false;
+            }
+        }
+    }
+
+    /// A look at what stands behind a name.
+    fn behind(&self, behind: Behind<'a>) -> Looked<'a> {
+        match behind {
+            Behind::Function(name) => match self.function(name) {
+                // What the file does not define computes.
+                None => Looked::Computed,
+                Some((_, body)) => looks(self, body, true, Some(name)),
+            },
+            Behind::Value(name, scope) => {
+                let mut names = Vec::new();
+                for value in self.set.get(name).into_iter().flatten() {
+                    match looks(self, value, true, scope) {
+                        Looked::Computed => return Looked::Computed,
+                        Looked::If(more) => names.extend(more),
+                    }
+                }
+                Looked::If(names)
+            }
+        }
+    }
+
+    /// The parameters and the body of a function of the file; the body may begin on the line of its head.
+    fn function(&self, name: &str) -> Option<(&'a str, &'a str)> {
+        let test: &'a TestText<'a> = self.test;
+        let function = test.masked_lines(&bodies::defined(test, name)?);
+        let line = function.find('\n').unwrap_or(function.len());
+        let end = function[..line].find([':', '{']).unwrap_or(line);
+        let parameters = function[..end].split_once(name).map_or("", |(_, parameters)| parameters);
+        Some((parameters, function.get(end + 1..).unwrap_or_default()))
+    }
+
+    /// What the function that is the scope is given: it was looked at where that is called.
+    fn given(&self, scope: Option<&'a str>) -> Rc<BTreeSet<&'a str>> {
+        let Some(name) = scope else { return Rc::default() };
+        let read = || {
+            let parameters = self.function(name).map_or("", |(parameters, _)| parameters);
+            Rc::new(NAME.find_iter(parameters).map(|m| m.as_str()).collect())
+        };
+        Rc::clone(self.given.borrow_mut().entry(name).or_insert_with(read))
     }
 }
 
@@ -195,13 +293,18 @@ const PURE: &[&str] = &[
 
 /// Whether `masked` looks at something that the test did not itself write down. `compared`: an imported value that
 /// is not called counts, for it is held against something.
-pub(super) fn computed(context: &Context<'_>, masked: &str, compared: bool) -> bool {
-    looks(context, masked, compared, &BTreeSet::new())
+pub(super) fn computed<'a>(context: &Context<'a>, masked: &'a str, compared: bool) -> bool {
+    match looks(context, masked, compared, None) {
+        Looked::Computed => true,
+        Looked::If(names) => names.into_iter().any(|name| context.is_computed(name)),
+    }
 }
 
-/// The same for a piece of code in which `given` are names of parameters.
-fn looks(context: &Context<'_>, masked: &str, compared: bool, given: &BTreeSet<&str>) -> bool {
-    NAME.find_iter(masked).any(|m| {
+/// A look at a piece of code in the function `scope`.
+fn looks<'a>(context: &Context<'a>, masked: &'a str, compared: bool, scope: Option<&'a str>) -> Looked<'a> {
+    let given = context.given(scope);
+    let mut names = Vec::new();
+    for m in NAME.find_iter(masked) {
         let name = m.as_str();
         let before = masked[..m.start()].trim_end();
         let after = masked[m.end()..].trim_start();
@@ -215,27 +318,28 @@ fn looks(context: &Context<'_>, masked: &str, compared: bool, given: &BTreeSet<&
             || glued
             || parameter
         {
-            return false;
+            continue;
         }
         let used = after.starts_with(['(', '[', '{']) || after.starts_with("::") || after.starts_with("!(");
         if context.imported.contains(name) && !used {
             // `module.function(…)` is a call of what was imported.
-            return compared || ATTRIBUTE_CALL.is_match(after);
-        }
-        if given.contains(name) && !used {
-            return false;
-        }
-        if used {
-            return !after.starts_with('(') || context.calls(name);
-        }
-        match context.set.get(name) {
-            None => true,
-            Some(_) if context.filled.contains(name) => true,
-            Some(values) => {
-                context.once(name, || values.iter().any(|value| looks(context, value, true, given)))
+            if compared || ATTRIBUTE_CALL.is_match(after) {
+                return Looked::Computed;
             }
+        } else if used {
+            if !after.starts_with('(') {
+                return Looked::Computed;
+            }
+            names.push(Behind::Function(name));
+        } else if given.contains(name) {
+            // Looked at where the function is called.
+        } else if !context.set.contains_key(name) || context.filled.contains(name) {
+            return Looked::Computed;
+        } else {
+            names.push(Behind::Value(name, scope));
         }
-    })
+    }
+    Looked::If(names)
 }
 
 static ATTRIBUTE_CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\s*(?:\.|::)\s*\w+)+\s*[(\[!]"));

@@ -5,6 +5,7 @@
 pub(crate) mod assertions;
 pub(crate) mod bodies;
 mod computed;
+mod index;
 pub(crate) mod mask;
 pub(crate) mod rust_tests;
 mod swallowed;

@@ -282,3 +282,42 @@ fn words_of_a_title_and_folders_are_no_functions() {
         assert!(bodies::of_test(&TestText::new(path, text), name).is_some(), "{name}");
     }
 }
+
+/// Whoever writes a text may call its helpers in any number of ways, and in circles.
+#[test]
+fn helpers_that_call_each_other_are_looked_at_once() {
+    let helpers = |n: usize, last: &str, call: &dyn Fn(usize) -> String| {
+        let calls = (0..n).map(|i| format!("def h{i}():\n    return {}\n", call(i + 1)));
+        format!("{}def h{n}():\n    return {last}\n", calls.collect::<String>())
+    };
+    let twice = |i: usize| format!("h{i}() + h{i}()");
+    let once = |i: usize| format!("h{i}()");
+    let back = |i: usize| format!("h{i}() + h{}() + h0()", i / 2);
+    for (helpers, expected) in [
+        (helpers(60, "1", &twice), Constant),
+        (helpers(60, "add(1)", &twice), Computed),
+        (helpers(60, "h0()", &twice), Constant),
+        (helpers(60, "1", &back), Constant),
+        (helpers(60, "add(1)", &back), Computed),
+        // As deep as a text is long.
+        (helpers(5_000, "1", &once), Constant),
+        (helpers(5_000, "add(1)", &once), Computed),
+    ] {
+        let text = format!(
+            "{helpers}def test_a():\n    assert h30() == 1\n    assert h0() == 1\n    assert h59() == 1\n"
+        );
+        let found = TestText::new("a.py", &text).assertions();
+        assert_eq!(found.iter().map(|a| a.worth).collect::<Vec<_>>(), vec![expected; 3], "{}", &text[..80]);
+    }
+}
+
+/// What was found on the way to something computed is known of each of them.
+#[test]
+fn of_helpers_in_a_circle_all_compute_or_none() {
+    hold(&[(
+        "a.py",
+        "def a():\n    return b() + c()\ndef b():\n    return a()\ndef c():\n    return d()\ndef d():\n    return add(1)\ndef e():\n    return 1\n\
+         def test_a():\n    assert a() == 1\n    assert b() == 1\n    assert c() == 1\n    assert e() == 1\n    assert e() + b() == 1\n",
+        vec![Computed, Computed, Computed, Constant, Computed],
+    )]);
+}

@@ -30,7 +30,7 @@ pub(super) fn of(context: &Context<'_>, statement: &Statement) -> Worth {
     if can_fail(context, statement, &test.masked) { Worth::Computed } else { Worth::Constant }
 }
 
-fn can_fail(context: &Context<'_>, statement: &Statement, masked: &str) -> bool {
+fn can_fail<'a>(context: &Context<'a>, statement: &Statement, masked: &'a str) -> bool {
     let word = statement.word.as_str();
     if RAISES.is_match(word) {
         return true;

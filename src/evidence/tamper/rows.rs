@@ -1,7 +1,7 @@
 //! Tables that a test runs through: parametrised tests, loops over cases. Rows that are gone are tests that are gone,
 //! though the test keeps its name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -17,23 +17,23 @@ const CHECK: &str = "Weakened test";
 pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>], gone: &Gone) -> Vec<Sign> {
     // Also in a table of another test.
     let everywhere: BTreeSet<String> = after.iter().flat_map(|placed| rows(&placed.item)).collect();
+    let bodies: HashSet<&[String]> = before.iter().map(|placed| &placed.item.body[..]).collect();
+    let fresh = after.iter().map(|placed| &placed.item).filter(|item| !bodies.contains(&item.body[..]));
+    let fresh: Vec<Fresh<'_>> = fresh.map(Fresh::of).collect();
     let mut signs = Vec::new();
     for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
         let (had, has) = (rows(&old.item), rows(&new.item));
         if has.len() >= had.len() {
             continue;
         }
-        let fresh: Vec<&Item> = after
-            .iter()
-            .map(|placed| &placed.item)
-            .filter(|item| **item != new.item && !before.iter().any(|old| old.item.body == item.body))
-            .collect();
+        let subjects = asserted(&old.item);
         let kept = |row: &str| {
             everywhere.contains(row)
                 || gone.is_in(row)
-                || fresh.iter().any(|item| has_values(item, row, &old.item))
+                || fresh.iter().any(|fresh| *fresh.item != new.item && fresh.has_values(row, &subjects))
         };
-        let Some(first) = had.iter().find(|row| !has.contains(row) && !kept(row)) else { continue };
+        let there: HashSet<&String> = has.iter().collect();
+        let Some(first) = had.iter().find(|row| !there.contains(row) && !kept(row)) else { continue };
         signs.push(Sign {
             check: CHECK,
             path: new.path.clone(),
@@ -52,13 +52,34 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
     signs
 }
 
-/// Whether a line of `item` speaks of all values of a row, and of what `old` asserts: it became a test of its own.
-fn has_values(item: &Item, row: &str, old: &Item) -> bool {
-    let values = |text: &str| LITERAL.find_iter(text).map(|m| m.as_str().to_owned()).collect::<BTreeSet<_>>();
-    let wanted = values(row);
-    let asserted = old.body.iter().filter(|line| is_assertion(line, false));
-    let subjects: BTreeSet<&str> = asserted.flat_map(|line| subject(line)).collect();
-    item.body.iter().any(|line| wanted.is_subset(&values(line)) && !subject(line).is_disjoint(&subjects))
+/// A test of which there was none with this body, with the values and the subjects of its lines.
+struct Fresh<'a> {
+    item: &'a Item,
+    lines: Vec<(HashSet<&'a str>, BTreeSet<&'a str>)>,
+}
+
+impl<'a> Fresh<'a> {
+    fn of(item: &'a Item) -> Self {
+        Self { item, lines: item.body.iter().map(|line| (values(line).collect(), subject(line))).collect() }
+    }
+
+    /// Whether a line of it speaks of all values of a row, and of one of `subjects`: the row became a test of its own.
+    fn has_values(&self, row: &str, subjects: &BTreeSet<&str>) -> bool {
+        let wanted: HashSet<&str> = values(row).collect();
+        let speaks = |(values, of): &(HashSet<&str>, BTreeSet<&str>)| {
+            wanted.is_subset(values) && !of.is_disjoint(subjects)
+        };
+        self.lines.iter().any(speaks)
+    }
+}
+
+fn values(text: &str) -> impl Iterator<Item = &str> {
+    LITERAL.find_iter(text).map(|m| m.as_str())
+}
+
+/// What the assertions of a test are about.
+fn asserted(item: &Item) -> BTreeSet<&str> {
+    item.body.iter().filter(|line| is_assertion(line, false)).flat_map(|line| subject(line)).collect()
 }
 
 /// What begins a table, or is one on its line.

@@ -407,3 +407,22 @@ fn the_plan_may_ask_for_it() {
     let ini = "[pytest]\naddopts = --ignore=tests/slow\n";
     assert_eq!(seen(&[("pytest.ini", "-", ini)], "pytest.ini ignores tests/slow"), [(R, Pass)]);
 }
+
+/// Every test of a large file loses a row, and as many tests are new.
+#[test]
+fn rows_of_many_tests_are_looked_for_once() {
+    const TESTS: usize = 500;
+    let tests = |name: &str, rows: &str| -> String {
+        let test = |n| {
+            format!(
+                "@pytest.mark.parametrize(\"n\", [{rows}])\ndef test_{name}{n}(n):\n    assert shop.f{n}(n)\n\n"
+            )
+        };
+        (0..TESTS).map(test).collect()
+    };
+    let before = tests("a", "1, 2, 3");
+    let new: String = (0..TESTS).map(|n| format!("def test_b{n}():\n    assert shop.g{n}(7)\n\n")).collect();
+    let after = tests("a", "1, 2") + &new;
+    let found = seen(&[("tests/test_a.py", &before, &after)], "");
+    assert_eq!(found.iter().filter(|found| **found == (W, Fail)).count(), TESTS);
+}

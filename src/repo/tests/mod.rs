@@ -3,6 +3,7 @@
 mod aside;
 mod authorship;
 mod branch;
+mod bundle;
 mod checkpoint;
 mod commit;
 mod diff;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::super::variables::{Effect, Kind, VARIABLES, Variable};
+use super::super::variables::{Kind, VARIABLES, Variable};
 
 /// Set by GitHub for every step, whatever a workflow says.
 const OF_GITHUB: [&str; 3] = ["GITHUB_REPOSITORY", "GITHUB_API_URL", "GITHUB_SERVER_URL"];
@@ -75,8 +75,7 @@ fn input(variable: &Variable) -> String {
 fn description(variable: &Variable) -> String {
     let default =
         if variable.default == "—" { String::new() } else { format!("; default: {}", variable.default) };
-    let later = if variable.effect == Effect::Later { " (accepted, no effect yet)" } else { "" };
-    format!("{}{default}{later}", variable.meaning)
+    format!("{}{default}", variable.meaning)
 }
 
 /// The lines that narrow an input of the component down. All are strings: an empty one leaves the setting unset.

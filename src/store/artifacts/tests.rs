@@ -466,3 +466,24 @@ proptest! {
         prop_assert_eq!(yaml::parse(&text).map(|node| node.to_json()), Ok(value), "{}", text);
     }
 }
+
+/// Neither the folder of the settings nor the usual one, in which an earlier run may have left one.
+#[test]
+fn a_snapshot_leaves_out_hand_offs_wherever_they_lie() {
+    let (_dir, store) = store();
+    for path in [
+        ".pace/out/journal.jsonl",
+        ".pace/handoff/journal.jsonl",
+        ".pace/run/out/journal.jsonl",
+        ".pace/context/a.md",
+        ".pace/output.md",
+    ] {
+        store.write_text(path, "text").unwrap();
+    }
+    let kept = |handoff: &str| -> Vec<String> {
+        store.clone().with_handoff(handoff).snapshot().unwrap().into_keys().collect()
+    };
+    assert_eq!(kept(".pace/out"), [".pace/context/a.md", ".pace/output.md", ".pace/run/out/journal.jsonl"]);
+    assert_eq!(kept(".pace/run/out"), [".pace/context/a.md", ".pace/out/journal.jsonl", ".pace/output.md"]);
+    assert_eq!(kept("elsewhere").len(), 4);
+}

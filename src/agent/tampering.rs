@@ -61,6 +61,11 @@ pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Resul
     Ok(())
 }
 
+/// Whether `records` have what [`begin`] noted.
+pub(crate) fn began(records: &[Record]) -> bool {
+    records.iter().any(|record| record.kind == BEGIN)
+}
+
 /// What [`begin`] noted, where `records` have no [`end`] to it: the run was cut off in between.
 pub(crate) fn cut_off(records: &[Record]) -> Option<Runners> {
     let began = records.iter().rposition(|record| record.kind == BEGIN)?;

@@ -368,8 +368,8 @@ impl Interrupted {
 
     /// What the run's commands write from now on is its own, and not what people wrote meanwhile.
     pub(crate) fn mark_again(&self, site: &Site) -> anyhow::Result<()> {
-        tampering::cut_off(&self.records)
-            .map_or(Ok(()), |_| tampering::mark_again(&site.root, self.terms().day))
+        let began = tampering::began(&self.records);
+        if began { tampering::mark_again(&site.root, self.terms().day) } else { Ok(()) }
     }
 
     /// Tells where the run goes on, and opens its journal to be played up to there.

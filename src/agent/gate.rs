@@ -29,6 +29,7 @@ use crate::evidence::place::Place;
 use crate::evidence::reports::Before;
 use crate::evidence::run_tests::sources_alone;
 use crate::evidence::tamper;
+use crate::repo::Restoring;
 use crate::sandbox::Command;
 use crate::tool::run_tests::Tests as _;
 
@@ -95,7 +96,7 @@ async fn judge_commit(
             format!("Set {} untracked files aside: the commit alone is judged", untracked.len()),
         );
     }
-    let restored = desk.repo.restore_ignored()?;
+    let restored = desk.repo.restore_ignored(Restoring::ForTests)?;
     if !restored.is_empty() {
         let shown = restored.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         let more = restored.len().saturating_sub(5);

@@ -14,10 +14,14 @@ use crate::evidence::leftovers;
 use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
 use crate::evidence::{pipeline, scan};
-use crate::repo::Repository;
+use crate::journal::Record;
+use crate::repo::{Repository, Restoring};
 
 /// Largest file that is compared, in bytes.
 const LARGEST: usize = 2 << 20;
+/// Kinds of the records of [`begin`] and [`end`].
+const BEGIN: &str = "runners";
+const END: &str = "leftovers";
 
 /// The test runners in the dependency folders as a run finds them, by path; from now on what is written counts as the
 /// run's own.
@@ -27,48 +31,79 @@ pub(crate) type Runners = BTreeMap<String, String>;
 pub(crate) async fn begin(desk: &Desk<'_>) -> Result<Runners, AgentError> {
     let note = async {
         let runners = strays::runners(&desk.root, &desk.repo.ignored()?);
-        let runners = leftovers::without(&left(desk), runners);
+        let runners = leftovers::without(&left(&desk.root, desk.terms.day), runners);
         Moment::mark(&marker(&desk.root, desk.terms.day)).context("noting when the run began")?;
         anyhow::Ok(runners)
     };
-    Ok(desk.journal.step("runners", "", note).await?)
+    Ok(desk.journal.step(BEGIN, "", note).await?)
 }
 
 /// Ends what [`begin`] began. A run that did not ship leaves no ignored file and no build output of its own behind, and
 /// what it made of the runners is noted for the next one.
 pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Result<(), AgentError> {
     let clean = async {
-        let file = left(desk);
+        let file = left(&desk.root, desk.terms.day);
         if ships {
             leftovers::forget(&file)?;
             return anyhow::Ok(vec![]);
         }
-        let aside = desk.repo.restore_ignored()?;
+        let aside = desk.repo.restore_ignored(Restoring::AtEnd)?;
         clear_outputs(desk)?;
         leftovers::note(&file, before, &strays::runners(&desk.root, &desk.repo.ignored()?))?;
         Ok(aside)
     };
-    let aside: Vec<String> = desk.journal.act("leftovers", "", clean).await?;
+    let aside: Vec<String> = desk.journal.act(END, "", clean).await?;
     if !aside.is_empty() {
         let text =
-            format!("Set ignored files of this run aside, in .pace/.run/removed: {}", aside.join(", "));
+            format!("Set ignored files of this run aside, below .pace/.run/removed: {}", aside.join(", "));
         desk.events.emit(Event::Notice { level: Level::Info, text });
     }
     Ok(())
 }
 
-/// Removes the build outputs that were made since [`begin`], so that those of the commit are judged.
-pub(crate) fn clear_outputs(desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
-    // A run that goes on elsewhere has a work tree of its own, and no mark.
-    clear_left_outputs(&desk.root, desk.repo.as_ref(), desk.terms.day)
+/// What [`begin`] noted, where `records` have no [`end`] to it: the run was cut off in between.
+pub(crate) fn cut_off(records: &[Record]) -> Option<Runners> {
+    let began = records.iter().rposition(|record| record.kind == BEGIN)?;
+    let ended = records[began..].iter().any(|record| record.kind == END);
+    (!ended).then(|| serde_json::from_value(records[began].value.clone()).ok())?
 }
 
-/// The same for an earlier run of `day`, which came to no end.
-pub(crate) fn clear_left_outputs(
-    root: &Path,
-    repo: &dyn Repository,
+/// Does what [`end`] does for a run of `day` that was cut off just now, but for the ignored files.
+pub(crate) fn end_cut_off(
+    (root, repo): (&Path, &dyn Repository),
     day: u32,
+    before: &Runners,
+) -> anyhow::Result<()> {
+    clear_since_mark(root, repo, day)?;
+    Ok(leftovers::note(&left(root, day), before, &strays::runners(root, &repo.ignored()?))?)
+}
+
+/// The same for a run that is dead since `until`, seconds since 1970: its build outputs, which nobody may have removed, for
+/// people may have written there since. What they wrote later is theirs.
+pub(crate) fn end_dead(
+    (root, repo): (&Path, &dyn Repository),
+    day: u32,
+    before: &Runners,
+    until: i64,
 ) -> anyhow::Result<Vec<String>> {
+    let ignored = repo.ignored()?;
+    let now = strays::written_until(root, until, before, strays::runners(root, &ignored));
+    leftovers::note(&left(root, day), before, &now)?;
+    let Ok(since) = Moment::of(&marker(root, day)) else { return Ok(vec![]) };
+    strays::left_outputs(root, &ignored, since, until).context("looking for build outputs")
+}
+
+/// A run of `day` goes on that was cut off: from now on what is written is its own again.
+pub(crate) fn mark_again(root: &Path, day: u32) -> anyhow::Result<()> {
+    Moment::mark(&marker(root, day)).map(drop).context("noting when the run went on")
+}
+
+/// Removes the build outputs that were made since [`begin`], so that those of the commit are judged.
+pub(crate) fn clear_outputs(desk: &Desk<'_>) -> anyhow::Result<Vec<String>> {
+    clear_since_mark(&desk.root, desk.repo.as_ref(), desk.terms.day)
+}
+
+fn clear_since_mark(root: &Path, repo: &dyn Repository, day: u32) -> anyhow::Result<Vec<String>> {
     let Ok(since) = Moment::of(&marker(root, day)) else { return Ok(vec![]) };
     strays::clear_outputs(root, &repo.ignored()?, since).context("clearing build outputs")
 }
@@ -77,8 +112,8 @@ fn marker(root: &Path, day: u32) -> PathBuf {
     root.join(format!(".pace/.run/day-{day}/began"))
 }
 
-fn left(desk: &Desk<'_>) -> PathBuf {
-    desk.root.join(format!(".pace/.run/day-{}/leftovers.json", desk.terms.day))
+fn left(root: &Path, day: u32) -> PathBuf {
+    root.join(format!(".pace/.run/day-{day}/leftovers.json"))
 }
 
 /// What `commit` did to the tests and their runner since `base`; `diff` is the day's change between them. `runners` is

@@ -9,6 +9,7 @@ mod disk;
 mod explain;
 mod gate_days;
 mod keeper;
+mod leavings;
 mod lock;
 mod planning;
 mod prepare;

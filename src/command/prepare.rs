@@ -12,7 +12,7 @@ use super::selection::{day_in_plan, earlier_days_shipped, first_unshipped, shipp
 use super::setup::set_up;
 use super::site::{Site, read_plan, seal};
 use super::terms::{Chosen, terms};
-use super::{gate_days, sprint};
+use super::{gate_days, leavings, sprint};
 use crate::agent::prime;
 use crate::agent::tests::ProjectTests;
 use crate::day::sprint::PROGRESS;
@@ -384,7 +384,7 @@ async fn start(
     } else {
         baseline(site, &terms, &base, &branch.head).await?
     };
-    site.repo.note_ignored().map_err(Error::Abort)?;
+    site.repo.note_ignored(&leavings::folder(terms.day, attempt)).map_err(Error::Abort)?;
     Ok(Start {
         pace: env!("CARGO_PKG_VERSION").into(),
         terms,

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::booking::{book, place};
 use super::keeper::Workspace;
+use super::leavings;
 use super::remote_journal::RemoteJournal;
 use super::reopened::reopen;
 use super::site::{Site, seal};
@@ -204,18 +205,8 @@ impl Interrupted {
 
     /// What the run left where git does not look helps no later test: neither this run's nor another one's.
     fn set_leavings_aside(&self, site: &Site, events: &dyn Events) -> Result<(), Error> {
-        let written = std::fs::metadata(&self.path).and_then(|file| file.modified()).ok();
-        let mut moved = site.repo.set_left_aside(written.filter(|_| !self.in_flight(site)))?;
-        moved.extend(tampering::clear_left_outputs(&site.root, site.repo.as_ref(), self.terms().day)?);
-        if !moved.is_empty() {
-            let more = moved.len().saturating_sub(10);
-            moved.truncate(10);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let text =
-                format!("Set ignored files aside that the interrupted run left: {}{more}", moved.join(", "));
-            events.emit(Event::Notice { level: Level::Info, text });
-        }
-        Ok(())
+        let until = leavings::last_sign(&self.path, self.terms(), self.in_flight(site))?;
+        Ok(leavings::of_dead_run(site, (&self.start, &self.records), until, events)?)
     }
 
     /// Untracked files that came since, and not from something that was in flight.
@@ -373,6 +364,12 @@ impl Interrupted {
         book(&site.store, &self.start, &self.records)?;
         site.store.settled(self.terms().day)?;
         Ok(())
+    }
+
+    /// What the run's commands write from now on is its own, and not what people wrote meanwhile.
+    pub(crate) fn mark_again(&self, site: &Site) -> anyhow::Result<()> {
+        tampering::cut_off(&self.records)
+            .map_or(Ok(()), |_| tampering::mark_again(&site.root, self.terms().day))
     }
 
     /// Tells where the run goes on, and opens its journal to be played up to there.

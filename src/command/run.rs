@@ -13,7 +13,7 @@ use super::site::{Site, http, seal};
 use super::stage::Publishing;
 use super::trigger::{Admitted, admit};
 use super::work::{Parts, end, finish, model, preflight, run_day, templates};
-use super::{Exit, Invocation, planning};
+use super::{Exit, Invocation, leavings, planning};
 use crate::agent::purse::Purse;
 use crate::day::Ended;
 use crate::day::stage::HandOff;
@@ -120,8 +120,9 @@ async fn run_held(
     let holding = &invocation.holding;
     let owner = lock::owner(settings)?;
     match TreeLock::take(&site.store, &owner)? {
-        Ok(tree) => {
+        Ok(mut tree) => {
             clear_left_locks(&site, &tree, events).await?;
+            tree.live(&site.store)?;
             holding.keep_tree(tree);
         }
         Err(other) => return Ok(busy(events, format!("Another run is at work: {other}"))),
@@ -205,7 +206,10 @@ async fn work(
     let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
     let seal = seal(settings);
     let journal = match interrupted {
-        Some(found) => found.journal(start, redactor, seal, keeper, events)?,
+        Some(found) => {
+            found.mark_again(site)?;
+            found.journal(start, redactor, seal, keeper, events)?
+        }
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
@@ -229,6 +233,10 @@ async fn work(
         }
         never = keep_up(remote.as_deref(), events) => never,
     };
+    if !ended.as_ref().is_err_and(super::disk::is_at_fault) {
+        // Before the end is on record: a run that is killed in between is resumed, and comes here again.
+        leavings::end(site, start, &journal.path(), events);
+    }
     let code = end(&journal, &ended, start.terms.advisory_exit_code)?;
     let ended = match ended {
         Err(error) if super::disk::is_at_fault(&error) || may_reopen(&journal::read(&journal.path())?) => {
@@ -236,10 +244,10 @@ async fn work(
         }
         ended => ended,
     };
-    site.repo.forget_checkpoints(&start.terms.checkpoint_name())?;
-    // A run that ended before GATE looked leaves no more behind than one that was judged.
-    site.repo.restore_ignored()?;
-    site.repo.forget_ignored()?;
+    if let Err(problem) = site.repo.forget_checkpoints(&start.terms.checkpoint_name()) {
+        let text = format!("The checkpoints of this run stay in .git until the next one: {problem:#}");
+        events.emit(Event::Notice { level: Level::Warning, text });
+    }
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
     }
@@ -299,15 +307,22 @@ async fn prune(remote: &RemoteJournal, events: &dyn Events) {
     }
 }
 
-/// Frees git of the locks that a killed run left in this work tree.
+/// Frees git of the locks that a killed run left in this work tree; those of people stop the run.
 async fn clear_left_locks(site: &Site, tree: &TreeLock, events: &dyn Events) -> Result<(), Error> {
-    let Some(since) = tree.first_before() else { return Ok(()) };
-    let removed = site.repo.clear_left_locks(since).await?;
-    if !removed.is_empty() {
-        let text = format!("Removed locks in .git that a killed run left: {}", removed.join(", "));
+    let locks = site.repo.clear_left_locks(tree.died()).await?;
+    if !locks.removed.is_empty() {
+        let text = format!("Removed locks in .git that a killed run left: {}", locks.removed.join(", "));
         events.emit(Event::Notice { level: Level::Info, text });
     }
-    Ok(())
+    if locks.held.is_empty() {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "another program holds a lock in the .git of {}: {}. Let it end (an editor that is open in `git commit`, perhaps), \
+         or remove the file where nothing is at work, and run again",
+        site.root.display(),
+        locks.held.join(", ")
+    )))
 }
 
 /// Prepares the run; on the tree as an interrupted one found it, where there is one here or on the git server.

@@ -121,6 +121,11 @@ impl Moment {
         Self::of(marker)
     }
 
+    /// Whether the file at `path` was written later than a second after `until`, seconds since 1970.
+    fn is_later(path: &Path, until: i64) -> bool {
+        Self::of(path).is_ok_and(|written| written.0 > until.saturating_add(1))
+    }
+
     /// The moment that `marker` holds.
     pub(crate) fn of(marker: &Path) -> io::Result<Self> {
         let meta = marker.symlink_metadata()?;
@@ -131,7 +136,44 @@ impl Moment {
 /// Removes what a build makes of the `ignored` files that were written since `since`: the test run makes it anew from the
 /// sources. Dependency folders stay, but for the byte code in them. Returns the paths, from the root.
 pub(crate) fn clear_outputs(root: &Path, ignored: &[String], since: Moment) -> io::Result<Vec<String>> {
-    let mut removed = Vec::new();
+    let outputs = outputs(root, ignored, since)?;
+    for path in &outputs {
+        fs::remove_file(root.join(path))?;
+    }
+    Ok(outputs)
+}
+
+/// The same files, where nobody may have them removed: those that were not written after `until` either.
+pub(crate) fn left_outputs(
+    root: &Path,
+    ignored: &[String],
+    since: Moment,
+    until: i64,
+) -> io::Result<Vec<String>> {
+    let mut outputs = outputs(root, ignored, since)?;
+    outputs.retain(|path| !Moment::is_later(&root.join(path), until));
+    Ok(outputs)
+}
+
+/// `now` without the runners that somebody wrote after `until`: they are as `before` has them.
+pub(crate) fn written_until(
+    root: &Path,
+    until: i64,
+    before: &BTreeMap<String, String>,
+    mut now: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let later = |path: &String| Moment::is_later(&root.join(path), until);
+    for path in now.keys().filter(|path| later(path)).cloned().collect::<Vec<_>>() {
+        match before.get(&path) {
+            Some(digest) => now.insert(path, digest.clone()),
+            None => now.remove(&path),
+        };
+    }
+    now
+}
+
+fn outputs(root: &Path, ignored: &[String], since: Moment) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
     for path in files(root, ignored) {
         let full = root.join(&path);
         let meta = full.symlink_metadata()?;
@@ -139,11 +181,10 @@ pub(crate) fn clear_outputs(root: &Path, ignored: &[String], since: Moment) -> i
         let has = |folders: &[&str]| name.split('/').any(|part| folders.contains(&part));
         let output = has(&["__pycache__"]) || (has(OUTPUTS) && !has(DEPENDENCIES));
         if output && Moment(meta.ctime(), meta.ctime_nsec()) >= since {
-            fs::remove_file(&full)?;
-            removed.push(name);
+            found.push(name);
         }
     }
-    Ok(removed)
+    Ok(found)
 }
 
 /// Files and links below the ignored entries, from the root, without pace's own.

@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
-use super::{Branch, Outlook, Pushed, RepoError, Repository, Stored};
+use super::left_locks::Locks;
+use super::{Branch, Outlook, Pushed, RepoError, Repository, Restoring, Stored};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -103,15 +104,15 @@ impl Repository for Absent {
         absent()
     }
 
-    fn note_ignored(&self) -> anyhow::Result<()> {
+    fn note_ignored(&self, _run: &str) -> anyhow::Result<()> {
         absent()
     }
 
-    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+    fn restore_ignored(&self, _when: Restoring) -> anyhow::Result<Vec<String>> {
         absent()
     }
 
-    fn clear_left_locks(&self, _since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+    fn clear_left_locks(&self, _died: Option<i64>) -> BoxFuture<'_, anyhow::Result<Locks>> {
         Box::pin(async { absent() })
     }
 
@@ -119,7 +120,11 @@ impl Repository for Absent {
         absent()
     }
 
-    fn set_left_aside(&self, _until: Option<SystemTime>) -> anyhow::Result<Vec<String>> {
+    fn put_away(&self, _run: &str, _paths: &[String]) -> anyhow::Result<()> {
+        absent()
+    }
+
+    fn set_left_aside(&self, _run: &str, _until: SystemTime) -> anyhow::Result<Vec<String>> {
         absent()
     }
 

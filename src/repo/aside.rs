@@ -33,6 +33,12 @@ pub(super) fn set(repo: &Repository, root: &Path, kept: &Dependencies) -> anyhow
     Ok(moved)
 }
 
+/// Moves one more file aside, which [`restore`] brings back with the others.
+pub(super) fn add(root: &Path, path: &str) -> anyhow::Result<()> {
+    let aside = prepare_folder(root)?;
+    shift(root, &aside, path).with_context(|| format!("setting {path} aside"))
+}
+
 /// Brings everything back. A file that was made meanwhile at the same place gives way.
 pub(super) fn restore(root: &Path) -> anyhow::Result<()> {
     let aside = folder(root);

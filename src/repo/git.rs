@@ -10,13 +10,13 @@ use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
 
 use super::bundle::Bundled;
-use super::ignored::{Noted, left};
-use super::left_locks;
+use super::ignored::{Noted, left, removed};
+use super::left_locks::{self, Locks};
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Stored, aside,
-    authorship, branch, bundle, catch_up,
+    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Restoring, Stored,
+    aside, authorship, branch, bundle, catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -209,24 +209,25 @@ impl Repository for GitRepo {
         untracked::entries(&self.inner.open()?)
     }
 
-    fn note_ignored(&self) -> anyhow::Result<()> {
+    fn note_ignored(&self, run: &str) -> anyhow::Result<()> {
         let (repo, made) = (self.inner.open()?, &self.inner.options.kept);
-        let noted = Noted::take(&repo, &self.inner.root, made)?;
+        removed::prune(&self.inner.root, run, SystemTime::now());
+        let noted = Noted::take(&repo, &self.inner.root, made, run)?;
         left::keep(&repo, &noted, made)?;
         *self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
         Ok(())
     }
 
-    fn restore_ignored(&self) -> anyhow::Result<Vec<String>> {
+    fn restore_ignored(&self, when: Restoring) -> anyhow::Result<Vec<String>> {
         let noted = self.inner.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(noted) = noted.as_ref() else { return Ok(vec![]) };
-        noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept)
+        noted.restore(&self.inner.open()?, &self.inner.root, &self.inner.options.kept, when)
     }
 
-    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>> {
+    fn clear_left_locks(&self, died: Option<i64>) -> BoxFuture<'_, anyhow::Result<Locks>> {
         Box::pin(async move {
             let git = self.inner.open()?.path().to_path_buf();
-            Ok(left_locks::clear(&git, since).await)
+            Ok(left_locks::clear(&git, died).await)
         })
     }
 
@@ -234,8 +235,12 @@ impl Repository for GitRepo {
         left::forget(&self.inner.open()?)
     }
 
-    fn set_left_aside(&self, until: Option<SystemTime>) -> anyhow::Result<Vec<String>> {
-        left::set_aside(&self.inner.open()?, &self.inner.root, until)
+    fn put_away(&self, run: &str, paths: &[String]) -> anyhow::Result<()> {
+        paths.iter().try_for_each(|path| removed::put_away(&self.inner.root, run, path))
+    }
+
+    fn set_left_aside(&self, run: &str, until: SystemTime) -> anyhow::Result<Vec<String>> {
+        left::set_aside(&self.inner.open()?, &self.inner.root, run, until)
     }
 
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()> {

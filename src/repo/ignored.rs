@@ -2,6 +2,7 @@
 //! part of no commit and must not lend a hand to the tests of one. Knows nothing of commits.
 
 pub(super) mod left;
+pub(super) mod removed;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -13,10 +14,10 @@ use anyhow::Context as _;
 use git2::{Repository, Status, StatusOptions};
 use serde::{Deserialize, Serialize};
 
+use super::{Restoring, aside};
 use crate::domain::dependencies::{Dependencies, is_output};
+use removed::put_away;
 
-/// Where what was written meanwhile ends up: it may be somebody's after all.
-pub(super) const REMOVED: &str = ".pace/.run/removed";
 /// Largest file that is kept to be put back, in bytes.
 const LARGEST: u64 = 4 << 20;
 /// Bytes kept in all.
@@ -24,7 +25,11 @@ const MOST: u64 = 32 << 20;
 
 /// Files that git does not track, as they were.
 #[derive(Debug, Default)]
-pub(super) struct Noted(BTreeMap<String, Seen>);
+pub(super) struct Noted {
+    /// The run that noted them, which names the folder of what it moves away.
+    run: String,
+    files: BTreeMap<String, Seen>,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -49,7 +54,12 @@ impl Stamp {
 
 impl Noted {
     /// Notes what is there now, build outputs and dependencies apart.
-    pub(super) fn take(repo: &Repository, root: &Path, made: &Dependencies) -> anyhow::Result<Self> {
+    pub(super) fn take(
+        repo: &Repository,
+        root: &Path,
+        made: &Dependencies,
+        run: &str,
+    ) -> anyhow::Result<Self> {
         let mut kept = 0;
         let mut noted = BTreeMap::new();
         for (path, ignored) in list(repo, root, made)? {
@@ -61,62 +71,62 @@ impl Noted {
             }
             noted.insert(path, seen);
         }
-        Ok(Self(noted))
+        Ok(Self { run: run.to_owned(), files: noted })
     }
 
-    /// Moves ignored files that were written since to [`REMOVED`] and puts back what they were; the paths of both.
+    /// Moves ignored files that were written since to the run's folder and puts back what they were; the paths of both.
+    /// What was there before and is too large to be kept goes out of the tests' way and comes back; at the end it stays.
     pub(super) fn restore(
         &self,
         repo: &Repository,
         root: &Path,
         made: &Dependencies,
+        when: Restoring,
     ) -> anyhow::Result<Vec<String>> {
-        let mut mended = Vec::new();
-        let removed = root.join(REMOVED);
-        if removed.symlink_metadata().is_ok() {
-            fs::remove_dir_all(&removed).with_context(|| format!("removing {REMOVED}"))?;
-        }
+        let (mut mended, mut problems) = (Vec::new(), Vec::new());
         for (path, ignored) in list(repo, root, made)? {
             let full = root.join(&path);
             let Ok(meta) = full.symlink_metadata() else { continue };
-            let seen = self.0.get(&path);
+            let seen = self.files.get(&path);
             if !ignored || seen.is_some_and(|seen| seen.is_still(&meta, &full)) {
                 continue;
             }
-            put_away(root, &path).with_context(|| format!("moving {path} to {REMOVED}"))?;
-            mended.push(path);
+            let moved = match when {
+                Restoring::ForTests if seen.is_some_and(Seen::cannot_be_put_back) => aside::add(root, &path),
+                Restoring::AtEnd if seen.is_some_and(Seen::cannot_be_put_back) => continue,
+                _ => put_away(root, &self.run, &path),
+            };
+            match moved {
+                Ok(()) => mended.push(path),
+                Err(problem) => problems.push(format!("{problem:#}")),
+            }
         }
-        for (path, seen) in &self.0 {
+        for (path, seen) in &self.files {
             let full = root.join(path);
             if let Some(content) = seen.content.as_ref().filter(|_| full.symlink_metadata().is_err()) {
-                put_back(&full, content).with_context(|| format!("putting {path} back"))?;
-                mended.push(path.clone());
+                match put_back(&full, content) {
+                    Ok(()) => mended.push(path.clone()),
+                    Err(problem) => problems.push(format!("putting {path} back: {problem}")),
+                }
             }
         }
         mended.sort();
         mended.dedup();
         empty_scratch(root, made);
+        anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
         Ok(mended)
     }
 }
 
 impl Seen {
+    fn cannot_be_put_back(&self) -> bool {
+        self.content.is_none()
+    }
+
     fn is_still(&self, meta: &Metadata, path: &Path) -> bool {
         let same = || self.content.as_ref().is_some_and(|old| fs::read(path).is_ok_and(|now| now == *old));
         self.stamp == Stamp::of(meta) || (meta.is_file() && same())
     }
-}
-
-fn put_away(root: &Path, path: &str) -> io::Result<()> {
-    let target = root.join(REMOVED).join(path);
-    fs::create_dir_all(target.parent().unwrap_or(root))?;
-    fs::rename(root.join(path), target)?;
-    for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
-        if fs::remove_dir(root.join(parent)).is_err() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// The folders on the way may be gone; none of them is a link, or the file would not have been listed.

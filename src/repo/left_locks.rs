@@ -9,49 +9,64 @@ use std::time::Duration;
 /// A program that is alive keeps such a lock for less than this.
 const MOMENT: Duration = Duration::from_millis(1500);
 
-/// Removes the lock files in the folder `git` that were made at `since` (seconds since 1970) or later and do not go away by
-/// themselves; their paths below it.
-pub(super) async fn clear(git: &Path, since: i64) -> Vec<String> {
-    let found = locks(git, since);
+/// A run's sign of life may be older than its last lock by this many seconds.
+const LATE: i64 = 3;
+
+/// What became of the lock files that were found; paths below `.git`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Locks {
+    /// A dead run's.
+    pub removed: Vec<String>,
+    /// Somebody's who may still be at work.
+    pub held: Vec<String>,
+}
+
+/// Removes the lock files in the folder `git` that do not go away by themselves and were made no later than a run `died`
+/// (seconds since 1970). Others are left alone.
+pub(super) async fn clear(git: &Path, died: Option<i64>) -> Locks {
+    let found = locks(git);
     if found.is_empty() {
-        return vec![];
+        return Locks::default();
     }
     tokio::time::sleep(MOMENT).await;
-    let still = locks(git, since);
-    let mut removed = Vec::new();
-    for (path, stamp) in found {
-        if still.contains(&(path.clone(), stamp)) && fs::remove_file(&path).is_ok() {
-            removed.push(path.strip_prefix(git).unwrap_or(&path).display().to_string());
+    let still = locks(git);
+    let mut told = Locks::default();
+    for lock in found.into_iter().filter(|lock| still.contains(lock)) {
+        let (path, (_, made, _)) = &lock;
+        let name = path.strip_prefix(git).unwrap_or(path).display().to_string();
+        if died.is_some_and(|died| *made <= died.saturating_add(LATE)) && fs::remove_file(path).is_ok() {
+            told.removed.push(name);
+        } else {
+            told.held.push(name);
         }
     }
-    removed
+    told
 }
 
 /// Path, and what tells one file from another of the same name.
 type Lock = (PathBuf, (u64, i64, i64));
 
-fn locks(git: &Path, since: i64) -> Vec<Lock> {
+fn locks(git: &Path) -> Vec<Lock> {
     let mut found = Vec::new();
     let mut open = vec![git.join("refs")];
     for name in ["index.lock", "HEAD.lock", "packed-refs.lock", "config.lock", "FETCH_HEAD.lock"] {
-        look(git.join(name), since, &mut found);
+        look(git.join(name), &mut found);
     }
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 open.push(entry.path());
             } else if entry.path().extension().is_some_and(|extension| extension == "lock") {
-                look(entry.path(), since, &mut found);
+                look(entry.path(), &mut found);
             }
         }
     }
     found
 }
 
-fn look(path: PathBuf, since: i64, found: &mut Vec<Lock>) {
+fn look(path: PathBuf, found: &mut Vec<Lock>) {
     if let Ok(meta) = path.symlink_metadata()
         && meta.is_file()
-        && meta.ctime() >= since
     {
         found.push((path, (meta.ino(), meta.ctime(), meta.ctime_nsec())));
     }
@@ -61,6 +76,10 @@ fn look(path: PathBuf, since: i64, found: &mut Vec<Lock>) {
 mod tests {
     use super::*;
 
+    fn names() -> Vec<String> {
+        ["index.lock", "refs/heads/pace/sprint.lock"].map(String::from).into()
+    }
+
     #[tokio::test]
     async fn only_what_a_dead_run_left_goes() {
         let git = tempfile::tempdir().unwrap();
@@ -69,10 +88,14 @@ mod tests {
             fs::write(git.path().join(name), "").unwrap();
         }
         let now = jiff::Timestamp::now().as_second();
-        assert_eq!(clear(git.path(), now + 100).await, Vec::<String>::new());
-        let mut removed = clear(git.path(), now - 100).await;
-        removed.sort();
-        assert_eq!(removed, ["index.lock", "refs/heads/pace/sprint.lock"]);
+        for died in [None, Some(now - 100)] {
+            let mut told = clear(git.path(), died).await;
+            told.held.sort();
+            assert_eq!((told.removed.len(), told.held), (0, names()), "{died:?}");
+        }
+        let mut told = clear(git.path(), Some(now)).await;
+        told.removed.sort();
+        assert_eq!((told.removed, told.held.len()), (names(), 0));
         assert!(git.path().join("refs/heads/main").exists());
     }
 }

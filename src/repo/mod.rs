@@ -49,6 +49,15 @@ use crate::domain::diff::Diff;
 use bundle::Bundled;
 use checkpoint::{Point, Spared};
 
+/// What ignored files are made again for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restoring {
+    /// A test run that judges a commit alone.
+    ForTests,
+    /// The end of the run.
+    AtEnd,
+}
+
 /// What the day needs of a repository.
 pub(crate) trait Repository: Send + Sync {
     /// Settles on the branch that commits go to and checks it out (SPEC: branch). Refuses tags, fork refs,
@@ -120,23 +129,27 @@ pub(crate) trait Repository: Send + Sync {
     fn beside_git(&self) -> anyhow::Result<BTreeSet<String>>;
 
     /// Notes the ignored files as they are, build outputs and dependencies apart; also for a later process, until
-    /// [`Repository::forget_ignored`].
-    fn note_ignored(&self) -> anyhow::Result<()>;
+    /// [`Repository::forget_ignored`]. `run` names the folder below `.pace/.run/removed` of what is moved away.
+    fn note_ignored(&self, run: &str) -> anyhow::Result<()>;
 
     /// Makes the ignored files what they were when they were noted; the paths of those that were not. What was
-    /// written since then lies in `.pace/.run/removed`.
-    fn restore_ignored(&self) -> anyhow::Result<Vec<String>>;
+    /// written since then lies in the run's folder below `.pace/.run/removed`. What was noted and is too large to be kept
+    /// is brought back by [`Repository::restore_untracked`].
+    fn restore_ignored(&self, when: Restoring) -> anyhow::Result<Vec<String>>;
 
-    /// Removes the lock files of git that a run left which was killed; their paths below `.git`. `since`: when the first run
-    /// that may have been began, seconds since 1970.
-    fn clear_left_locks(&self, since: i64) -> BoxFuture<'_, anyhow::Result<Vec<String>>>;
+    /// Removes the lock files of git that a run left which was killed; `died`: its last sign of life, seconds since 1970.
+    /// Locks that are not its own are told and left alone.
+    fn clear_left_locks(&self, died: Option<i64>) -> BoxFuture<'_, anyhow::Result<left_locks::Locks>>;
 
     /// The run is over: what it noted of ignored files is of no use to a later one.
     fn forget_ignored(&self) -> anyhow::Result<()>;
 
-    /// Moves ignored files to `.pace/.run/removed` that an earlier run wrote, which came to no end; their paths. What
-    /// changed after `until`, that run's last sign, is somebody else's; `None`: its commands may have been at work then.
-    fn set_left_aside(&self, until: Option<SystemTime>) -> anyhow::Result<Vec<String>>;
+    /// Moves these ignored files to the folder of `run` below `.pace/.run/removed`.
+    fn put_away(&self, run: &str, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Moves ignored files to the folder of `run` below `.pace/.run/removed` that it wrote, which came to no end; their
+    /// paths. What changed after `until`, the last that it can have written, is somebody else's.
+    fn set_left_aside(&self, run: &str, until: SystemTime) -> anyhow::Result<Vec<String>>;
 
     /// Makes tracked files of the work tree equal to HEAD again (for a change that must not stay).
     fn reset_paths(&self, paths: &[String]) -> anyhow::Result<()>;

@@ -52,6 +52,11 @@ impl Store {
         files::open(&self.root, Path::new(RUN).join("lock").as_path())
     }
 
+    /// The sign of life of the run that holds this work tree.
+    pub(crate) fn alive_path(&self) -> PathBuf {
+        self.root.join(RUN).join("alive")
+    }
+
     /// The journals of `day`, the newest first.
     pub(crate) fn journals(&self, day: u32) -> Vec<PathBuf> {
         let folder = self.root.join(RUN).join(format!("day-{day}"));

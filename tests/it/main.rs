@@ -17,6 +17,7 @@ mod forge;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod kill;
+mod leavings;
 mod model_faults;
 mod model_server;
 mod money;

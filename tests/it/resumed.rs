@@ -342,10 +342,13 @@ replies:
         let transcript = run.transcript();
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
-        let says =
-            "Set ignored files aside that the interrupted run left: local/stub.sh, mine.cfg, build/out.o";
+        let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
+        assert!(run.stdout.contains(says), "{transcript}");
+        let says = "Moved build outputs that the interrupted run left to .pace/.run/removed/day-1-run-1: build/out.o";
         assert!(run.stdout.contains(says), "{transcript}");
         assert_eq!((project.read("local/stub.sh"), project.read("build/out.o")), (None, None));
+        let moved = project.read(".pace/.run/removed/day-1-run-1/build/out.o");
+        assert_eq!(moved.as_deref(), Some("bad\n"), "{transcript}");
         assert_eq!(project.read("local/person.cfg").as_deref(), Some("mine\n"), "{transcript}");
         assert!(!project.dir.join(".git/pace/ignored.json").exists());
     }

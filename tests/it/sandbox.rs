@@ -1,6 +1,7 @@
 //! Escapes from the rooms of a child, against the real binary: as root and as an unprivileged user, where
 //! namespaces are allowed and where a container forbids them. A probe that could not be tried counts as failed.
 
+mod itself;
 mod limits;
 mod machine;
 mod network;

@@ -1,6 +1,7 @@
 //! One run a day: a file lock on the work tree, and on the git server a reference that one run alone can make. Holds
 //! them until the run ends, however it ends. Knows nothing of what a run does.
 
+mod alive;
 mod server;
 mod tree;
 

@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use anyhow::Context as _;
 
+use super::alive::{self, Alive};
 use crate::domain::lock::Owner;
 use crate::store::artifacts::Store;
 
@@ -18,6 +19,8 @@ const KEPT: usize = 64;
 pub(crate) struct TreeLock {
     _file: File,
     before: Vec<Owner>,
+    died: Option<i64>,
+    alive: Option<Alive>,
 }
 
 impl TreeLock {
@@ -28,7 +31,8 @@ impl TreeLock {
             Ok(()) => {
                 let before = read(&mut file);
                 note(&mut file, owner, &before).context("writing .pace/.run/lock")?;
-                Ok(Ok(Self { _file: file, before }))
+                let died = alive::died(&store.alive_path());
+                Ok(Ok(Self { _file: file, before, died, alive: None }))
             }
             Err(TryLockError::WouldBlock) => {
                 let now = jiff::Timestamp::now().as_second();
@@ -48,9 +52,16 @@ impl TreeLock {
         self.before.iter().map(|owner| owner.run.clone()).collect()
     }
 
-    /// When the first of them began, seconds since 1970.
-    pub(crate) fn first_before(&self) -> Option<i64> {
-        self.before.iter().map(|owner| owner.since).min()
+    /// When the newest of them gave its last sign of life, seconds since 1970, if it came to no end.
+    pub(crate) fn died(&self) -> Option<i64> {
+        self.died
+    }
+
+    /// From now on this run gives signs of life, and what the one before left counts as put in order.
+    pub(crate) fn live(&mut self, store: &Store) -> anyhow::Result<()> {
+        let path = store.alive_path();
+        self.alive = Some(Alive::begin(&path).with_context(|| format!("writing {}", path.display()))?);
+        Ok(())
     }
 }
 

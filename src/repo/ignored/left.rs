@@ -12,7 +12,8 @@ use git2::Repository;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Noted, REMOVED, Stamp, list, put_away};
+use super::removed::put_away;
+use super::{Noted, Stamp, list};
 use crate::domain::dependencies::Dependencies;
 
 /// What a run found.
@@ -38,7 +39,7 @@ pub(in crate::repo) fn keep(repo: &Repository, noted: &Noted, made: &Dependencie
     };
     let found = Found {
         dependencies: made.folders().into_iter().map(|folder| folder + "/").collect(),
-        files: noted.0.iter().map(was).collect(),
+        files: noted.files.iter().map(was).collect(),
     };
     let path = file(repo);
     let written = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -56,12 +57,13 @@ pub(in crate::repo) fn forget(repo: &Repository) -> anyhow::Result<()> {
     }
 }
 
-/// Moves ignored files to [`REMOVED`] that the run before wrote, which came to no end; their paths. What changed after
-/// `until`, the last sign of that run, is somebody else's.
+/// Moves ignored files away that `run` wrote, which came to no end; their paths. What changed after `until`, the last sign
+/// of that run, is somebody else's, and what it found and cannot be put back stays.
 pub(in crate::repo) fn set_aside(
     repo: &Repository,
     root: &Path,
-    until: Option<SystemTime>,
+    run: &str,
+    until: SystemTime,
 ) -> anyhow::Result<Vec<String>> {
     let Some(found) =
         fs::read(file(repo)).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok())
@@ -70,7 +72,8 @@ pub(in crate::repo) fn set_aside(
     };
     let made = Dependencies::default();
     made.add(found.dependencies);
-    let until = until.and_then(|until| i64::try_from(until.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok());
+    let until = until.duration_since(UNIX_EPOCH).map_or(0, |until| until.as_secs());
+    let until = i64::try_from(until).unwrap_or(i64::MAX - 1);
     let mut moved = Vec::new();
     for (path, ignored) in list(repo, root, &made)? {
         let full = root.join(&path);
@@ -81,11 +84,11 @@ pub(in crate::repo) fn set_aside(
             was.stamp == stamp
                 || was.digest.as_ref().is_some_and(|old| content().is_some_and(|now| digest(&now) == *old))
         };
-        let later = until.is_some_and(|until| stamp.changed.0 > until + 1);
-        if !ignored || later || found.files.get(&path).is_some_and(same) {
+        let stays = |was: &Was| was.digest.is_none() || same(was);
+        if !ignored || stamp.changed.0 > until + 1 || found.files.get(&path).is_some_and(stays) {
             continue;
         }
-        put_away(root, &path).with_context(|| format!("moving {path} to {REMOVED}"))?;
+        put_away(root, run, &path)?;
         moved.push(path);
     }
     Ok(moved)

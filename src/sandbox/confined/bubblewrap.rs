@@ -15,9 +15,6 @@ use super::order::{Network, Order, Shown};
 /// The path that machines trust.
 pub(super) const PROGRAM: &str = "/usr/bin/bwrap";
 
-/// Where pace's own binary is inside, whatever covers the place where it lies outside.
-pub(super) const INSIDE: &str = "/dev/pace";
-
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 const LINKS: &[(&str, &str)] = &[
     ("/proc/self/fd", "/dev/fd"),
@@ -34,8 +31,8 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What `order` has the child see; pace's binary is at `binary` outside.
-    pub(super) fn of(order: &Order, binary: &Path) -> anyhow::Result<Self> {
+    /// What `order` has the child see.
+    pub(super) fn of(order: &Order) -> anyhow::Result<Self> {
         let mut view = Self { arguments: vec![], files: vec![] };
         let rooms = &order.rooms;
         view.say(&["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent"]);
@@ -44,7 +41,6 @@ impl View {
             view.say(&["--unshare-net"]);
         }
         view.devices()?;
-        view.two("--ro-bind", binary, Path::new(INSIDE))?;
         for path in
             rooms.programs.iter().filter(|path| path.starts_with("/tmp") || path.starts_with("/dev/shm"))
         {
@@ -72,13 +68,10 @@ impl View {
         self.arguments.extend(words.iter().map(|&word| word.to_owned()));
     }
 
-    fn two(&mut self, word: &str, from: &Path, to: &Path) -> anyhow::Result<()> {
-        self.say(&[word, text(from)?, text(to)?]);
-        Ok(())
-    }
-
     fn same(&mut self, word: &str, path: &Path) -> anyhow::Result<()> {
-        self.two(word, path, path)
+        let path = text(path)?;
+        self.say(&[word, path, path]);
+        Ok(())
     }
 
     /// A `/dev` without disks, and without pseudo terminals, for which another user namespace would be needed.

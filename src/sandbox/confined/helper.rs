@@ -122,22 +122,25 @@ fn outer() -> anyhow::Result<u8> {
 /// namespace is the wall.
 #[expect(clippy::disallowed_methods, reason = "the sandbox starts its own inner helper")]
 fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
-    let binary = fs::read_link("/proc/self/exe").context("/proc/self/exe")?;
-    let view = View::of(order, &binary)?;
+    let view = View::of(order)?;
+    // By the file that runs, never by a path: at its place may lie something else by now. `bwrap` follows no such link
+    // that is to be mounted, but keeps open files.
+    let me = fs::File::open("/proc/self/exe").context("/proc/self/exe")?;
+    rustix::io::fcntl_setfd(&me, rustix::io::FdFlags::empty())?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .context("cannot speak with the process that is confined")?;
     rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty())?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let inner = std::process::Command::new(bubblewrap::PROGRAM)
         .args(&view.arguments)
-        .args(["--", bubblewrap::INSIDE, INIT])
+        .args(["--", &format!("/proc/self/fd/{}", me.as_raw_fd()), INIT])
         .arg(theirs.as_raw_fd().to_string())
         .env_clear()
         .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
         .spawn()
         .context("bwrap cannot be started")?;
     raw::ignore_term();
-    drop((theirs, view));
+    drop((theirs, view, me));
     // If it ended early, its exit says so.
     let _ = fs::File::from(ours).write_all(&order.to_bytes()?);
     wait_for(Pid::from_child(&inner)).context("the confined process was lost")
@@ -145,6 +148,8 @@ fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
 
 /// The process that `bwrap` started inside.
 fn inside(number: &OsStr) -> anyhow::Result<u8> {
+    // What it starts looks into it as little as into any other helper, and does not reach the binary by it.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let number = number.to_str().and_then(|number| number.parse().ok()).context("the order was not named")?;
     let from = fs::File::from(raw::inherited(number)?);
     let order = Order::receive(&from)?;

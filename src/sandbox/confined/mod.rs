@@ -247,14 +247,16 @@ impl Confined {
         order: &Order,
         socket: OwnedFd,
     ) -> anyhow::Result<tokio::process::Command> {
-        let me = "/proc/self/exe";
         let mut helper = if order.identity.is_some() {
+            // Never by the path where the binary lies: who may write there would be root. The kernel keeps this one to
+            // the file that runs, whatever lies at its place by now; root may follow it.
+            let me = format!("/proc/{}/exe", rustix::process::getpid());
             // It gives the program another name and takes its environment: what the helper must know is in its order.
             let mut sudo = tokio::process::Command::new(SUDO);
-            sudo.args(["-n", "--"]).arg(std::fs::read_link(me).context(me)?).arg(HELPER);
+            sudo.args(["-n", "--", &me, HELPER]);
             sudo
         } else {
-            let mut helper = tokio::process::Command::new(me);
+            let mut helper = tokio::process::Command::new("/proc/self/exe");
             helper.arg0(HELPER);
             helper
         };

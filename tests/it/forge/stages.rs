@@ -205,6 +205,24 @@ fn a_red_ci_holds_what_the_working_job_let_pass() {
     assert_eq!(replayed.code, 1, "{}", replayed.transcript());
 }
 
+/// The tip that was held is there already: the second working job adds nothing, and the CI's word on it still counts.
+#[test]
+fn a_red_ci_holds_a_tip_that_was_pushed_before() {
+    let site = GitHubSite::new(&[]);
+    site.with(|forge| forge.check_runs[0]["conclusion"] = json!("failure"));
+    let left = site.work(&shared_script(&SHIP));
+    let held = site.publish(&site.second_clone("first"), &left.digest);
+    assert_eq!(held.code, 1, "{}", held.transcript());
+    git(
+        &site.project.dir,
+        &format!("fetch -q {} +refs/heads/pace/sprint:refs/remotes/origin/pace/sprint", site.bare.display()),
+    );
+    git(&site.project.dir, "checkout -q --force -B pace/sprint refs/remotes/origin/pace/sprint");
+    let left = site.work(&shared_script(&AGAIN));
+    let again = site.publish(&site.second_clone("second"), &left.digest);
+    assert_eq!(again.code, 1, "{}{}", left.finished.transcript(), again.transcript());
+}
+
 #[test]
 fn what_was_changed_on_the_way_is_refused_by_name() {
     let site = GitHubSite::new(&[]);

@@ -56,6 +56,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
         dependencies: Dependencies::default(),
         setup: OnceLock::new(),
         own_refs: None,
+        read_refs: None,
     };
     let templates = super::work::templates(&settings)?;
     super::stage::rendered_alike(&start, &templates)?;

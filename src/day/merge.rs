@@ -12,6 +12,7 @@ use crate::domain::artifact::{Attempt, Cycle, Outcome, ScribeReport};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
 use crate::error::Error;
+use crate::journal::Record;
 use crate::repo::{Caught, Yields};
 use crate::store::artifacts::{BACKLOG, SPRINT, Store};
 
@@ -19,6 +20,9 @@ use crate::store::artifacts::{BACKLOG, SPRINT, Store};
 const NOTES: &str = ".pace/context/";
 /// Days of earlier sprints: nothing reads them.
 const ARCHIVE: &str = ".pace/archive/";
+
+/// The record of a push.
+pub(super) const PUSH: &str = "push";
 
 /// A merge with what others pushed; nobody has judged it yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +34,12 @@ pub(super) struct Merged {
     pub records: BTreeMap<String, Option<String>>,
     /// Documents that SCRIBE changed where others did: theirs stand.
     pub left_out: Vec<String>,
+}
+
+/// What merges with others' commits made of the text at `path`, by the `records` of a run.
+pub(crate) fn texts<'r>(records: &'r [Record], path: &str) -> impl Iterator<Item = &'r str> {
+    let pushes = records.iter().filter(|record| record.kind == PUSH);
+    pushes.filter_map(move |record| record.value["merged"]["records"][path].as_str())
 }
 
 impl Day<'_> {
@@ -87,7 +97,8 @@ impl Day<'_> {
         let before = verdict.decision;
         verdict.decision = verdict.reports.decision(hold.as_ref());
         if verdict.decision != before {
-            let text = format!("With the commits of others the day is {}, and was {before}", verdict.decision);
+            let text =
+                format!("With the commits of others the day is {}, and was {before}", verdict.decision);
             self.desk.events.emit(Event::Notice { level: Level::Warning, text });
         }
         if hold.is_some() {

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
-use super::merge::Merged;
+use super::merge::{Merged, PUSH};
 use super::sprint::PROGRESS;
 use super::{Day, Ended, Verdict};
 use crate::agent::{scribe, secrets};
@@ -175,7 +175,7 @@ impl Day<'_> {
                 Err(error) => Err(PushError::Repo(error)),
             }
         };
-        let sent: Sent = self.desk.journal.act("push", branch, act).await.map_err(|error| match error {
+        let sent: Sent = self.desk.journal.act(PUSH, branch, act).await.map_err(|error| match error {
             PushError::Repo(error) => Error::from(error),
             PushError::Journal(error) => Error::Abort(error),
         })?;

@@ -13,20 +13,32 @@ use crate::team::{Over, Runner, Team};
 /// US dollars of one call of the scripted model.
 const CALL: f64 = 0.0045;
 
+/// SCRIBE notes a line, and changes one of the README.
+fn scribe(note: &str, readme: &str) -> Script {
+    let update = |(file, section): (&str, &str)| serde_json::json!({"file": file, "section": section, "change": "A line", "reason": "The day added it"});
+    let updates = [(".pace/context/devops.md", "Operations"), ("README.md", "greeter")].map(update);
+    let calls = [
+        (
+            "write_file",
+            serde_json::json!({"path": ".pace/context/devops.md", "content": format!("# Operations\n\n- {note}\n")}),
+        ),
+        (
+            "edit_file",
+            serde_json::json!({"path": "README.md", "old": "A shell function that greets people.", "new": readme}),
+        ),
+        ("submit_report", serde_json::json!({"updates": updates, "summary": "Noted."})),
+    ];
+    let replies = calls.map(
+        |(name, input)| serde_json::json!({"agent": "SCRIBE", "calls": [{"name": name, "input": input}]}),
+    );
+    Script::parse(&serde_json::json!({"replies": replies}).to_string()).unwrap()
+}
+
 /// Day 2 with a concern and a note of its own; its last two replies judge a merge.
 fn day_2() -> Script {
     let mut script = shared_script(&["day-2"]);
-    let notes = r##"
-replies:
-  - agent: SCRIBE
-    calls:
-      - name: write_file
-        input: {path: .pace/context/devops.md, content: "# Operations\n\n- goodbye.sh needs no network.\n"}
-      - name: edit_file
-        input: {path: README.md, old: "A shell function that greets people.", new: "Shell functions to greet and leave people."}
-"##;
-    let at = script.replies.iter().position(|reply| reply.agent == "SCRIBE").unwrap();
-    script.replies.splice(at..at, Script::parse(notes).unwrap().replies);
+    script.replies.retain(|reply| reply.agent != "SCRIBE");
+    script.replies.extend(scribe("goodbye.sh needs no network.", "Shell functions to greet people.").replies);
     let concern = Script::parse(
         r#"
 replies:
@@ -52,18 +64,7 @@ replies:
 /// Day 1 once more, with a concern and a note of its own.
 fn day_1_again() -> Script {
     let mut script = shared_script(&["prime", "forge-nothing", "gate", "advisory-sentinel"]);
-    let notes = r##"
-replies:
-  - agent: SCRIBE
-    calls:
-      - name: write_file
-        input: {path: .pace/context/devops.md, content: "# Operations\n\n- greet.sh needs no network.\n"}
-      - name: edit_file
-        input: {path: README.md, old: "A shell function that greets people.", new: "A function for the shell that greets people."}
-  - agent: SCRIBE
-    calls: [{name: submit_report, input: {updates: [], summary: "Noted."}}]
-"##;
-    script.replies.extend(Script::parse(notes).unwrap().replies);
+    script.replies.extend(scribe("greet.sh needs no network.", "A function that greets people.").replies);
     script
 }
 
@@ -115,7 +116,7 @@ fn both_shipped(team: &Team, transcript: &str) {
     }
     let backlog = shown(team, ".pace/advisory-backlog.yaml");
     for words in ["greet.sh:3 accepts names of any length", "goodbye.sh:3 takes names of any length"] {
-        assert_eq!(backlog.matches(&format!("evidence: {words}")).count(), 1, "{backlog}");
+        assert_eq!(backlog.matches(&format!("evidence: \"{words}\"")).count(), 1, "{backlog}");
     }
     let progress = shown(team, "PROGRESS.md");
     assert!(progress.contains("| 1 |") && progress.contains("| 2 |"), "{progress}");
@@ -130,7 +131,7 @@ fn both_shipped(team: &Team, transcript: &str) {
         assert!(notes.contains(line), "{notes}");
     }
     // What both changed in a person's file is the first one's.
-    assert!(shown(team, "README.md").contains("A function for the shell that greets people."), "{transcript}");
+    assert!(shown(team, "README.md").contains("A function that greets people."), "{transcript}");
     assert_eq!(shown(team, ".pace/day-1/attempts.yaml").matches("run:").count(), 2);
     assert_eq!(team.locks(), Vec::<String>::new());
 }

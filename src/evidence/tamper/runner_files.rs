@@ -104,7 +104,7 @@ static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
 static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r#"(?x)(?:\b(?:echo|printf|print|printl[n]!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintl[n]!)\b).{0,12}['"`].{0,60}?
-           (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | ✓ | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
+           (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | [✓✔√] | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
     )
 });
 static FORGED: LazyLock<Regex> = LazyLock::new(|| {

@@ -17,6 +17,7 @@ use super::artifacts::Store;
 
 const VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
+const JOURNAL: &str = "journal.jsonl";
 const FILES: &str = "files";
 const GITIGNORE: &str = ".gitignore";
 /// What keeps git away, and tells the folder for pace's own from the first moment on.
@@ -41,13 +42,44 @@ pub(crate) struct Manifest {
     pub head: String,
     /// The branch's new commits, oldest first.
     pub commits: Vec<String>,
+    /// What the working job spent of a daily budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Bill>,
     /// SHA-256 in hex, by path from the folder.
     pub files: BTreeMap<String, String>,
+}
+
+/// What a working job spent under a daily budget, whose ledger it may not write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bill {
+    /// US dollars.
+    pub usd: f64,
+    /// When it ended: seconds since 1970.
+    pub at: i64,
+    /// The run, whatever became of it later.
+    pub run: String,
+}
+
+/// Whose bill it is. Any version of pace tells this in the same way.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Whose {
+    pub sprint: String,
+    pub day: u32,
+    pub attempt: u32,
+    #[serde(default)]
+    bill: Option<Bill>,
 }
 
 /// A hand-off being written or read.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
+
+impl Manifest {
+    /// Whether a day was handed over, and not the bill alone.
+    pub(crate) fn has_record(&self) -> bool {
+        self.files.contains_key(JOURNAL)
+    }
+}
 
 impl Folder {
     /// The folder at `path` (absolute).
@@ -104,7 +136,7 @@ impl Folder {
 
     /// Where the record lies.
     pub(crate) fn journal(&self) -> PathBuf {
-        self.0.join("journal.jsonl")
+        self.0.join(JOURNAL)
     }
 
     /// Adds a file of the repository.
@@ -138,19 +170,9 @@ impl Folder {
     /// # Errors
     /// What differs, by name.
     pub(crate) fn open(&self, digest: &str) -> Result<Manifest> {
+        let text = self.manifest(digest)?;
         let path = self.0.join(MANIFEST);
         let name = path.display();
-        let file = regular(&path).with_context(|| {
-            format!("there is no hand-off in {}; fetch the working job's artifact first", self.0.display())
-        })?;
-        let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text).with_context(|| name.to_string())?;
-        let found = sum(text.as_bytes())?;
-        if found != digest {
-            bail!(
-                "{name} has the digest {found}, and PACE_HANDOFF_DIGEST is {digest}: it was changed, or belongs to another run"
-            );
-        }
         let manifest: Manifest = serde_json::from_str(&text).with_context(|| name.to_string())?;
         let here = env!("CARGO_PKG_VERSION");
         if manifest.handoff != VERSION || manifest.pace != here {
@@ -171,6 +193,35 @@ impl Folder {
             }
         }
         Ok(manifest)
+    }
+
+    /// Whose bill the manifest has, once it has this digest, and the bill, where there is one; whatever else is wrong with
+    /// the hand-off.
+    ///
+    /// # Errors
+    /// Another digest.
+    pub(crate) fn billed(&self, digest: &str) -> Result<(Whose, Option<Bill>)> {
+        let mut whose: Whose = serde_json::from_str(&self.manifest(digest)?)?;
+        let bill = whose.bill.take();
+        Ok((whose, bill))
+    }
+
+    /// The text of the manifest, once it has this digest.
+    fn manifest(&self, digest: &str) -> Result<String> {
+        let path = self.0.join(MANIFEST);
+        let name = path.display();
+        let file = regular(&path).with_context(|| {
+            format!("there is no hand-off in {}; fetch the working job's artifact first", self.0.display())
+        })?;
+        let mut text = String::new();
+        file.take(LARGEST).read_to_string(&mut text).with_context(|| name.to_string())?;
+        let found = sum(text.as_bytes())?;
+        if found != digest {
+            bail!(
+                "{name} has the digest {found}, and PACE_HANDOFF_DIGEST is {digest}: it was changed, or belongs to another run"
+            );
+        }
+        Ok(text)
     }
 
     /// The repository's files that were handed over.
@@ -272,6 +323,7 @@ mod tests {
             branch: "b".into(),
             head: "h".into(),
             commits: vec![],
+            bill: Some(Bill { usd: 1.5, at: 7, run: "r".into() }),
             files: BTreeMap::new(),
         };
         let digest = folder.seal(manifest).unwrap();
@@ -330,6 +382,8 @@ mod tests {
         for (harm, told) in harms {
             let (_dir, folder, digest) = sealed();
             harm(&folder);
+            // The bill stands as long as the manifest does.
+            assert_eq!(folder.billed(&digest).is_err(), told == "PACE_HANDOFF_DIGEST");
             let error = format!("{:#}", folder.open(&digest).unwrap_err());
             assert!(error.contains(told), "{error}");
         }

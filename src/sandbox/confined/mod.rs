@@ -17,6 +17,7 @@ mod raw;
 mod rooms;
 pub(super) mod supervisor;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -187,7 +188,10 @@ impl Confined {
         let order = self.order(command, task, setup, temporary.as_ref())?;
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
-        let run = running::run_to_end(command, || self.helper(command, &order, theirs.into())).await;
+        let run = running::run_to_end(command, &self.ground.redactor, || {
+            self.helper(command, &order, theirs.into())
+        })
+        .await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
         for folder in made {
@@ -291,6 +295,10 @@ impl Sandbox for Confined {
 
     fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
         Box::pin(self.shell(command, true))
+    }
+
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.ground.redactor.redact(text)
     }
 
     fn describe(&self) -> String {

@@ -163,6 +163,7 @@ mod tests {
             hidden: vec![base.join("nowhere"), home.clone()],
             env: vec![("HOME".into(), home.display().to_string())],
             dependencies: Dependencies::default(),
+            redactor: crate::secret::Redactor::default(),
         };
         let rooms = ground.rooms(&base, None);
         assert_eq!(rooms.readonly, [home.join("work/.pace")]);

@@ -31,6 +31,9 @@ pub(crate) mod strays;
 pub(crate) mod tamper;
 pub(crate) mod waivers;
 
+#[cfg(test)]
+mod outside_tests;
+
 /// Compiles a pattern that stands in the source.
 #[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]
 fn pattern(source: &str) -> regex::Regex {

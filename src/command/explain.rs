@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::agent::gate::{Observation, describe};
+use crate::agent::gate::Observation;
 use crate::agent::purse::Lost;
 use crate::agent::turns::{MODEL, Said};
 use crate::day::stage::HANDED_OFF;
@@ -74,7 +74,7 @@ impl Reader<'_> {
             }
             "ci" => {
                 let ci: CiState = of(value)?;
-                self.round.round.ci = Some(describe(&ci));
+                self.round.round.ci = Some(ci.to_string());
                 self.round.ci = Some(ci);
             }
             "commit-files" => self.round.files.extend(of::<BTreeMap<String, Option<String>>>(value)?),

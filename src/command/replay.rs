@@ -74,7 +74,7 @@ async fn play(
     let templates = super::work::templates(settings)?;
     super::stage::rendered_alike(start, &templates)?;
     let parts = Parts {
-        site: &site(root),
+        site: &site(root, redactor),
         model: &Recorded::from_replies(vec![]),
         platform: &Platform::local(),
         journal: &journal,
@@ -100,11 +100,15 @@ async fn play(
 }
 
 /// A folder in which nothing is run, and no repository.
-fn site(root: &Path) -> Site {
+fn site(root: &Path, redactor: &Redactor) -> Site {
     Site {
         store: Store::new(root.to_path_buf()),
         repo: Arc::new(Absent),
-        sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
+        sandbox: Arc::new(Open {
+            env: vec![],
+            dependencies: Dependencies::default(),
+            redactor: redactor.clone(),
+        }),
         root: root.to_path_buf(),
         dependencies: Dependencies::default(),
         setup: OnceLock::new(),

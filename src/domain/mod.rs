@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod estimate;
 pub(crate) mod event;
 pub(crate) mod hold;
+pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod money;
 pub(crate) mod observation;

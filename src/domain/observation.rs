@@ -191,3 +191,27 @@ pub(crate) enum CiState {
         detail: String,
     },
 }
+
+impl CiState {
+    /// Why the CI's word forbids shipping.
+    pub(crate) fn holds(&self) -> Option<String> {
+        match self {
+            Self::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
+            Self::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
+            Self::None | Self::Green { .. } | Self::NeedsHuman { .. } => None,
+        }
+    }
+}
+
+/// The CI's word in one line.
+impl std::fmt::Display for CiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Green { jobs } => write!(f, "green: {}", jobs.join(", ")),
+            Self::Red { job, url } => write!(f, "red: {job} {}", url.as_deref().unwrap_or_default()),
+            Self::Timeout { pending } => write!(f, "timed out waiting for {}", pending.join(", ")),
+            Self::NeedsHuman { detail } => write!(f, "needs a human: {detail}"),
+        }
+    }
+}

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use super::code::{self, Language};
 use super::day_change::DayChange;
 use super::files::{FileKind, kind_of};
-use super::red_phase::some;
-use super::related;
+use super::{related, some};
 use crate::domain::diff::Change;
 use crate::domain::observation::TestRun;
 

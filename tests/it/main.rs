@@ -38,3 +38,4 @@ mod team;
 mod third_party;
 #[cfg(target_os = "linux")]
 mod traced;
+mod two_days;

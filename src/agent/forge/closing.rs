@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{AGENT, Inputs, paths, proof};
+use super::{AGENT, Inputs, proof};
 use crate::agent::kit::forge_refusal;
 use crate::agent::tests::ProjectTests;
 use crate::agent::turns::{Answer, Finish};
@@ -15,7 +15,8 @@ use crate::agent::{AgentError, Desk, day_change, secrets, tail, tampering};
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;
 use crate::domain::observation::{CommandRun, TestStatus};
-use crate::evidence::red_phase::{self, RedPhase, some};
+use crate::evidence::red_phase::{self, RedPhase};
+use crate::evidence::some;
 use crate::llm::ToolCall;
 use crate::schema;
 use crate::tool::Written;
@@ -32,11 +33,11 @@ pub(super) struct Closing<'a> {
     pub(super) desk: &'a Desk<'a>,
     pub(super) inputs: &'a Inputs<'a>,
     written: Written,
-    pub(super) tests: Option<Arc<ProjectTests>>,
+    tests: Option<Arc<ProjectTests>>,
     /// The round begins without production change: one that it makes wants the red phase confirmed first.
     red_needed: bool,
     /// Assertions that stood when the red phase was confirmed in this round.
-    pub(super) seen: Option<Vec<String>>,
+    seen: Option<Vec<String>>,
     /// What the last refused handoff lacked, and how many were refused.
     refused: (Vec<String>, u32),
 }
@@ -112,9 +113,17 @@ impl<'a> Closing<'a> {
         Self { desk, inputs, written, tests, red_needed, seen: None, refused: (vec![], 0) }
     }
 
-    /// Whether the early red phase was due and did not come.
-    pub(super) fn skipped_red(&self) -> bool {
-        self.red_needed && self.seen.is_none()
+    /// The day's work as it is handed off.
+    fn work(&self) -> proof::Work<'_> {
+        proof::Work {
+            desk: self.desk,
+            base: self.inputs.base,
+            baseline: self.inputs.baseline,
+            untracked: self.not_its_own(),
+            tests: self.tests.as_deref(),
+            skipped_red: self.red_needed && self.seen.is_none(),
+            seen: self.seen.as_deref().unwrap_or_default(),
+        }
     }
 
     async fn confirm_red_phase(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
@@ -197,7 +206,7 @@ impl<'a> Closing<'a> {
             self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
             return Ok(Answer::Refused(secrets::instruction(&leaks)));
         }
-        let proof = proof::of(self).await?;
+        let proof = self.work().check().await?;
         let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
         if let Some(lacks) = self.refuses(&proof, tampering) {
             self.desk.step(AGENT, format!("Handoff refused: {}", lacks.join(" ")));
@@ -211,7 +220,11 @@ impl<'a> Closing<'a> {
         let words =
             if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
         self.desk.step(AGENT, words);
-        Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff), red: proof.red }))
+        Ok(Answer::Done(Closed {
+            submission: input.clone(),
+            paths: diff.paths().cloned().collect(),
+            red: proof.red,
+        }))
     }
 
     /// Installs the dependencies where a manifest changed since, so that the lockfile that belongs to it is part of
@@ -245,7 +258,7 @@ impl<'a> Closing<'a> {
     }
 
     /// Untracked files that were there before and that FORGE did not write.
-    pub(super) fn not_its_own(&self) -> BTreeSet<String> {
+    fn not_its_own(&self) -> BTreeSet<String> {
         self.inputs.untracked.difference(&self.written.paths()).cloned().collect()
     }
 

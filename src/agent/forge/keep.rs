@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::closing::{Closed, Closing};
-use super::{AGENT, Inputs, changes_between, paths};
+use super::{AGENT, Inputs};
 use crate::agent::kit::forge_refusal;
 use crate::agent::report::fill;
-use crate::agent::{AgentError, Desk};
+use crate::agent::{AgentError, Desk, day_change};
 use crate::domain::artifact::{Finding, Handoff, HandoffFile};
 use crate::evidence::red_phase::RedPhase;
 
@@ -25,7 +25,7 @@ impl Closing<'_> {
     async fn keep_unfinished(&self, reason: &str) -> Result<(), AgentError> {
         let diff = self.changes().await?;
         let (refused, kept): (Vec<_>, Vec<_>) =
-            paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
+            diff.paths().cloned().partition(|path| forge_refusal(self.desk.terms, path).is_some());
         let reset = async { self.desk.repo.reset_paths(&refused) };
         self.desk.journal.act("reset", &refused, reset).await?;
         if kept.is_empty() {
@@ -73,7 +73,7 @@ pub(super) async fn commit(
         .journal
         .act("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
         .await?;
-    let files: Vec<_> = changes_between(desk, inputs.base, &commit)
+    let files: Vec<_> = day_change::diff_between(desk, inputs.base, &commit)
         .await?
         .files
         .into_iter()

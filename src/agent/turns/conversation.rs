@@ -170,7 +170,7 @@ fn note(content: &str) -> String {
 
 /// The digest of everything before, and `value` as the journal may hold it.
 fn chained<T: Serialize>(before: [u8; 32], journal: &Journal, value: &T) -> anyhow::Result<[u8; 32]> {
-    let clean = journal.clean_value(serde_json::to_value(value)?)?;
+    let clean = journal.clean_value(serde_json::to_value(value)?);
     let digest = Sha256::new().chain_update(before).chain_update(serde_json::to_vec(&clean)?);
     Ok(digest.finalize().into())
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -51,6 +51,9 @@ struct Shared {
     problems: Mutex<Vec<String>>,
     hanging: AtomicBool,
     stopping: AtomicBool,
+    /// The agent whose questions wait for their answers.
+    held: Mutex<Option<String>>,
+    let_go: Condvar,
     /// What was said to each agent last, and to which question: said again where the question comes again.
     said: Option<Mutex<HashMap<String, (Value, Turn)>>>,
 }
@@ -81,6 +84,8 @@ impl ModelServer {
             problems: Mutex::default(),
             hanging: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            held: Mutex::default(),
+            let_go: Condvar::new(),
             said,
             key: key.to_owned(),
         });
@@ -134,6 +139,18 @@ impl ModelServer {
         calls
     }
 
+    /// Leaves the questions of `agent` without an answer until [`ModelServer::let_go`].
+    pub(crate) fn hold_back(&self, agent: &str) {
+        *lock(&self.shared.held) = Some(agent.to_owned());
+    }
+
+    /// Answers what was held back.
+    pub(crate) fn let_go(&self) {
+        *lock(&self.shared.held) = None;
+        self.shared.hanging.store(false, Ordering::SeqCst);
+        self.shared.let_go.notify_all();
+    }
+
     /// A request is being left without an answer.
     pub(crate) fn is_hanging(&self) -> bool {
         self.shared.hanging.load(Ordering::SeqCst)
@@ -153,6 +170,7 @@ impl ModelServer {
 impl Drop for ModelServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
+        self.let_go();
         // Wakes the acceptor up, which then sees that it is to stop.
         drop(TcpStream::connect(self.address));
     }
@@ -218,6 +236,7 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
         left: None,
         body,
     };
+    wait_at_the_gate(shared, &agent);
     let turn = if !has_key(request, protocol, &shared.key) {
         Turn::Fail(401, None)
     } else if exchange.body["stream"] != Value::Bool(true) {
@@ -276,6 +295,15 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
             let error = protocol.error(400, "the script has no further reply");
             send_error(stream, 400, &error, None)
         }
+    }
+}
+
+/// Waits where the agent is held back.
+fn wait_at_the_gate(shared: &Shared, agent: &str) {
+    let mut held = lock(&shared.held);
+    while held.as_deref() == Some(agent) && !shared.stopping.load(Ordering::SeqCst) {
+        shared.hanging.store(true, Ordering::SeqCst);
+        held = shared.let_go.wait(held).unwrap_or_else(std::sync::PoisonError::into_inner);
     }
 }
 

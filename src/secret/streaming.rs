@@ -69,7 +69,8 @@ impl Masking {
             return;
         }
         // One that begins behind `end` may not have ended yet: it is found again.
-        let found = super::spans(automaton.find_overlapping_iter(&self.raw).filter(|find| find.start() < end));
+        let found =
+            super::spans(automaton.find_overlapping_iter(&self.raw).filter(|find| find.start() < end));
         let mut shown = self.masked.min(end);
         let mut covered = self.masked;
         for (from, to) in found {

@@ -132,17 +132,59 @@ fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
     Ok(programs)
 }
 
-/// Hands the calls that make or connect sockets over, for this process and all that it starts; the end at which they
-/// are received. Needs `no_new_privs`, and [`restrict`] beside it. `datagrams`: those that name a receiver too.
-pub(super) fn hand_over(datagrams: bool) -> anyhow::Result<OwnedFd> {
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let families = families.map(|family| when(0, SeccompCmpOp::Eq, of(family))).into_iter();
-    let mut rules: Rules =
-        [libc::SYS_connect, libc::SYS_bind, libc::SYS_listen].map(|call| (call, vec![])).into();
-    rules.insert(libc::SYS_socket, families.collect::<Result<_, _>>()?);
-    if datagrams {
+/// Calls that make, move or remove files, which a supervisor may do at the top of the work tree.
+pub(super) const AT_TOP: &[libc::c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_mkdirat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_creat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rmdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rename,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_renameat,
+];
+
+/// What a supervisor is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handed {
+    /// Calls that make or connect sockets.
+    pub sockets: bool,
+    /// Those that name a datagram's receiver too.
+    pub datagrams: bool,
+    /// [`AT_TOP`].
+    pub top: bool,
+}
+
+/// Hands calls over, for this process and all that it starts; the end at which they are received. Needs `no_new_privs`,
+/// and [`restrict`] beside it.
+pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
+    let mut rules = Rules::new();
+    if handed.sockets {
+        let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+        let families = families.map(|family| when(0, SeccompCmpOp::Eq, of(family))).into_iter();
+        rules.extend([libc::SYS_connect, libc::SYS_bind, libc::SYS_listen].map(|call| (call, vec![])));
+        rules.insert(libc::SYS_socket, families.collect::<Result<_, _>>()?);
+    }
+    if handed.datagrams {
         let named = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
         rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![named])?]);
+    }
+    if handed.top {
+        rules.extend(AT_TOP.iter().map(|&call| (call, vec![])));
+        let makes = |argument| when(argument, SeccompCmpOp::MaskedEq(of(libc::O_CREAT)), of(libc::O_CREAT));
+        rules.insert(libc::SYS_openat, vec![makes(2)?]);
+        #[cfg(target_arch = "x86_64")]
+        rules.insert(libc::SYS_open, vec![makes(1)?]);
     }
     // The library knows no such answer; it is put in place of one that it knows.
     let known = SeccompAction::Trace(0);

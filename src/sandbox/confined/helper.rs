@@ -24,7 +24,7 @@ use rustix::thread::UnshareFlags;
 use super::bubblewrap::{self, View};
 use super::order::{CONFINED, INIT, Identity, Network, Order, Right, SIGNAL, Task, Tier};
 use super::raw::Fork;
-use super::supervisor::hosts::Outside;
+use super::supervisor::hosts::{Host, Outside};
 use super::supervisor::{Lookout, Supervisor};
 use super::{calls, files, mounts, powers, probe, raw};
 use crate::sandbox::tree;
@@ -81,7 +81,8 @@ fn outer() -> anyhow::Result<u8> {
     } else {
         // Whoever is left behind by its parent stays below this process, which alone may look into it.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        outside(&order.network)?
+        // The top of the work tree is supervised whatever the network is.
+        Some(outside(&order.network)?.map_or_else(|| outside_of(&[]), Ok)?)
     };
     let start = |outside| Supervisor::start(&order, lookout, outside, tell);
     let supervisor = outside.map(start).transpose()?;
@@ -196,7 +197,11 @@ fn take_on(identity: &Identity) -> anyhow::Result<()> {
 /// What connects to opened hosts, from the network that this process is in now; `None`: nothing is supervised.
 fn outside(network: &Network) -> anyhow::Result<Option<Outside>> {
     let Network::Supervised { hosts } = network else { return Ok(None) };
-    Ok(Some(Outside::here(hosts.clone()).context("no thread for opened hosts")?))
+    outside_of(hosts).map(Some)
+}
+
+fn outside_of(hosts: &[Host]) -> anyhow::Result<Outside> {
+    Outside::here(hosts.to_vec()).context("no thread for opened hosts")
 }
 
 /// The end at which the child's calls are received, if it hands them over.
@@ -341,13 +346,13 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     }
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
     let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
-    let listener = match order.network {
-        Network::Supervised { .. } if !alone => calls::hand_over(own_network).ok(),
-        _ => None,
-    };
+    let sockets = matches!(order.network, Network::Supervised { .. }) && !alone;
+    let top = !own_network && order.rooms.spares.is_some();
+    let handed = calls::Handed { sockets, datagrams: sockets && own_network, top };
+    let listener = if sockets || top { calls::hand_over(handed).ok() } else { None };
     calls::restrict(match (&listener, &order.network) {
+        (_, Network::Open) => calls::Sockets::Internet,
         (Some(_), _) => calls::Sockets::Supervised,
-        (None, Network::Open) => calls::Sockets::Internet,
         // Another sandbox around this one may have taken the supervisor's place; the namespace holds all the same.
         (None, Network::Supervised { .. }) if own_network => calls::Sockets::Internet,
         (None, Network::Supervised { .. }) => calls::Sockets::None,

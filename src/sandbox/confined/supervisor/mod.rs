@@ -14,6 +14,7 @@ mod listening;
 mod reading;
 mod refusals;
 mod sockets;
+mod top;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +32,8 @@ use self::hosts::Outside;
 use self::listening::Listening;
 use self::refusals::Refusals;
 use self::sockets::{Socket, Sockets};
+use self::top::Top;
+use super::calls;
 use super::notify::{self, Call, Listener};
 use super::order::{Order, Tier};
 
@@ -68,6 +71,8 @@ pub(super) struct Supervisor {
     /// Of the child's.
     inside: Listening,
     outside: Outside,
+    /// Where the child has no mounts of its own.
+    top: Option<Top>,
     sockets: Mutex<Sockets>,
     refusals: Mutex<Refusals>,
 }
@@ -88,6 +93,7 @@ impl Supervisor {
         let closed =
             [&order.rooms.git, &order.rooms.readonly, &order.rooms.hidden].map(Clone::clone).concat();
         let inside = Listening::here();
+        let top = if own_network { None } else { Top::of(&order.rooms) };
         let supervise = move |listener| Self {
             listener: Listener::new(listener),
             own_network,
@@ -96,6 +102,7 @@ impl Supervisor {
             listening: lookout.listening,
             inside,
             outside,
+            top,
             sockets: Mutex::default(),
             refusals: Mutex::new(Refusals::new(tell)),
         };
@@ -142,6 +149,7 @@ impl Supervisor {
                 Ok(()) => self.listener.proceed(&call),
                 Err(error) => self.listener.answer(&call, Err(error)),
             },
+            _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }
     }
@@ -172,6 +180,9 @@ impl Supervisor {
             _ => false,
         };
         if !allowed {
+            if internet && kind == libc::SOCK_DGRAM {
+                self.refusals().datagrams();
+            }
             return Err(Errno::PROTONOSUPPORT);
         }
         let family = match domain {

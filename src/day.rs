@@ -4,6 +4,7 @@
 mod announce;
 pub(crate) mod bodies;
 pub(crate) mod books;
+pub(crate) mod merge;
 pub(crate) mod publish;
 pub(crate) mod round;
 pub(crate) mod sprint;

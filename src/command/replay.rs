@@ -51,7 +51,11 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
     let site = Site {
         store: Store::new(root.clone()),
         repo: Arc::new(Absent),
-        sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
+        sandbox: Arc::new(Open {
+            env: vec![],
+            dependencies: Dependencies::default(),
+            redactor: redactor.clone(),
+        }),
         root: root.clone(),
         dependencies: Dependencies::default(),
         setup: OnceLock::new(),

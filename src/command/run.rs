@@ -16,7 +16,6 @@ use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Events, Level};
 use crate::domain::terms::Stage;
 use crate::error::Error;
-use crate::evidence::scan;
 use crate::exit::{self, Outcome};
 use crate::platform::{self, Platform};
 use crate::prompt::Templates;
@@ -26,7 +25,7 @@ use crate::settings::{DayChoice, Settings};
 /// Runs the day; the exit code. What it came to is told to the CI in any case.
 pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let (settings, problems) = invocation.read_settings();
-    let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
+    let redactor = super::site::redactor(&settings);
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
     let work = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results);

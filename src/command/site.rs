@@ -10,10 +10,12 @@ use crate::domain::event::Level;
 use crate::domain::plan::Plan;
 use crate::domain::terms::Stage;
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::journal::Seal;
 use crate::repo::{GitRepo, JOB_USER, Options, OwnRefs, PushRules, ReadRefs, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
+use crate::secret::Redactor;
 use crate::settings::{PlatformKind, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
@@ -41,7 +43,8 @@ impl Site {
         let mut site = Self::without_children(settings, dir, http)?;
         let plan = plan::locate(&site.root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&site.root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, site.root.clone(), plan, site.dependencies.clone());
+        let made = site.dependencies.clone();
+        let ground = Ground::new(settings, site.root.clone(), plan, made, redactor(settings));
         site.sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         Ok(site)
     }
@@ -56,7 +59,11 @@ impl Site {
         let dependencies = Dependencies::default();
         let repo = open_repo(settings, &root, http, &dependencies)?;
         let (own_refs, read_refs) = (repo.own_refs(), repo.read_refs());
-        let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
+        let sandbox = Arc::new(sandbox::open::Open {
+            env: vec![],
+            dependencies: dependencies.clone(),
+            redactor: redactor(settings),
+        });
         let store = Store::new(root.clone()).with_handoff(&settings.handoff);
         let repo = Arc::new(repo);
         Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs, read_refs })
@@ -66,6 +73,11 @@ impl Site {
 /// The one client of a run: for the model, git and the forge.
 pub(crate) fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
     crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("PACE_CA_FILE: {e:#}")))
+}
+
+/// Masks the run's own secrets, and whatever has the form of a provider's.
+pub(crate) fn redactor(settings: &Settings) -> Redactor {
+    Redactor::new(&settings.secrets()).with_patterns(scan::redact)
 }
 
 /// The seal of this run's journal.

@@ -3,8 +3,9 @@
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
+use super::merge::{Merged, PUSH};
 use super::sprint::PROGRESS;
-use super::{Day, Ended, Verdict, round};
+use super::{Day, Ended, Verdict};
 use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
@@ -13,7 +14,7 @@ use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::domain::terms::Stage;
 use crate::error::Error;
-use crate::repo::{Pushed, RepoError};
+use crate::repo::{Pushed, RepoError, Yields};
 use crate::store::plan::mark_shipped;
 
 /// How often commits of others are merged before a run gives up.
@@ -34,15 +35,7 @@ pub(crate) async fn publish(day: &Day<'_>, verdict: &mut Verdict) -> Result<Ende
         }
         docs = day.take_over(verdict, handoff).await?;
     }
-    if verdict.decision != Decision::Hold {
-        day.close_books().await?;
-    }
-    day.book_findings(verdict)?;
-    let attempt = day.attempt_of(verdict).await?;
-    day.keep_attempt(&attempt)?;
-    day.tell_advisories(verdict).await?;
-    day.keep_sprint_pages(verdict.decision).await?;
-    let sent = day.commit_and_push(verdict, &docs).await?;
+    let sent = day.book_and_push(verdict, &docs).await?;
     day.announce(verdict, matches!(sent, Sent::To(_))).await?;
     Ok(Ended::Decided(Box::new(day.view(verdict)?)))
 }
@@ -105,26 +98,19 @@ impl Day<'_> {
         })
     }
 
-    /// Commits the day's records and pushes. Where others pushed meanwhile, the merge is judged again: a verdict that
-    /// no longer holds is none.
-    async fn commit_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
+    /// Writes the day's records, commits and pushes them. Where others pushed meanwhile, the merge is judged again and
+    /// the records are written again upon theirs.
+    async fn book_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
         for merges in 0..=CATCH_UPS {
+            self.book(verdict).await?;
             let bodies = self.write_bodies(verdict)?;
-            self.commit_artifacts(&bodies.commit, docs).await?;
-            let sent = self.push().await?;
-            let Sent::Merged(head) = sent else { return Ok(sent) };
+            let records = self.commit_artifacts(&bodies.commit, docs).await?;
+            let sent = self.push(&self.yields(Some(records), docs)).await?;
+            let Sent::Merged(merged) = sent else { return Ok(sent) };
             if merges == CATCH_UPS {
                 break;
             }
-            let decision = round::judge_again(self, verdict, head).await.map_err(super::as_error)?;
-            if decision != verdict.decision {
-                return Err(Error::Abort(anyhow!(
-                    "others pushed to {} while the day was judged, and with their commits it is {decision} and no \
-                     longer {}; run the day again",
-                    self.start.branch.name,
-                    verdict.decision
-                )));
-            }
+            self.judge_merge(verdict, merged).await?;
         }
         Err(Error::Abort(anyhow!(
             "{} moved on more than {CATCH_UPS} times while the day was published; run it again when nobody pushes",
@@ -132,8 +118,20 @@ impl Day<'_> {
         )))
     }
 
-    /// One commit with everything that the day wrote apart from FORGE's work.
-    async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<()> {
+    /// The books of the day and the sprint.
+    async fn book(&self, verdict: &Verdict) -> anyhow::Result<()> {
+        if verdict.decision != Decision::Hold {
+            self.close_books().await?;
+        }
+        self.book_findings(verdict)?;
+        let attempt = self.attempt_of(verdict).await?;
+        self.keep_attempt(&attempt)?;
+        self.tell_advisories(verdict).await?;
+        self.keep_sprint_pages(verdict.decision).await
+    }
+
+    /// One commit with everything that the day wrote apart from FORGE's work; its SHA.
+    async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<String> {
         let plan = &self.desk.terms.plan_path;
         let ours = |path: &String| {
             path.starts_with(".pace/") || path == plan || path == PROGRESS || docs.contains(path)
@@ -151,12 +149,12 @@ impl Day<'_> {
             self.warn(format!("not committed: {}", leak.evidence));
         }
         let commit = async { self.desk.repo.commit(&paths, message) };
-        self.desk.journal.act("commit", &paths, commit).await.map(drop)
+        self.desk.journal.act("commit", &paths, commit).await
     }
 
-    /// Pushes the branch. What others pushed meanwhile is merged in; the merge is not pushed yet, as nobody has
-    /// judged it.
-    pub(super) async fn push(&self) -> Result<Sent, Error> {
+    /// Pushes the branch. What others pushed meanwhile is merged in, with `yields` out of its way; the merge is not
+    /// pushed yet, as nobody has judged it.
+    pub(super) async fn push(&self, yields: &Yields) -> Result<Sent, Error> {
         let branch = self.start.branch.name.as_str();
         let repo = &self.desk.repo;
         let act = async {
@@ -171,20 +169,24 @@ impl Day<'_> {
                     Err(PushError::Repo(RepoError::Push { branch, reason }))
                 }
                 Err(RepoError::Behind { .. }) => {
-                    repo.catch_up(branch).await.map(Sent::Merged).map_err(PushError::Repo)
+                    let caught = repo.catch_up(branch, yields).await.map_err(PushError::Repo)?;
+                    Ok(Sent::Merged(self.with_records(caught)))
                 }
                 Err(error) => Err(PushError::Repo(error)),
             }
         };
-        let sent: Sent = self.desk.journal.act("push", branch, act).await.map_err(|error| match error {
+        let sent: Sent = self.desk.journal.act(PUSH, branch, act).await.map_err(|error| match error {
             PushError::Repo(error) => Error::from(error),
             PushError::Journal(error) => Error::Abort(error),
         })?;
+        if let Sent::Merged(merged) = &sent {
+            self.take_in(merged)?;
+        }
         let text = match &sent {
             Sent::To(url) => format!("Pushed {branch} to {url}"),
             Sent::Not(why) => format!("Not pushed: {why}"),
-            Sent::Merged(head) => {
-                format!("Others pushed to {branch} meanwhile: merged as {head}, which is judged again")
+            Sent::Merged(merged) => {
+                format!("Others pushed to {branch} meanwhile: merged as {}", merged.head)
             }
         };
         self.desk.events.emit(Event::Notice { level: Level::Info, text });
@@ -204,7 +206,7 @@ pub(super) enum Sent {
     /// Pushing is off, and why.
     Not(String),
     /// The branch had moved on: HEAD is now a merge with it, which is not pushed.
-    Merged(String),
+    Merged(Merged),
 }
 
 enum PushError {

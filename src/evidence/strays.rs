@@ -80,7 +80,8 @@ pub(crate) fn runners(root: &Path, ignored: &[String]) -> BTreeMap<String, Strin
 }
 
 fn is_node_runner(package: &str) -> bool {
-    [
+    let assertions = ["expect", "chai", "should", "unexpected", "power-assert", "loupe"].contains(&package);
+    let runner = [
         "jest",
         "vitest",
         "mocha",
@@ -90,10 +91,17 @@ fn is_node_runner(package: &str) -> bool {
         "karma",
         "@jest",
         "@vitest",
-        "jest-cli",
-        "jest-circus",
+        "vite-node",
+        "vite",
+        "tinypool",
+        "tinyspy",
+        "tape",
+        "uvu",
+        "tsx",
+        "ts-jest",
     ]
-    .contains(&package)
+    .contains(&package);
+    assertions || runner || package.starts_with("jest-")
 }
 
 fn digest(path: &Path) -> io::Result<String> {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::{Assertion, TestText, closing};
+use super::assertions::{Assertion, TestText};
 use super::worth::Worth;
 use super::{Language, words};
 
@@ -49,7 +49,7 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
     let quoted =
         ['"', '\'', '`'].iter().find_map(|quote| test.text.find(&format!("{quote}{title}{quote}")))?;
     let open = test.masked[..quoted].rfind('(')?;
-    let end = closing(&test.masked, open)?;
+    let end = test.closing(open)?;
     Some(test.line_of(open)..test.line_of(end) + 1)
 }
 
@@ -65,18 +65,12 @@ pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>
     if within(lines) {
         return true;
     }
-    let skipped = lines.start as usize - 1;
-    let body: String = test
-        .masked
-        .lines()
-        .skip(skipped + 1)
-        .take(lines.len().saturating_sub(1))
-        .collect::<Vec<_>>()
-        .join("\n");
-    if SHOULD_PANIC.is_match(test.masked.lines().take(skipped).last().unwrap_or_default()) {
+    let body = test.masked_lines(&(lines.start + 1..lines.end.max(lines.start + 1)));
+    let above = lines.start.saturating_sub(1).max(1)..lines.start;
+    if SHOULD_PANIC.is_match(test.masked_lines(&above)) {
         return true;
     }
-    words(&body).into_iter().any(|name| {
+    words(body).into_iter().any(|name| {
         defined(test, name).is_some_and(|own| own != *lines && within(&own))
             && body.contains(&format!("{name}("))
     })

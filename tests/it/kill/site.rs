@@ -72,8 +72,10 @@ impl Site {
         git(&project.dir, &format!("remote add origin {}", bare.display()));
         // A person's own file, which no run may touch.
         project.write("notes.txt", "mine\n");
+        // A CI that waits for a person has its say at once; a green one is asked twice, a second apart.
+        let conclusion = if which == Try::Retry { "success" } else { "action_required" };
         let check = json!({
-            "name": "test", "status": "completed", "conclusion": "success", "html_url": null, "details_url": null,
+            "name": "test", "status": "completed", "conclusion": conclusion, "html_url": null, "details_url": null,
             "check_suite": {"id": 1}, "id": 1, "output": {"annotations_count": 0}, "pull_requests": [],
         });
         let forge = github::GitHub { check_runs: vec![check], ..Default::default() };
@@ -115,6 +117,11 @@ impl Site {
         let path = self.project.dir.join(format!(".pace/.run/day-1/run-{}.jsonl", self.which.attempt()));
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The end of that attempt is on record.
+    pub(super) fn has_ended(&self) -> bool {
+        self.records().last().is_some_and(|last| last["kind"] == "end")
     }
 
     pub(super) fn left(&self) -> Left {

@@ -154,6 +154,16 @@ pub(super) const AT_TOP: &[libc::c_long] = &[
     libc::SYS_renameat,
 ];
 
+/// Calls that make processes and threads, which a supervisor refuses when the command is over: else whoever ends what it
+/// left behind might be outrun for good.
+pub(super) const MAKING_PROCESSES: &[libc::c_long] = &[
+    libc::SYS_clone,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+];
+
 /// What a supervisor is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Handed {
@@ -161,8 +171,8 @@ pub(super) struct Handed {
     pub sockets: bool,
     /// Those that name a datagram's receiver too.
     pub datagrams: bool,
-    /// [`AT_TOP`].
-    pub top: bool,
+    /// What mounts and a process namespace would hold: [`AT_TOP`] and [`MAKING_PROCESSES`].
+    pub no_namespaces: bool,
 }
 
 /// Hands calls over, for this process and all that it starts; the end at which they are received. Needs `no_new_privs`,
@@ -179,8 +189,8 @@ pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
         let named = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
         rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![named])?]);
     }
-    if handed.top {
-        rules.extend(AT_TOP.iter().map(|&call| (call, vec![])));
+    if handed.no_namespaces {
+        rules.extend(AT_TOP.iter().chain(MAKING_PROCESSES).map(|&call| (call, vec![])));
         let makes = |argument| when(argument, SeccompCmpOp::MaskedEq(of(libc::O_CREAT)), of(libc::O_CREAT));
         rules.insert(libc::SYS_openat, vec![makes(2)?]);
         #[cfg(target_arch = "x86_64")]

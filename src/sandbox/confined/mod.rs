@@ -17,6 +17,7 @@ mod raw;
 mod rooms;
 mod spares;
 pub(super) mod supervisor;
+mod without_git;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -246,6 +247,10 @@ impl Confined {
         let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
         let mut env = self.ground.dependencies.environment(&self.ground.env);
         env.extend(command.env.iter().cloned());
+        if self.tier == Tier::Rules {
+            // The last one of a name counts.
+            env.extend(without_git::told(&env));
+        }
         env.push((
             "TMPDIR".into(),
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),

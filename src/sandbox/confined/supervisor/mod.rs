@@ -19,6 +19,7 @@ mod top;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -73,6 +74,8 @@ pub(super) struct Supervisor {
     outside: Outside,
     /// Where the child has no mounts of its own.
     top: Option<Top>,
+    /// The command is over: whoever is left makes no more processes.
+    over: Arc<AtomicBool>,
     sockets: Mutex<Sockets>,
     refusals: Mutex<Refusals>,
 }
@@ -85,7 +88,7 @@ impl Supervisor {
         order: &Order,
         lookout: Lookout,
         outside: Outside,
-        tell: fn(&str),
+        (tell, over): (fn(&str), Arc<AtomicBool>),
     ) -> anyhow::Result<mpsc::Sender<OwnedFd>> {
         let own_network = matches!(order.tier, Tier::Namespaces { .. });
         let mut rooms = vec![order.rooms.work.clone(), order.rooms.temporary.clone()];
@@ -103,6 +106,7 @@ impl Supervisor {
             inside,
             outside,
             top,
+            over,
             sockets: Mutex::default(),
             refusals: Mutex::new(Refusals::new(tell)),
         };
@@ -149,6 +153,13 @@ impl Supervisor {
                 Ok(()) => self.listener.proceed(&call),
                 Err(error) => self.listener.answer(&call, Err(error)),
             },
+            _ if calls::MAKING_PROCESSES.contains(&call.number) => {
+                if self.over.load(Ordering::SeqCst) {
+                    self.listener.answer(&call, Err(Errno::AGAIN));
+                } else {
+                    self.listener.proceed(&call);
+                }
+            }
             _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }

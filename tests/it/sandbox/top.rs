@@ -45,7 +45,7 @@ fn what_is_made_at_the_top_works_and_leaves_the_rest_alone() {
 /// In a setup whose network is open too.
 #[test]
 fn what_is_refused_is_named() {
-    let udp = "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)'";
+    let udp = "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b\"x\", (\"192.0.2.1\", 9))'";
     for user in [User::Root, User::Nobody] {
         for (command, network, said) in [
             ("echo x > .gitmodules", "setup", "[pace: files: .gitmodules at the top of the repository stays"),
@@ -55,7 +55,7 @@ fn what_is_refused_is_named() {
                 "deny",
                 "64 new files and 24 new folders",
             ),
-            (udp, "deny", "[pace: network: no UDP socket in this tier, not even on loopback"),
+            (udp, "deny", "[pace: network: datagram to 192.0.2.1:9 refused"),
         ] {
             let site = Site::new(user);
             let env = [("PACE_SETUP_COMMAND", command), ("PACE_NETWORK", network)];

@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -84,7 +86,8 @@ fn outer() -> anyhow::Result<u8> {
         // The top of the work tree is supervised whatever the network is.
         Some(outside(&order.network)?.map_or_else(|| outside_of(&[]), Ok)?)
     };
-    let start = |outside| Supervisor::start(&order, lookout, outside, tell);
+    let over = Arc::new(AtomicBool::new(false));
+    let start = |outside| Supervisor::start(&order, lookout, outside, (tell, Arc::clone(&over)));
     let supervisor = outside.map(start).transpose()?;
     if order.tier != Tier::Rules {
         raw::unshare(UnshareFlags::NEWPID).context("process namespaces are not allowed")?;
@@ -118,6 +121,8 @@ fn outer() -> anyhow::Result<u8> {
     }
     let code = wait_for(inner).context("the confined process was lost");
     if order.tier == Tier::Rules {
+        // From now on nobody in there becomes two.
+        over.store(true, Ordering::SeqCst);
         end_the_rest();
     }
     code
@@ -347,9 +352,8 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
     let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
     let sockets = matches!(order.network, Network::Supervised { .. }) && !alone;
-    let top = !own_network && order.rooms.spares.is_some();
-    let handed = calls::Handed { sockets, datagrams: sockets && own_network, top };
-    let listener = if sockets || top { calls::hand_over(handed).ok() } else { None };
+    let handed = calls::Handed { sockets, datagrams: sockets && own_network, no_namespaces: !own_network };
+    let listener = if sockets || !own_network { calls::hand_over(handed).ok() } else { None };
     calls::restrict(match (&listener, &order.network) {
         (_, Network::Open) => calls::Sockets::Internet,
         (Some(_), _) => calls::Sockets::Supervised,

@@ -17,6 +17,7 @@ mod raw;
 mod rooms;
 mod spares;
 pub(super) mod supervisor;
+mod without_git;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -152,7 +153,7 @@ impl Confined {
             lack(!bubblewrap::limits_sizes(), "no limit to what lies in /tmp: this bwrap knows no --size");
         }
         if self.tier == Tier::Rules {
-            lack(!open, "no datagrams on loopback");
+            lack(!open && !found.datagrams, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
@@ -251,6 +252,10 @@ impl Confined {
         let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
         let mut env = self.ground.dependencies.environment(&self.ground.env);
         env.extend(command.env.iter().cloned());
+        if self.tier == Tier::Rules {
+            // The last one of a name counts.
+            env.extend(without_git::told(&env));
+        }
         env.push((
             "TMPDIR".into(),
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),

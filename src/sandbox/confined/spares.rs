@@ -7,12 +7,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// New files, and new folders, that one command can make at the top.
 pub(super) const FILES: usize = 64;
 pub(super) const FOLDERS: usize = 24;
+
+const PREFIX: &str = "spare-";
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// They lie ready as long as this lives.
 pub(super) struct Spares {
@@ -27,8 +31,9 @@ impl Spares {
         let run = work.join(".pace/.run");
         let made = run.ancestors().take(2).filter(|folder| !folder.exists()).map(Path::to_owned).collect();
         fs::create_dir_all(&run)?;
+        remove_old(&run);
         let mut spares = Self { folder: None, made };
-        let folder = tempfile::Builder::new().prefix("spare-").tempdir_in(&run)?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&run)?;
         for (kind, count) in [(Kind::File, FILES), (Kind::Folder, FOLDERS)] {
             for number in 0..count {
                 let path = folder.path().join(kind.name(number));
@@ -52,8 +57,8 @@ impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(folder) = self.folder.take() {
             // A child that asked for none may have closed one all the same.
-            for number in 0..FOLDERS {
-                let path = folder.path().join(Kind::Folder.name(number));
+            let folders = (0..FOLDERS).map(|number| folder.path().join(Kind::Folder.name(number)));
+            for path in [folder.path().to_owned()].into_iter().chain(folders).filter(|path| path.is_dir()) {
                 let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
             }
             let _ = folder.close();
@@ -61,6 +66,17 @@ impl Drop for Spares {
         for folder in &self.made {
             // One in which something lies by now stays.
             let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Removes what killed runs left; who runs now made his own less than a day ago.
+fn remove_old(run: &Path) {
+    for entry in fs::read_dir(run).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let old = changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > A_DAY);
+        if old && entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

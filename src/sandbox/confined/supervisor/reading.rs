@@ -37,6 +37,14 @@ impl Supervisor {
         address::parse(bytes)
     }
 
+    /// Bytes of the caller's memory, copied once.
+    pub(super) fn memory(&self, call: &Call, at: u64, length: u64) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| Errno::INVAL)?];
+        let memory = File::open(format!("{}/mem", call.thread)).map_err(|_| Errno::ACCESS)?;
+        memory.read_exact_at(&mut bytes, at).map_err(|_| Errno::FAULT)?;
+        Ok(bytes)
+    }
+
     /// The path that begins at `at` in the caller's memory, copied once.
     pub(super) fn path(&self, call: &Call, at: u64) -> Option<Vec<u8>> {
         let memory = File::open(format!("{}/mem", call.thread)).ok()?;

@@ -29,12 +29,24 @@ impl Refusals {
     }
 
     pub(super) fn datagram(&mut self, address: SocketAddr) {
-        self.add(&format!("datagram to {address} refused; nothing but loopback takes datagrams"));
+        self.add(&format!(
+            "datagram to {address} refused; nothing but loopback takes datagrams, by its own address"
+        ));
     }
 
-    pub(super) fn datagrams(&mut self) {
+    pub(super) fn others_datagram(&mut self, address: SocketAddr) {
+        self.add(&format!("datagram to {address} refused; what receives there is not this command's own"));
+    }
+
+    pub(super) fn datagrams_by(&mut self, what: &str) {
+        self.add(&format!(
+            "{what} refused; in this tier datagrams go one by one, from a socket to another of this command's own on loopback"
+        ));
+    }
+
+    pub(super) fn no_datagrams(&mut self) {
         self.add(
-            "no UDP socket in this tier, not even on loopback (whoever looks a name up asks for one too); TCP on loopback works",
+            "no UDP socket on this kernel in this tier (whoever looks a name up asks for one too); TCP on loopback works",
         );
     }
 

@@ -36,7 +36,8 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
         let there: HashSet<&String> = has.iter().collect();
         let lost: Vec<&String> = had.iter().filter(|row| !there.contains(row) && !kept(row)).collect();
         let Some(first) = lost.first() else { continue };
-        let who = if new.item.is_test() { format!("the test {}", new.item.name) } else { new.item.name.clone() };
+        let who =
+            if new.item.is_test() { format!("the test {}", new.item.name) } else { new.item.name.clone() };
         let what = if has.len() < had.len() {
             format!("{who} runs through {} rows, {} before: {} is gone", has.len(), had.len(), quoted(first))
         } else if let Some((row, now)) = loosened(&lost, has.iter().filter(|row| !had.contains(row))) {
@@ -83,7 +84,10 @@ pub(super) fn beside(changed: &[Changed], before: &[Placed], after: &[Placed], g
 
 /// A row that gave way to one that says less: another row once more, a value that fits everything, or one that is
 /// worked out where it was written down.
-fn loosened<'a>(lost: &[&'a String], mut won: impl Iterator<Item = &'a String>) -> Option<(&'a str, &'a str)> {
+fn loosened<'a>(
+    lost: &[&'a String],
+    mut won: impl Iterator<Item = &'a String>,
+) -> Option<(&'a str, &'a str)> {
     let wild = |row: &str| WILD.is_match(row);
     won.find_map(|now| {
         let given: HashSet<&str> = values(now).collect();

@@ -77,7 +77,10 @@ fn opened(line: &str) -> (Vec<String>, Table) {
         }
     }
     let here = on_one_line(line);
-    let list = line.ends_with(['[', '{']) || line.ends_with("of(") || line.ends_with("[]struct{") || !here.is_empty();
+    let list = line.ends_with(['[', '{'])
+        || line.ends_with("of(")
+        || line.ends_with("[]struct{")
+        || !here.is_empty();
     (here, if list { Table::Open } else { Table::Awaited })
 }
 
@@ -120,7 +123,9 @@ static OPENS: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// A list with a name of its own, outside of all tests.
 static CONSTANT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:(?:export|const|let|var|static|private|final)\s+)*[A-Za-z_]\w*(?:\s*:[^=]*)?\s*:?=\s*(?:\[[^\]]*$|\[\]\w*\S*\{\s*$|[({]\s*$|\[.*\];?$)")
+    pattern(
+        r"^(?:(?:export|const|let|var|static|private|final)\s+)*[A-Za-z_]\w*(?:\s*:[^=]*)?\s*:?=\s*(?:\[[^\]]*$|\[\]\w*\S*\{\s*$|[({]\s*$|\[.*\];?$)",
+    )
 });
 /// The list of a table on a line of its own.
 static BARE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\w+\s*=\s*)?[\[({]$"));

@@ -3,7 +3,7 @@
 
 use anyhow::anyhow;
 
-use super::publish::{CATCH_UPS, Sent};
+use super::push::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
 use crate::agent::{AgentError, conduit, day_change, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;

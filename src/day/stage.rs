@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::publish::Sent;
+use super::push::Sent;
 use super::{Day, Verdict};
 use crate::agent::secrets;
 use crate::domain::Agent;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::artifacts::Store;
+use crate::domain::hex::hex;
 
 const VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
@@ -300,7 +301,7 @@ fn sum(mut from: impl Read) -> Result<String> {
             read => hash.update(&buffer[..read]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -38,8 +38,15 @@ pub(super) struct Closing<'a> {
     red_needed: bool,
     /// Assertions that stood when the red phase was confirmed in this round.
     seen: Option<Vec<String>>,
-    /// What the last refused handoff lacked, and how many were refused.
-    refused: (Vec<String>, u32),
+    refused: Refused,
+}
+
+/// The handoffs of a round that were refused for a rule.
+#[derive(Default)]
+struct Refused {
+    /// What the last of them lacked.
+    lacks: Vec<String>,
+    count: u32,
 }
 
 /// What FORGE hands off: its own words and the files to commit.
@@ -110,7 +117,7 @@ impl<'a> Closing<'a> {
         tests: Option<Arc<ProjectTests>>,
         red_needed: bool,
     ) -> Self {
-        Self { desk, inputs, written, tests, red_needed, seen: None, refused: (vec![], 0) }
+        Self { desk, inputs, written, tests, red_needed, seen: None, refused: Refused::default() }
     }
 
     /// The day's work as it is handed off.
@@ -178,33 +185,8 @@ impl<'a> Closing<'a> {
             return Ok(Answer::Refused(refusal));
         }
         let diff = self.changes().await?;
-        let leaks = self.leaks(&diff).await?;
-        let refusal =
-            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
-        let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
-        if !outside.is_empty() {
-            return Ok(Answer::Refused(format!(
-                "files changed that you may not change; undo that first:\n{}",
-                outside.join("\n")
-            )));
-        }
-        if let Some(nested) = diff.files.iter().find(|file| file.path.ends_with('/')) {
-            let path = &nested.path;
-            return Ok(Answer::Refused(format!(
-                "{path} is a repository of its own: remove {path}.git first"
-            )));
-        }
-        let ignored = self.ignored(&diff).await?;
-        if !ignored.is_empty() {
-            return Ok(Answer::Refused(format!(
-                "git ignores files that you wrote, so they would not be part of the commit that is judged: {}",
-                ignored.join(", ")
-            )));
-        }
-        if !leaks.is_empty() {
-            let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
-            self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
-            return Ok(Answer::Refused(secrets::instruction(&leaks)));
+        if let Some(refusal) = self.uncommittable(&diff).await? {
+            return Ok(Answer::Refused(refusal));
         }
         let proof = self.work().check().await?;
         let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
@@ -225,6 +207,37 @@ impl<'a> Closing<'a> {
             paths: diff.paths().cloned().collect(),
             red: proof.red,
         }))
+    }
+
+    /// Why the change cannot be committed as it is.
+    async fn uncommittable(&self, diff: &Diff) -> Result<Option<String>, AgentError> {
+        let leaks = self.leaks(diff).await?;
+        let refusal =
+            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
+        let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
+        if !outside.is_empty() {
+            return Ok(Some(format!(
+                "files changed that you may not change; undo that first:\n{}",
+                outside.join("\n")
+            )));
+        }
+        if let Some(nested) = diff.files.iter().find(|file| file.path.ends_with('/')) {
+            let path = &nested.path;
+            return Ok(Some(format!("{path} is a repository of its own: remove {path}.git first")));
+        }
+        let ignored = self.ignored(diff).await?;
+        if !ignored.is_empty() {
+            return Ok(Some(format!(
+                "git ignores files that you wrote, so they would not be part of the commit that is judged: {}",
+                ignored.join(", ")
+            )));
+        }
+        if leaks.is_empty() {
+            return Ok(None);
+        }
+        let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
+        self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
+        Ok(Some(secrets::instruction(&leaks)))
     }
 
     /// Installs the dependencies where a manifest changed since, so that the lockfile that belongs to it is part of
@@ -250,10 +263,10 @@ impl<'a> Closing<'a> {
     /// otherwise the handoff stands and GATE holds it.
     fn refuses(&mut self, proof: &proof::Checked, tampering: Option<String>) -> Option<Vec<String>> {
         let lacks: Vec<String> = tampering.into_iter().chain(proof.mendable()).collect();
-        if lacks.is_empty() || lacks == self.refused.0 || self.refused.1 >= MOST_REFUSALS {
+        if lacks.is_empty() || lacks == self.refused.lacks || self.refused.count >= MOST_REFUSALS {
             return None;
         }
-        self.refused = (lacks.clone(), self.refused.1 + 1);
+        self.refused = Refused { lacks: lacks.clone(), count: self.refused.count + 1 };
         Some(lacks)
     }
 

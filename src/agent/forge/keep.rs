@@ -8,6 +8,7 @@ use crate::agent::kit::forge_refusal;
 use crate::agent::report::fill;
 use crate::agent::{AgentError, Desk, day_change};
 use crate::domain::artifact::{Finding, Handoff, HandoffFile};
+use crate::domain::terms::Terms;
 use crate::evidence::red_phase::RedPhase;
 
 impl Closing<'_> {
@@ -31,19 +32,8 @@ impl Closing<'_> {
         if kept.is_empty() {
             return Ok(());
         }
-        let message = self.desk.templates.message(
-            "commit.txt.j2",
-            &json!({
-                "title": format!("Unfinished: {}", self.inputs.card.theme),
-                "approach": reason,
-                "built": "",
-                "day": self.desk.terms.day,
-                "sprint": self.desk.terms.sprint,
-            }),
-            Some(self.desk.terms.day),
-            &self.desk.terms.sprint,
-        )?;
-        let message = self.desk.journal.clean(&message);
+        let title = format!("Unfinished: {}", self.inputs.card.theme);
+        let message = message(self.desk, &title, reason, "")?;
         let commit = async { self.desk.repo.commit(&kept, &message) };
         self.desk.journal.act("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
@@ -56,19 +46,9 @@ pub(super) async fn commit(
     closed: Closed,
     calls: u32,
 ) -> Result<Handoff, AgentError> {
-    let message = desk.templates.message(
-        "commit.txt.j2",
-        &json!({
-            "title": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
-            "approach": closed.submission["approach"],
-            "built": closed.submission["built"],
-            "day": desk.terms.day,
-            "sprint": desk.terms.sprint,
-        }),
-        Some(desk.terms.day),
-        &desk.terms.sprint,
-    )?;
-    let message = desk.journal.clean(&message);
+    let title = inputs.card.stories.first().map_or(&inputs.card.theme, |story| &story.title);
+    let word = |field: &str| closed.submission[field].as_str().unwrap_or_default();
+    let message = message(desk, title, word("approach"), word("built"))?;
     let commit: String = desk
         .journal
         .act("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
@@ -91,4 +71,12 @@ pub(super) async fn commit(
     ];
     fill(closed.submission, filled)
         .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+/// The message of a commit of FORGE's work, without secrets.
+fn message(desk: &Desk<'_>, title: &str, approach: &str, built: &str) -> anyhow::Result<String> {
+    let Terms { day, sprint, .. } = desk.terms;
+    let values = json!({"title": title, "approach": approach, "built": built, "day": day, "sprint": sprint});
+    let message = desk.templates.message("commit.txt.j2", &values, Some(*day), sprint)?;
+    Ok(desk.journal.clean(&message))
 }

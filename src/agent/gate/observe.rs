@@ -11,7 +11,7 @@ use crate::agent::tests::ProjectTests;
 use crate::agent::{AgentError, Desk, tampering};
 use crate::domain::artifact::StoryCard;
 use crate::domain::list::shown;
-use crate::domain::observation::{CommandRun, TestRun, TestStatus};
+use crate::domain::observation::{CommandRun, TestRun};
 use crate::evidence::command::command_of;
 use crate::evidence::coverage::Coverage;
 use crate::evidence::flaky;
@@ -134,7 +134,7 @@ async fn run_tests(
         desk.step(AGENT, format!("Passed before, running once more: {} ...", suspects.join(", ")));
         let second = tests.observe().await?;
         desk.step(AGENT, format!("Tests: {}", second.summary()));
-        if second.run.exit.ok() && second.count(TestStatus::Failed) == 0 {
+        if second.is_green() {
             observation.output = desk.journal.clean(&tests.output(&second, OUTPUT_LIMIT));
             observation.flaky = suspects;
             run = second;

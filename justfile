@@ -1,7 +1,12 @@
 # Every recipe that CI and people use. `just` lists them.
 
 target := "x86_64-unknown-linux-gnu"
-static_flags := "-C target-feature=+crt-static"
+
+# Static, and small: position-independent as an executable only, relocations packed, equal functions once, no tables for
+# unwinding.
+static_flags := "-C target-feature=+crt-static -C relocation-model=pie -C force-unwind-tables=no" \
+    + " -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr" \
+    + " -C link-arg=-Wl,-T," + justfile_directory() / "scripts/no-unwinding.ld"
 pace := justfile_directory() / "target" / target / "release" / "pace"
 dist_pace := justfile_directory() / "target" / target / "dist" / "pace"
 

@@ -6,6 +6,7 @@ pub(crate) mod bodies;
 pub(crate) mod books;
 pub(crate) mod merge;
 pub(crate) mod publish;
+mod push;
 pub(crate) mod round;
 pub(crate) mod sprint;
 pub(crate) mod stage;

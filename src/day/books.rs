@@ -37,7 +37,7 @@ impl Day<'_> {
 
     /// `value` with every secret in its texts masked.
     fn cleaned<T: Serialize + DeserializeOwned>(&self, value: &T) -> anyhow::Result<T> {
-        let value = self.desk.journal.clean_value(serde_json::to_value(value)?)?;
+        let value = self.desk.journal.clean_value(serde_json::to_value(value)?);
         Ok(serde_json::from_value(value)?)
     }
 

@@ -2,10 +2,7 @@
 //! commits are merged, the merge is judged like the day's own commit, and the day's records are written again upon
 //! theirs. Only people's files can conflict.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
+use super::push::{Merged, PUSH};
 use super::sprint::{PROGRESS, REPORT, SUMMARY};
 use super::{Day, Verdict, bodies, round};
 use crate::domain::artifact::{Attempt, Cycle, Outcome, ScribeReport};
@@ -20,21 +17,6 @@ use crate::store::artifacts::{BACKLOG, SPRINT, Store};
 const NOTES: &str = ".pace/context/";
 /// Days of earlier sprints: nothing reads them.
 const ARCHIVE: &str = ".pace/archive/";
-
-/// The record of a push.
-pub(super) const PUSH: &str = "push";
-
-/// A merge with what others pushed; nobody has judged it yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Merged {
-    /// SHA of HEAD.
-    pub head: String,
-    /// Records of pace's own that are others now, by path: their text, or nothing where they are gone. A replay has
-    /// them from here alone.
-    pub records: BTreeMap<String, Option<String>>,
-    /// Documents that SCRIBE changed where others did: theirs stand.
-    pub left_out: Vec<String>,
-}
 
 /// What merges with others' commits made of the text at `path`, by the `records` of a run.
 pub(crate) fn texts<'r>(records: &'r [Record], path: &str) -> impl Iterator<Item = &'r str> {

@@ -1,9 +1,8 @@
 //! After the decision: the docs, the books, the commit, the push. Only a failed push takes the verdict back.
 
 use anyhow::anyhow;
-use serde::{Deserialize, Serialize};
 
-use super::merge::{Merged, PUSH};
+use super::push::{CATCH_UPS, Sent};
 use super::sprint::PROGRESS;
 use super::{Day, Ended, Verdict};
 use crate::agent::{scribe, secrets};
@@ -14,11 +13,7 @@ use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::domain::terms::Stage;
 use crate::error::Error;
-use crate::repo::{Pushed, RepoError, Yields};
 use crate::store::plan::mark_shipped;
-
-/// How often commits of others are merged before a run gives up.
-pub(super) const CATCH_UPS: usize = 3;
 
 /// Writes the day down and publishes it; the picture of the day with the platform's answers.
 ///
@@ -137,9 +132,8 @@ impl Day<'_> {
             path.starts_with(".pace/") || path == plan || path == PROGRESS || docs.contains(path)
         };
         let find = async {
-            let changes = self.desk.repo.work_diff(&self.start.untracked)?.files;
-            let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
-            anyhow::Ok(paths.filter(ours).collect())
+            let changes = self.desk.repo.work_diff(&self.start.untracked)?;
+            anyhow::Ok(changes.paths().filter(|path| ours(path)).cloned().collect())
         };
         let mut paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
         // Everything written here was masked or scanned before; what slipped through stays out all the same.
@@ -152,79 +146,7 @@ impl Day<'_> {
         self.desk.journal.act("commit", &paths, commit).await
     }
 
-    /// Pushes the branch. What others pushed meanwhile is merged in, with `yields` out of its way; the merge is not
-    /// pushed yet, as nobody has judged it.
-    pub(super) async fn push(&self, yields: &Yields) -> Result<Sent, Error> {
-        let branch = self.start.branch.name.as_str();
-        let repo = &self.desk.repo;
-        let act = async {
-            match repo.push(branch).await {
-                Ok(Pushed::To(url)) => Ok(Sent::To(url)),
-                Ok(Pushed::Skipped(why)) => Ok(Sent::Not(why)),
-                // Without a model, a merge could not be judged.
-                Err(RepoError::Behind { reason, branch }) if self.stage == Stage::Publish => {
-                    let reason = format!(
-                        "{reason}; a publishing job has no model to judge a merge: run the working job again"
-                    );
-                    Err(PushError::Repo(RepoError::Push { branch, reason }))
-                }
-                Err(RepoError::Behind { .. }) => {
-                    let caught = repo.catch_up(branch, yields).await.map_err(PushError::Repo)?;
-                    Ok(Sent::Merged(self.with_records(caught)))
-                }
-                Err(error) => Err(PushError::Repo(error)),
-            }
-        };
-        let sent: Sent = self.desk.journal.act(PUSH, branch, act).await.map_err(|error| match error {
-            PushError::Repo(error) => Error::from(error),
-            PushError::Journal(error) => Error::Abort(error),
-        })?;
-        if let Sent::Merged(merged) = &sent {
-            self.take_in(merged)?;
-        }
-        let text = match &sent {
-            Sent::To(url) => format!("Pushed {branch} to {url}"),
-            Sent::Not(why) => format!("Not pushed: {why}"),
-            Sent::Merged(merged) => {
-                format!("Others pushed to {branch} meanwhile: merged as {}", merged.head)
-            }
-        };
-        self.desk.events.emit(Event::Notice { level: Level::Info, text });
-        Ok(sent)
-    }
-
     pub(super) fn warn(&self, text: String) {
         self.desk.events.emit(Event::Notice { level: Level::Warning, text });
-    }
-}
-
-/// What became of a push.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Sent {
-    To(String),
-    /// Pushing is off, and why.
-    Not(String),
-    /// The branch had moved on: HEAD is now a merge with it, which is not pushed.
-    Merged(Merged),
-}
-
-enum PushError {
-    Repo(RepoError),
-    Journal(anyhow::Error),
-}
-
-impl std::fmt::Display for PushError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Repo(error) => error.fmt(f),
-            Self::Journal(error) => write!(f, "{error:#}"),
-        }
-    }
-}
-
-impl From<anyhow::Error> for PushError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Journal(error)
     }
 }

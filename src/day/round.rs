@@ -3,9 +3,9 @@
 
 use anyhow::anyhow;
 
-use super::publish::{CATCH_UPS, Sent};
+use super::push::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel, tampering};
+use crate::agent::{AgentError, conduit, day_change, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
@@ -97,7 +97,7 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 /// The three who look at what FORGE committed, up to the first HOLD.
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
-    let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
+    let diff = day_change::diff_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
     let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
         .await
         .by(Agent::Gate)?;

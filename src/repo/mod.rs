@@ -35,7 +35,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
-pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
+pub(crate) use own_refs::{Kept, OwnRefs, ReadRefs, Swapped, names as own_names};
 pub(crate) use refusal::JOB_USER;
 
 use std::collections::{BTreeMap, BTreeSet};

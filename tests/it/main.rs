@@ -11,6 +11,7 @@ mod day_lock;
 mod demo;
 #[cfg(target_os = "linux")]
 mod disk;
+mod divided_budget;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]

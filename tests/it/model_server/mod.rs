@@ -44,6 +44,7 @@ pub(crate) struct Exchange {
 }
 
 struct Shared {
+    key: String,
     player: Mutex<Player>,
     model: String,
     exchanges: Mutex<Vec<Exchange>>,
@@ -60,15 +61,20 @@ struct Shared {
 impl ModelServer {
     /// Starts to play `script` on a free port.
     pub(crate) fn start(script: &Script) -> Self {
-        Self::serving(script, None)
+        Self::serving(script, None, KEY)
+    }
+
+    /// As [`ModelServer::start`], with a key of its own.
+    pub(crate) fn start_with_key(script: &Script, key: &str) -> Self {
+        Self::serving(script, None, key)
     }
 
     /// As [`ModelServer::start`], but a question that is asked again right away gets the same reply again.
     pub(crate) fn start_repeating(script: &Script) -> Self {
-        Self::serving(script, Some(Mutex::default()))
+        Self::serving(script, Some(Mutex::default()), KEY)
     }
 
-    fn serving(script: &Script, said: Option<Mutex<HashMap<String, (Value, Turn)>>>) -> Self {
+    fn serving(script: &Script, said: Option<Mutex<HashMap<String, (Value, Turn)>>>, key: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -81,6 +87,7 @@ impl ModelServer {
             held: Mutex::default(),
             let_go: Condvar::new(),
             said,
+            key: key.to_owned(),
         });
         let acceptor = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -107,7 +114,7 @@ impl ModelServer {
         [
             ("PACE_LLM_PROVIDER", provider.to_owned()),
             ("PACE_LLM_BASE_URL", format!("http://{}{path}", self.address)),
-            (key, KEY.to_owned()),
+            (key, self.shared.key.clone()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -230,7 +237,7 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
         body,
     };
     wait_at_the_gate(shared, &agent);
-    let turn = if !has_key(request, protocol) {
+    let turn = if !has_key(request, protocol, &shared.key) {
         Turn::Fail(401, None)
     } else if exchange.body["stream"] != Value::Bool(true) {
         lock(&shared.problems).push(format!("{agent} asked without streaming"));
@@ -314,11 +321,11 @@ fn turn_for(shared: &Shared, agent: &str, question: &Value) -> Turn {
     turn
 }
 
-fn has_key(request: &HttpRequest, protocol: Protocol) -> bool {
+fn has_key(request: &HttpRequest, protocol: Protocol, own: &str) -> bool {
     match protocol {
-        Protocol::Anthropic => request.headers.get("x-api-key").is_some_and(|key| key == KEY),
+        Protocol::Anthropic => request.headers.get("x-api-key").is_some_and(|key| key == own),
         Protocol::OpenAi => {
-            request.headers.get("authorization").is_some_and(|v| v.strip_prefix("Bearer ") == Some(KEY))
+            request.headers.get("authorization").is_some_and(|v| v.strip_prefix("Bearer ") == Some(own))
         }
     }
 }

@@ -98,12 +98,33 @@ fn owned(repo: &Repository) -> anyhow::Result<Config> {
             text.push_str(&written(name, value));
         }
     }
-    // Written at once: set key by key libgit2 replaces the file for each, which a disk feels. An empty root has no folder
-    // for temporary files.
+    carried(&text, repo)
+}
+
+/// The configuration that `text` is. libgit2 reads files alone, and a disk feels one that is made and unmade with each
+/// handle.
+fn carried(text: &str, repo: &Repository) -> anyhow::Result<Config> {
+    #[cfg(target_os = "linux")]
+    if let Some(config) = carried_in_memory(text) {
+        return Ok(config);
+    }
+    // An empty root has no folder for temporary files.
     let mut file =
         tempfile::NamedTempFile::new().or_else(|_| tempfile::NamedTempFile::new_in(repo.path()))?;
     file.write_all(text.as_bytes())?;
     Ok(Config::open(file.path())?.snapshot()?)
+}
+
+/// The same by a file without a place; `None` where there is no `/proc` that names it: libgit2 would take a missing file for
+/// an empty one.
+#[cfg(target_os = "linux")]
+fn carried_in_memory(text: &str) -> Option<Config> {
+    let file = rustix::fs::memfd_create(c"config", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(text.as_bytes()).ok()?;
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    let named = std::fs::metadata(&path).is_ok_and(|found| found.len() == text.len() as u64);
+    if named { Config::open(Path::new(&path)).ok()?.snapshot().ok() } else { None }
 }
 
 /// A key and its value as git-config(1) reads them back.
@@ -177,12 +198,17 @@ mod tests {
             ("extensions.objectformat", "sha256"),
             ("extensions.a \"b\" \\ c.d", " leading # and ; \"quoted\" \\ two\nlines\tand tabs "),
         ];
-        let file = tempfile::NamedTempFile::new().unwrap();
         let text: String = values.iter().map(|(name, value)| written(name, value)).collect();
-        std::fs::write(file.path(), text).unwrap();
-        let config = Config::open(file.path()).unwrap().snapshot().unwrap();
-        for (name, value) in values {
-            assert_eq!(config.get_str(name).unwrap(), value, "{name}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &text).unwrap();
+        let on_disk = Config::open(file.path()).unwrap().snapshot().unwrap();
+        let mut configs = vec![on_disk];
+        #[cfg(target_os = "linux")]
+        configs.push(carried_in_memory(&text).unwrap());
+        for config in configs {
+            for (name, value) in values {
+                assert_eq!(config.get_str(name).unwrap(), value, "{name}");
+            }
         }
     }
 }

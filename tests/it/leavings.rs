@@ -46,21 +46,7 @@ fn day(calls: &str) -> Script {
 }
 
 fn hand_off(script: &mut Script) {
-    const END: &str = r#"
-replies:
-  - {agent: FORGE, calls: [{name: complete_handoff, input: {approach: "None", built: "tests/test_name.sh"}}]}
-  - agent: GATE
-    calls:
-      - name: submit_report
-        input:
-          criteria_results:
-            - {criterion: "greet NAME prints Hello, NAME", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets by name"}]}
-            - {criterion: "greet without a name still prints Hello", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets without a name"}]}
-          blockers: []
-          deferred: []
-          hold_reason: ""
-"#;
-    script.replies.extend(Script::parse(END).unwrap().replies);
+    script.replies.extend(shared_script(&["forge-hand-off", "gate"]).replies);
 }
 
 #[test]

@@ -294,20 +294,6 @@ replies:
       - {name: write_file, input: {path: tests/test_name.sh, content: "# test: greets by name\n. ./greet.sh\n[ \"$(greet World)\" = \"Hello, World\" ]\n"}}
       - {name: run_bash, input: {command: "mkdir -p local build && printf 'echo ok 1 - greets by name\\necho ok 2 - greets without a name\\necho 1..2\\n' >local/stub.sh; echo forged >mine.cfg; echo bad >build/out.o"}}
 "##;
-    const HAND_OFF: &str = r##"
-replies:
-  - {agent: FORGE, calls: [{name: complete_handoff, input: {approach: "None", built: "tests/test_name.sh"}}]}
-  - agent: GATE
-    calls:
-      - name: submit_report
-        input:
-          criteria_results:
-            - {criterion: "greet NAME prints Hello, NAME", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets by name"}]}
-            - {criterion: "greet without a name still prints Hello", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets without a name"}]}
-          blockers: []
-          deferred: []
-          hold_reason: ""
-"##;
     // Resumed, begun anew because the story changed, and because the model's key is another one.
     for (anew, key) in [(false, None), (true, None), (true, Some("sk-canary-of-next-month"))] {
         let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
@@ -338,7 +324,7 @@ replies:
             second.replies.extend(shared_script(&["prime"]).replies);
             second.replies.extend(reply(&POISON[..POISON.find("      - {name: run_bash").unwrap()]));
         }
-        second.replies.extend(reply(HAND_OFF));
+        second.replies.extend(shared_script(&["forge-hand-off", "gate"]).replies);
         let server = ModelServer::start_with_key(&second, key.unwrap_or(KEY));
         let run = day(&server).run();
         let transcript = run.transcript();

@@ -102,7 +102,31 @@ pub(crate) fn prove(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Red
 pub(crate) fn seen(change: &DayChange) -> Vec<String> {
     let tests = TestFile::all(change);
     let computed = tests.iter().flat_map(|test| test.added.iter()).filter(|a| a.worth == Worth::Computed);
-    computed.map(|a| a.key.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    let mut seen = computed.map(|a| a.key.clone()).collect::<BTreeSet<_>>();
+    seen.extend((1..=table_rows(&tests)).map(|n| format!("{ROW}{n}")));
+    seen.into_iter().collect()
+}
+
+/// What stands for a row of a table among the assertions that were seen: how many there are, whatever they say.
+const ROW: &str = "row ";
+
+fn table_rows(tests: &[TestFile<'_>]) -> usize {
+    tests.iter().map(|test| super::tamper::table_rows(test.path, &test.text)).sum()
+}
+
+/// Rows that stood in the red phase and are gone, with no assertion in their place.
+fn rows_gone(tests: &[TestFile<'_>], seen: &[String]) -> Option<String> {
+    let (rows, assertions): (Vec<_>, Vec<_>) = seen.iter().partition(|key| key.starts_with(ROW));
+    let now = table_rows(tests);
+    let asserted: BTreeSet<&str> =
+        tests.iter().flat_map(|t| t.added.iter().map(|a| a.key.as_str())).collect();
+    let gained = asserted.len().saturating_sub(assertions.len());
+    (now + gained < rows.len()).then(|| {
+        format!(
+            "The tables of today's tests had {} rows in the red phase and have {now} now. Put back what is gone.",
+            rows.len()
+        )
+    })
 }
 
 /// Why the tests as they are cannot make a red phase; `None` where they can.
@@ -139,6 +163,9 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
     } else {
         by_name(runs, change, &tests, &files)?
     };
+    if let Some(gone) = rows_gone(&tests, seen) {
+        return Err(gone);
+    }
     let gone = gone(&tests, seen);
     if !gone.is_empty() && is_error(runs, &failing) {
         return Err(format!(
@@ -270,7 +297,8 @@ const MISSING: &[&str] = &[
 
 fn gone(tests: &[TestFile<'_>], seen: &[String]) -> Vec<String> {
     let now: BTreeSet<&str> = tests.iter().flat_map(|t| t.all.iter().map(|a| a.key.as_str())).collect();
-    seen.iter().filter(|key| !now.contains(key.as_str())).map(|key| format!("`{key}`")).collect()
+    let assertions = seen.iter().filter(|key| !key.starts_with(ROW));
+    assertions.filter(|key| !now.contains(key.as_str())).map(|key| format!("`{key}`")).collect()
 }
 
 fn new_names(runs: &Runs<'_>) -> Vec<String> {
@@ -495,6 +523,16 @@ mod tests {
         assert!(excuse(&day(REAL), &BTreeSet::new()).is_none());
         assert!(excuse(&day(REAL), &waived("calc.py")).is_some());
         assert_eq!(seen(&day(REAL)), ["assertadd(0)", "assertadd(0)==0"]);
+        let table = |rows: &str| {
+            format!("@pytest.mark.parametrize(\"n\", [{rows}])\ndef test_adds(n):\n    assert add(n) == n\n")
+        };
+        let (three, two) = (day(&table("1, 2, 3")), day(&table("1, 2")));
+        assert_eq!(seen(&three).iter().filter(|key| key.starts_with(ROW)).count(), 3);
+        for (now, lost) in [(&three, false), (&two, true), (&day(&table("3, 2, 4, 5")), false)] {
+            assert_eq!(rows_gone(&TestFile::all(now), &seen(&three)).is_some(), lost);
+        }
+        let split = day(&format!("{}\ndef test_three():\n    assert add(3) == 3\n", table("1, 2")));
+        assert_eq!(rows_gone(&TestFile::all(&split), &seen(&three)), None);
         assert!(hollow(&day(EMPTY)).is_some() && hollow(&day(REAL)).is_none());
     }
 }

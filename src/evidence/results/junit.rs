@@ -167,7 +167,8 @@ fn without_signature(name: &str) -> Cow<'_, str> {
     SIGNATURE.replace(name, "$1$2")
 }
 
-static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\w+)[({](?:[)}]$|[\w.$<>\[\], ]+[)}](\[\d+\])$)"));
+static SIGNATURE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(\w+)[({](?:[)}]$|[\w.$<>\[\], ]+[)}](\[\d+\])$)"));
 
 fn ends_like_script(class: &str) -> bool {
     [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"].iter().any(|e| class.ends_with(e))

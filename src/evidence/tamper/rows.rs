@@ -9,7 +9,7 @@ use regex::Regex;
 use super::gone::Gone;
 use super::items::{self, Item};
 use super::patterns::{is_assertion, subject};
-use super::tables::{rows, values};
+use super::tables::{rows, values, without_values};
 use super::{Changed, Placed, Sign, quoted};
 use crate::evidence::pattern;
 
@@ -36,7 +36,8 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
         let there: HashSet<&String> = has.iter().collect();
         let lost: Vec<&String> = had.iter().filter(|row| !there.contains(row) && !kept(row)).collect();
         let Some(first) = lost.first() else { continue };
-        let who = if new.item.is_test() { format!("the test {}", new.item.name) } else { new.item.name.clone() };
+        let who =
+            if new.item.is_test() { format!("the test {}", new.item.name) } else { new.item.name.clone() };
         let what = if has.len() < had.len() {
             format!("{who} runs through {} rows, {} before: {} is gone", has.len(), had.len(), quoted(first))
         } else if let Some((row, now)) = loosened(&lost, has.iter().filter(|row| !had.contains(row))) {
@@ -83,13 +84,17 @@ pub(super) fn beside(changed: &[Changed], before: &[Placed], after: &[Placed], g
 
 /// A row that gave way to one that says less: another row once more, a value that fits everything, or one that is
 /// worked out where it was written down.
-fn loosened<'a>(lost: &[&'a String], mut won: impl Iterator<Item = &'a String>) -> Option<(&'a str, &'a str)> {
+fn loosened<'a>(
+    lost: &[&'a String],
+    mut won: impl Iterator<Item = &'a String>,
+) -> Option<(&'a str, &'a str)> {
     let wild = |row: &str| WILD.is_match(row);
     won.find_map(|now| {
         let given: HashSet<&str> = values(now).collect();
         let less = |row: &&&String| {
             let had: HashSet<&str> = values(row).collect();
-            let computed = CALL.is_match(now) && !CALL.is_match(row);
+            let calls = |row: &str| CALL.is_match(&without_values(row));
+            let computed = calls(now) && !calls(row);
             let worked_out = given.len() < had.len() && given.is_subset(&had) && computed;
             TWICE.is_match(now) || (wild(now) && !wild(row)) || worked_out
         };

@@ -43,8 +43,9 @@ static JVM: LazyLock<Regex> = LazyLock::new(|| {
         r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|<skip>\s*true|\benabled\s*=\s*false|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>|rerunFailingTestsCount>\s*[1-9]|maxRetries\s*(?:=|\.set)",
     )
 });
-static NEXTEST: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"default-filter|^\s*retries\s*=\s*(?:[1-9]|\{)|^\s*status-level\s*=\s*\x22none"));
+static NEXTEST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"default-filter|^\s*retries\s*=\s*(?:[1-9]|\{)|^\s*status-level\s*=\s*\x22none")
+});
 static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"<IsTestProject>\s*false|TestCaseFilter|<VSTestTestCaseFilter|TreatNoTestsAsError>\s*false|<Compile\s+Remove=.*Test",
@@ -304,7 +305,9 @@ pub(super) fn names(changed: &[Changed], path: &str) -> bool {
     });
     let names = |line: &str| {
         LOADED.is_match(line)
-            && [format!("/{stem}."), format!("/{stem}\""), format!("/{stem}'")].iter().any(|n| line.contains(n))
+            && [format!("/{stem}."), format!("/{stem}\""), format!("/{stem}'")]
+                .iter()
+                .any(|n| line.contains(n))
     };
     settings.filter_map(|file| file.after.as_deref()).any(|text| text.lines().any(names))
 }

@@ -93,7 +93,8 @@ impl Reader {
         let failed = c.get(1).is_some();
         let number = c.get(2).map_or("", |m| m.as_str());
         let rest = c.get(3).map_or("", |m| m.as_str());
-        if number.is_empty() && rest.is_empty() && depth == 0 && self.planned > 0 && self.last == self.planned {
+        if number.is_empty() && rest.is_empty() && depth == 0 && self.planned > 0 && self.last == self.planned
+        {
             // What `prove` says of a whole file, behind its last point.
             return;
         }

@@ -40,7 +40,13 @@ pub(super) fn rows(item: &Item) -> Vec<String> {
         } else if matches!(table, Table::Awaited) && BARE.is_match(line) {
             table = Table::Open;
             at += 1;
-        } else if !matches!(table, Table::None) && ROW.is_match(&whole) && LITERAL.is_match(&whole) {
+        } else if matches!(table, Table::Awaited) && line.starts_with('[') {
+            // The list begins on the line of its first row, or is there as a whole.
+            let over = balance(line) <= 0;
+            found.extend(on_one_line(&format!("({line}")));
+            table = if over { Table::None } else { Table::Open };
+            at += 1;
+        } else if matches!(table, Table::Open) && ROW.is_match(&whole) && LITERAL.is_match(&whole) {
             found.push(folded(&whole));
             at += taken;
         } else {
@@ -92,7 +98,7 @@ fn opened(line: &str) -> (Vec<String>, Table) {
     }
     let here = on_one_line(line);
     let list = line.ends_with(['[', '{'])
-        || line.ends_with("of(")
+        || line.ends_with("of(") || line.ends_with("= (")
         || line.ends_with("[]struct{")
         || !here.is_empty();
     (here, if list { Table::Open } else { Table::Awaited })

@@ -2,6 +2,7 @@
 //!
 //! Reads the file system below the given root only, never through a symbolic link. Knows no format.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -91,6 +92,32 @@ impl Before {
             }
         }
         reports
+    }
+}
+
+/// Leaves of `folder`, which the run had for its reports, these alone, as `clean` has their text.
+pub(crate) fn mask(folder: &Path, clean: impl Fn(&str) -> Cow<'_, str>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let meta = entry.metadata().ok();
+        let report = entry.file_name().to_str().is_some_and(|name| is_report(name, false, true))
+            && meta.as_ref().is_some_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES);
+        let text = fs::read(&path).ok().filter(|_| report);
+        let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(text) = &text
+            && matches!(clean(text), Cow::Borrowed(_))
+        {
+            continue;
+        }
+        // Never written where it lies: it may be another file's second name. What cannot be removed goes with the folder
+        // at the next run.
+        if meta.is_some_and(|meta| meta.is_dir()) {
+            let _ = fs::remove_dir_all(&path);
+        } else if fs::remove_file(&path).is_ok()
+            && let Some(text) = text
+        {
+            let _ = fs::write(&path, clean(&text).as_bytes());
+        }
     }
 }
 

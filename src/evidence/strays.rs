@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::tamper::stands_for_runner;
+use crate::domain::hex::hex;
 
 /// Folders that dependencies are installed to.
 const DEPENDENCIES: &[&str] = &[
@@ -110,7 +111,7 @@ fn digest(path: &Path) -> io::Result<String> {
     } else {
         fs::read(path)?
     };
-    Ok(Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(&bytes)[..16]))
 }
 
 /// The moment after which files count as written by the run's agents.

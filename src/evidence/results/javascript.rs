@@ -57,7 +57,7 @@ pub(super) fn jest(lines: &[&str]) -> Found {
     let mut file = String::new();
     let mut tree: Option<Tree> = None;
     for (i, line) in lines.iter().enumerate() {
-        if line.starts_with("Test Suites:") {
+        if line.starts_with("Test Suites:") || found.is_overfull() {
             break;
         }
         if let Some(c) = JEST_FILE.captures(line) {
@@ -95,7 +95,8 @@ pub(super) fn vitest(lines: &[&str]) -> Found {
     let mut tree = Tree::default();
     let mut file: Option<(String, TestStatus, bool)> = None;
     for line in lines {
-        if line.contains("⎯⎯ Failed ") || line.trim_start().starts_with("Test Files ") {
+        let ends = line.contains("⎯⎯ Failed ") || line.trim_start().starts_with("Test Files ");
+        if ends || found.is_overfull() {
             break;
         }
         if !line.starts_with(' ') {
@@ -156,6 +157,9 @@ fn drawn(lines: &[&str]) -> Found {
     let mut found = Found::default();
     let mut tree = Tree::default();
     for (i, line) in lines.iter().enumerate() {
+        if found.is_overfull() {
+            break;
+        }
         let depth = indent(line);
         if let Some((status, title)) = verdict(line) {
             let closes = tree.closes(depth, &title);

@@ -20,6 +20,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
     let mut case: Option<Case> = None;
     let mut depth = 0_usize;
     loop {
+        if found.is_overfull() {
+            return None;
+        }
         let event = reader.read_event().ok()?;
         let (start, empty) = match &event {
             Event::Start(start) => (start, false),
@@ -46,6 +49,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
                 let name = attribute(start, "name").unwrap_or_default();
                 python |= name == "pytest";
                 suites.push(name);
+                if suites.len() > DEEPEST {
+                    return None;
+                }
             }
             b"testcase" => {
                 let begun = Case::begin(start);
@@ -63,6 +69,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
         }
     }
 }
+
+/// Suites within suites at most: every test below them is called by all of their names.
+const DEEPEST: usize = 100;
 
 /// A `testcase` element.
 struct Case {

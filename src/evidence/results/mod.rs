@@ -44,7 +44,7 @@ pub(crate) fn read(command: &str, output: &str, reports: &[(String, String)]) ->
         };
         if !report.found.rows.is_empty() {
             reported.push(report.of);
-            found.rows.extend(report.found.rows);
+            found.take(report.found);
             push_once(&mut sources, report.source);
         }
     }
@@ -54,14 +54,14 @@ pub(crate) fn read(command: &str, output: &str, reports: &[(String, String)]) ->
         let lines = lines(&plain);
         for format in formats(command, &plain).into_iter().filter(|format| !reported.contains(&format.family))
         {
-            let rows = (format.read)(&lines).rows;
-            if !rows.is_empty() {
-                found.rows.extend(rows);
+            let read = (format.read)(&lines);
+            if !read.rows.is_empty() {
+                found.take(read);
                 push_once(&mut sources, &format!("{} output", format.name));
             }
         }
         if sources.is_empty() && !FORMATS.iter().any(|f| (f.marks)(&plain)) {
-            found.rows = plain::read(&lines).rows;
+            found.take(plain::read(&lines));
             if !found.rows.is_empty() {
                 push_once(&mut sources, "output");
             }
@@ -85,7 +85,12 @@ struct Row {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Found {
     rows: Vec<Row>,
+    /// Of all names and origins so far.
+    bytes: usize,
 }
+
+/// Bytes of names at most: a title of a megabyte above a hundred thousand tests would otherwise be a hundred gigabytes.
+const MOST_BYTES: usize = 32 << 20;
 
 impl Found {
     /// Adds a test whose name stands for itself.
@@ -96,9 +101,30 @@ impl Found {
     /// Adds a test of a file, binary or package.
     fn add_from(&mut self, origin: &str, joint: &'static str, name: &str, status: TestStatus) {
         let name = name.trim();
-        if !name.is_empty() {
+        if name.is_empty() {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(origin.len() + name.len());
+        if self.is_overfull() {
+            // What lacks some tests may lack the failures: it counts for nothing.
+            self.rows = Vec::new();
+        } else {
             self.rows.push(Row { origin: origin.to_owned(), joint, name: name.to_owned(), status });
         }
+    }
+
+    /// Adds all that another one has.
+    fn take(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.rows.extend(other.rows);
+        if self.is_overfull() {
+            self.rows = Vec::new();
+        }
+    }
+
+    /// Whether there was too much to be kept: reading on adds nothing.
+    fn is_overfull(&self) -> bool {
+        self.bytes > MOST_BYTES
     }
 
     /// Each name once, in order of first appearance.

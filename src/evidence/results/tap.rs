@@ -26,6 +26,9 @@ pub(super) fn read(lines: &[&str]) -> Found {
     let mut reader = Reader::default();
     for line in lines {
         reader.line(line);
+        if reader.found.is_overfull() {
+            break;
+        }
     }
     reader.found
 }

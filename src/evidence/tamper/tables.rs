@@ -98,7 +98,8 @@ fn opened(line: &str) -> (Vec<String>, Table) {
     }
     let here = on_one_line(line);
     let list = line.ends_with(['[', '{'])
-        || line.ends_with("of(") || line.ends_with("= (")
+        || line.ends_with("of(")
+        || line.ends_with("= (")
         || line.ends_with("[]struct{")
         || !here.is_empty();
     (here, if list { Table::Open } else { Table::Awaited })

@@ -76,6 +76,8 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) stderr_has: Vec<String>,
     #[serde(default)]
+    pub(crate) stderr_lacks: Vec<String>,
+    #[serde(default)]
     pub(crate) files: BTreeMap<String, FileCheck>,
     /// Replies given, by agent. An agent that is not named may be asked as often as the script allows.
     #[serde(default)]

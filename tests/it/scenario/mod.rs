@@ -234,7 +234,7 @@ fn judge(step: &Step, server: &ModelServer, finished: &Finished) -> Vec<String> 
         problems.push(format!("exit {} instead of {}", finished.code, step.exit));
     }
     checks::text("stdout", &finished.stdout, &step.stdout_has, &step.stdout_lacks, &mut problems);
-    checks::text("stderr", &finished.stderr, &step.stderr_has, &[], &mut problems);
+    checks::text("stderr", &finished.stderr, &step.stderr_has, &step.stderr_lacks, &mut problems);
     let calls = server.calls();
     for (agent, count) in &step.calls {
         let given = calls.get(agent).copied().unwrap_or(0);

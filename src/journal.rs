@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::file::Recorder;
 use self::state::{Found, State};
+use crate::domain::hex::hex;
 use crate::secret::Redactor;
 pub(crate) use file::is_held;
 pub(crate) use keeper::Keeper;
@@ -274,8 +275,7 @@ impl Journal {
 
 /// Digest of a step's input: 16 hex digits of SHA-256 over its JSON.
 fn key<I: Serialize + ?Sized>(input: &I) -> anyhow::Result<String> {
-    let digest = Sha256::digest(serde_json::to_vec(input)?);
-    Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(serde_json::to_vec(input)?)[..8]))
 }
 
 pub(crate) fn timestamp() -> String {

@@ -7,9 +7,9 @@ mod prompt;
 use self::bench::Bench;
 use self::prompt::Prompt;
 use super::kit::reading;
-use super::report::SubmitReport;
+use super::report::submitted;
 use super::rules::RuleChecks;
-use super::turns::{self, End, Task};
+use super::turns::Task;
 use super::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::domain::artifact::{CriterionResult, CriterionVerdict, Finding, GateReport, Handoff, StoryCard};
@@ -46,10 +46,7 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<GateRepo
         max_calls: 16,
         max_tokens: 8_192,
     };
-    match turns::run(desk, task, &mut SubmitReport(Bench { desk, inputs, asked_again: false })).await? {
-        End::Done { output, .. } => Ok(output),
-        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
-    }
+    submitted(desk, task, Bench { desk, inputs, asked_again: false }).await
 }
 
 /// Who can mend what GATE holds for. FORGE can neither make a CI answer, nor let the test command write a report, nor undo

@@ -27,7 +27,8 @@ impl Budget<'_> {
     /// Calendar days from `at` (seconds since 1970) to `now`.
     fn age(&self, at: i64, now: Timestamp) -> i64 {
         let date = |time: Timestamp| time.to_zoned(self.zone.clone()).date();
-        let Ok(at) = Timestamp::from_second(at) else { return i64::MAX };
+        // What no calendar has lies before all days, or ahead of them.
+        let Ok(at) = Timestamp::from_second(at) else { return if at < 0 { i64::MAX } else { i64::MIN } };
         date(at).until(date(now)).map_or(i64::MAX, |span| i64::from(span.get_days()))
     }
 

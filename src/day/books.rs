@@ -28,9 +28,10 @@ impl Day<'_> {
         self.note(path)
     }
 
+    /// Writes the run down; where the merge with others' commits was judged after that, once more.
     pub(super) fn keep_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.append_attempt(day, &self.cleaned(attempt)?)?;
+        self.store.put_attempt(day, &self.cleaned(attempt)?)?;
         self.note(&Store::path_of::<Vec<Attempt>>(day))
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::publish::Sent;
+use super::push::Sent;
 use super::{Day, Verdict};
 use crate::agent::secrets;
 use crate::domain::Agent;
@@ -83,7 +83,7 @@ impl Day<'_> {
         let taken: Taken = self.desk.journal.step(TAKEN, "", act).await?;
         self.scan_again(&taken.commits).await?;
         // Also without a new commit: the CI has a word on the tip that is there.
-        let pushed = matches!(self.push().await?, Sent::To(_));
+        let pushed = matches!(self.push(&self.yields(None, &[])).await?, Sent::To(_));
         if verdict.decision != Decision::Hold && !self.held_by_ci(verdict, &handoff.head, pushed).await? {
             self.bring_docs(&handoff.docs)?;
             return Ok(handoff.docs);

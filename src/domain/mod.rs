@@ -9,6 +9,7 @@ pub(crate) mod dependencies;
 pub(crate) mod diff;
 pub(crate) mod estimate;
 pub(crate) mod event;
+pub(crate) mod hex;
 pub(crate) mod hold;
 pub(crate) mod list;
 pub(crate) mod lock;

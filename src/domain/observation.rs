@@ -122,6 +122,11 @@ impl TestRun {
         self.source == SETUP && !self.run.exit.ok()
     }
 
+    /// Whether the command ended well and no test failed.
+    pub(crate) fn is_green(&self) -> bool {
+        self.run.exit.ok() && self.count(TestStatus::Failed) == 0
+    }
+
     /// How many tests came to `status`.
     pub(crate) fn count(&self, status: TestStatus) -> usize {
         self.cases.iter().filter(|c| c.status == status).count()

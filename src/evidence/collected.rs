@@ -98,7 +98,7 @@ fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
         return true;
     }
     change.tests().filter_map(|file| Some((file, file.before.as_deref()?))).any(|(file, before)| {
-        let test = code::assertions::TestText::new(file.path_before(), before);
+        let test = code::test_text::TestText::new(file.path_before(), before);
         code::bodies::of_test(&test, name).is_some_and(|lines| {
             let body: Vec<&str> = before.lines().skip(lines.start as usize - 1).take(lines.len()).collect();
             code::words(&body.join("\n")).iter().any(|word| removed.contains(&word.to_lowercase()))

@@ -31,6 +31,9 @@ pub(crate) mod strays;
 pub(crate) mod tamper;
 pub(crate) mod waivers;
 
+#[cfg(test)]
+mod outside_tests;
+
 use crate::domain::list::shown;
 
 /// Names as a sentence of evidence tells them: the first six, and how many more there are.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::AGENT;
+use crate::agent::put_back::PutBack;
 use crate::agent::tests::ProjectTests;
 use crate::agent::{AgentError, Desk, tampering};
 use crate::domain::artifact::StoryCard;
-use crate::domain::event::{Event, Level};
 use crate::domain::list::shown;
-use crate::domain::observation::{CommandRun, TestRun, TestStatus};
+use crate::domain::observation::{CommandRun, TestRun};
 use crate::evidence::command::command_of;
 use crate::evidence::coverage::Coverage;
 use crate::evidence::flaky;
@@ -60,7 +60,8 @@ async fn judge_commit(
     baseline: Option<&TestRun>,
 ) -> anyhow::Result<Observation> {
     let untracked = desk.repo.set_untracked_aside()?;
-    let aside = Aside(desk);
+    let aside =
+        PutBack::owed(desk, |repo| repo.restore_untracked(), "untracked files are still in .pace/.run/aside");
     if !untracked.is_empty() {
         desk.step(
             AGENT,
@@ -85,21 +86,8 @@ async fn judge_commit(
     if !reset.is_empty() {
         desk.repo.reset_paths(&reset)?;
     }
-    std::mem::forget(aside);
-    desk.repo.restore_untracked()?;
+    aside.now()?;
     Ok(Observation { reset, ..observation? })
-}
-
-/// Brings the untracked files back also where the run is dropped in the middle: a time-out, a signal, an error.
-struct Aside<'a>(&'a Desk<'a>);
-
-impl Drop for Aside<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.repo.restore_untracked() {
-            let text = format!("untracked files are still in .pace/.run/aside: {error:#}");
-            self.0.events.emit(Event::Notice { level: Level::Error, text });
-        }
-    }
 }
 
 async fn run_all(
@@ -146,7 +134,7 @@ async fn run_tests(
         desk.step(AGENT, format!("Passed before, running once more: {} ...", suspects.join(", ")));
         let second = tests.observe().await?;
         desk.step(AGENT, format!("Tests: {}", second.summary()));
-        if second.run.exit.ok() && second.count(TestStatus::Failed) == 0 {
+        if second.is_green() {
             observation.output = desk.journal.clean(&tests.output(&second, OUTPUT_LIMIT));
             observation.flaky = suspects;
             run = second;

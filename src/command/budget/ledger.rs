@@ -85,9 +85,8 @@ pub(super) async fn take(
 ///
 /// # Errors
 /// As [`take`].
-pub(crate) async fn enter(refs: &OwnRefs, budget: &Budget<'_>, spent: &Entry) -> Result<(), Error> {
-    turn(refs, |entries, now| {
-        entries.retain(|entry| entry.is_recent(|at| budget.age(at, now)));
+pub(crate) async fn enter(refs: &OwnRefs, spent: &Entry) -> Result<(), Error> {
+    turn(refs, |entries, _| {
         match entries.iter_mut().find(|entry| entry.owner == spent.owner) {
             Some(there) if there.usd >= spent.usd => return Turn::Leave(()),
             Some(there) => *there = spent.clone(),

@@ -7,6 +7,7 @@ use super::Interrupted;
 use crate::agent::turns::MODEL;
 use crate::command::leavings;
 use crate::command::site::Site;
+use crate::day::merge;
 use crate::day::sprint::PROGRESS;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
@@ -154,7 +155,7 @@ impl Interrupted {
         Ok((!self.plan_is_unchanged(site)?).then(|| "the plan changed since".to_owned()))
     }
 
-    /// Whether the plan is as the run found it, or as the run itself marked it.
+    /// Whether the plan is as the run found it or brought it from others, or as the run itself marked that.
     fn plan_is_unchanged(&self, site: &Site) -> Result<bool, Error> {
         let path = &self.terms().plan_path;
         let now = site.store.read_text(path)?;
@@ -163,10 +164,16 @@ impl Interrupted {
             return Ok(true);
         }
         let (Some(now), Some(before)) = (now, before) else { return Ok(false) };
+        let merged: Vec<_> = merge::texts(&self.records, path).collect();
+        if merged.contains(&now.as_str()) {
+            return Ok(true);
+        }
         let dates = self.records.iter().filter(|record| record.kind == "clock");
         for date in dates.filter_map(|record| record.value.as_str()) {
-            if mark_shipped(before, self.terms().day, date)?.as_ref() == Some(&now) {
-                return Ok(true);
+            for before in merged.iter().copied().chain([before.as_str()]) {
+                if mark_shipped(before, self.terms().day, date)?.as_ref() == Some(&now) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::command::booking;
-use crate::command::budget::{Budget, ledger};
+use crate::command::budget::ledger;
 use crate::command::site::Site;
 use crate::day::start::Start;
 use crate::domain::budget::Entry;
@@ -76,7 +76,7 @@ pub(crate) async fn enter(settings: &Settings, site: &Site, events: &dyn Events)
         Ok((_, None)) => return,
         Ok((whose, Some(bill))) => {
             let usd = bill.usd;
-            match enter_bill(settings, site, &whose, bill).await {
+            match enter_bill(site, &whose, bill).await {
                 Ok(()) => (Level::Info, format!("the ledger has the ${usd:.2} that the working job spent")),
                 Err(problem) => {
                     let text =
@@ -95,10 +95,8 @@ pub(crate) async fn enter(settings: &Settings, site: &Site, events: &dyn Events)
     events.emit(Event::Notice { level, text: format!("PACE_DAILY_BUDGET: {text}") });
 }
 
-async fn enter_bill(settings: &Settings, site: &Site, whose: &Whose, bill: Bill) -> Result<(), Error> {
+async fn enter_bill(site: &Site, whose: &Whose, bill: Bill) -> Result<(), Error> {
     let refs = site.own_refs.as_ref().ok_or_else(|| Error::config("this job pushes nothing"))?;
-    let budget =
-        Budget { usd: settings.money.daily_budget_usd.unwrap_or_default(), zone: &settings.money.timezone };
     let spent = Entry {
         sprint: whose.sprint.clone(),
         day: whose.day,
@@ -108,5 +106,5 @@ async fn enter_bill(settings: &Settings, site: &Site, whose: &Whose, bill: Bill)
         usd: bill.usd,
         open: false,
     };
-    ledger::enter(refs, &budget, &spent).await
+    ledger::enter(refs, &spent).await
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::evidence::code::Language;
-use crate::evidence::code::assertions::{Assertion, TestText};
+use crate::evidence::code::assertions::Assertion;
 use crate::evidence::code::bodies;
+use crate::evidence::code::test_text::TestText;
 use crate::evidence::code::worth::Worth;
 use crate::evidence::day_change::DayChange;
 use crate::evidence::some;

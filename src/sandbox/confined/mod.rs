@@ -15,7 +15,9 @@ mod powers;
 mod probe;
 mod raw;
 mod rooms;
+mod spares;
 pub(super) mod supervisor;
+mod without_git;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -30,8 +32,11 @@ use anyhow::Context;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
-use self::order::{CONFINED, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier};
+use self::order::{
+    CONFINED, FILES, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier,
+};
 use self::probe::{Found, Trap};
+use self::spares::Spares;
 use self::supervisor::hosts::{self, Host};
 use super::ground::{Ground, Reach};
 use super::{Command, Sandbox, running};
@@ -148,7 +153,7 @@ impl Confined {
             lack(!bubblewrap::limits_sizes(), "no limit to what lies in /tmp: this bwrap knows no --size");
         }
         if self.tier == Tier::Rules {
-            lack(!open, "no datagrams on loopback");
+            lack(!open && !found.datagrams, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
@@ -185,7 +190,11 @@ impl Confined {
         // In this tier a child makes nothing new at the top of the work tree.
         let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let order = self.order(command, task, setup, temporary.as_ref())?;
+        // Where nothing can lie ready nothing new is made there, as the probe sees and the log says.
+        let spares = (self.tier == Tier::Rules).then(|| Spares::lay(&self.ground.root).ok()).flatten();
+        let mut order = self.order(command, task, setup, temporary.as_ref())?;
+        let ready = spares.as_ref().and_then(Spares::folder);
+        order.rooms.spares = ready.and_then(|folder| std::fs::canonicalize(folder).ok());
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
         let run = running::run_to_end(command, &self.ground.redactor, || {
@@ -198,6 +207,7 @@ impl Confined {
             // One that was filled stays.
             let _ = std::fs::remove_dir(folder);
         }
+        drop(spares);
         let mut run = run?;
         let Some(ending) = said.strip_prefix(CONFINED) else {
             // A command that ran out of time before it began ran out of time.
@@ -208,7 +218,7 @@ impl Confined {
             anyhow::bail!("a command cannot be confined: {reason}");
         };
         let (refused, ending): (Vec<&str>, Vec<&str>) =
-            ending.lines().partition(|line| line.starts_with(NETWORK));
+            ending.lines().partition(|line| [NETWORK, FILES].iter().any(|about| line.starts_with(about)));
         if let Some(signal) = ending.first().and_then(|line| line.strip_prefix(SIGNAL)) {
             if run.exit != Exit::TimedOut {
                 run.exit = Exit::Signal(signal.trim().parse().unwrap_or(0));
@@ -242,6 +252,10 @@ impl Confined {
         let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
         let mut env = self.ground.dependencies.environment(&self.ground.env);
         env.extend(command.env.iter().cloned());
+        if self.tier == Tier::Rules {
+            // The last one of a name counts.
+            env.extend(without_git::told(&env));
+        }
         env.push((
             "TMPDIR".into(),
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),

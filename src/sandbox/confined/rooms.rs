@@ -56,7 +56,11 @@ impl Ground {
             readonly.extend(made.iter().cloned());
             scratch.filter(|path| path.is_dir() && made.iter().any(|made| path.starts_with(made))).collect()
         };
+        let mut reserved = vec![".git".to_owned()];
+        reserved.extend(self.protected.iter().filter_map(|path| Some(path.split('/').next()?.to_owned())));
         Rooms {
+            reserved,
+            spares: None,
             readonly,
             replaced: git::configurations(&git),
             git,

@@ -34,7 +34,11 @@ fn leak(user: User, machine: Machine) -> usize {
     // A person wrote it down once: pace's scan of the day's change is not what is tried here.
     site.project.write("leaks.txt", &lines);
     let runner = site.project.read("test.sh").unwrap();
-    site.project.write("test.sh", &runner.replacen('\n', "\nsed 's/^/# /' leaks.txt\n", 1));
+    let leak = "sed 's/^/# /' leaks.txt";
+    let reports = ".pace/.run/day-1/output.reports";
+    // On two ways, and one that is not pace's to keep.
+    let leaking = format!("\n{leak}\n{leak} >{reports}/leak.tap\ncp leaks.txt {reports}/notes\n");
+    site.project.write("test.sh", &runner.replacen('\n', &leaking, 1));
     site.project.delete("bait.json");
     // CONDUIT asks no model where there is nothing to judge.
     site.project.delete(".github/workflows/test.yml");
@@ -90,7 +94,7 @@ fn leak(user: User, machine: Machine) -> usize {
         "a prompt of FORGE",
         "handoff.yaml",
         "review-pr.md",
-        "journal",
+        ".jsonl",
         "pace-summary.md",
         "day-1/output.txt",
         "day-1/output.green.json",

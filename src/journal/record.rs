@@ -186,6 +186,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[path = "bent_tests.rs"]
+mod bent_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,6 @@
 //! Environments as data: every file of `tests/data/env` is one, with the problems or the settings that come out.
 
+mod outside;
 mod shipped;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What is left of the daily budget: what all runs of today spent, whoever made them, by the books and by the ledger on
 //! the git server.
 
+mod allotment;
 pub(crate) mod ledger;
 
 use jiff::Timestamp;
@@ -42,8 +43,7 @@ impl Budget<'_> {
         sprint: &str,
         now: Timestamp,
     ) -> Result<Used, Error> {
-        let books = self.books(store, plan, sprint, now)?;
-        Ok(Used::of(self.usd, &[], &books, |at| self.age(at, now)))
+        self.used_with((store, plan, sprint), (&[], now))
     }
 
     /// Sets aside what `ours` may spend, which begins with a call of up to `least` US dollars; whoever closes it says what
@@ -60,6 +60,19 @@ impl Budget<'_> {
     ) -> Result<Given, Error> {
         let books = self.books(store, plan, &ours.sprint, Timestamp::now())?;
         ledger::take(refs, self, (ours, resumes), &books, least).await
+    }
+
+    /// What is gone of it by the books and the `ledger` that was read at the time `now`.
+    ///
+    /// # Errors
+    /// As [`books`].
+    fn used_with(
+        &self,
+        (store, plan, sprint): (&Store, &Plan, &str),
+        (ledger, now): (&[Entry], Timestamp),
+    ) -> Result<Used, Error> {
+        let books = self.books(store, plan, sprint, now)?;
+        Ok(Used::of(self.usd, ledger, &books, |at| self.age(at, now)))
     }
 
     /// The runs on the books of the sprint.

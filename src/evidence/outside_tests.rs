@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::code::assertions::TestText;
 use super::code::mask::{masked, without_comments};
+use super::code::test_text::TestText;
 use super::code::{Language, bodies, definitions, effective, rust_tests};
 use super::coverage::Coverage;
 use super::documents::{Edited, lost, unaccounted};

@@ -1,14 +1,12 @@
 //! The assertions of a test file: where they stand and what they say.
 
-use std::ops::Range;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::super::pattern;
 use super::computed::Context;
-use super::index::Index;
-use super::mask::masked;
+use super::test_text::{Statement, TestText, line_before};
 use super::worth::Worth;
 use super::{Language, worth};
 
@@ -24,21 +22,7 @@ pub(crate) struct Assertion {
     pub worth: Worth,
 }
 
-/// A test file made ready for questions.
-pub(crate) struct TestText<'a> {
-    pub language: Language,
-    pub text: &'a str,
-    pub masked: String,
-    index: OnceLock<Index>,
-}
-
-impl<'a> TestText<'a> {
-    /// `text` is the test part of the file at `path`.
-    pub(crate) fn new(path: &str, text: &'a str) -> Self {
-        let language = Language::of(path);
-        Self { language, text, masked: masked(language, text), index: OnceLock::new() }
-    }
-
+impl TestText<'_> {
     /// All assertions, in order.
     pub(crate) fn assertions(&self) -> Vec<Assertion> {
         let context = Context::of(self);
@@ -51,44 +35,6 @@ impl<'a> TestText<'a> {
         });
         said.collect()
     }
-
-    /// Line of a byte, counted from 1.
-    pub(super) fn line_of(&self, at: usize) -> u32 {
-        self.index().line_of(at)
-    }
-
-    /// The bracket that closes the one at `open`.
-    pub(super) fn closing(&self, open: usize) -> Option<usize> {
-        self.index().closing(open)
-    }
-
-    /// A line as it stands, counted from 1.
-    fn line(&self, line: u32) -> &str {
-        let (from, to) = (self.index().start_of(line), self.index().start_of(line + 1));
-        self.text.get(from..to).unwrap_or_default()
-    }
-
-    /// The masked text of `lines`, counted from 1.
-    pub(super) fn masked_lines(&self, lines: &Range<u32>) -> &str {
-        let (from, to) = (self.index().start_of(lines.start), self.index().start_of(lines.end));
-        self.masked.get(from..to).unwrap_or_default()
-    }
-
-    /// Made at the first question.
-    pub(super) fn index(&self) -> &Index {
-        self.index.get_or_init(|| Index::of(self.language, &self.masked))
-    }
-}
-
-/// Where an assertion stands, in bytes.
-#[derive(Debug, Clone)]
-pub(super) struct Statement {
-    pub start: usize,
-    pub end: usize,
-    /// The word that makes it one: `assertEqual`, `expect`, `[`, `t.Errorf`.
-    pub word: String,
-    /// What is compared, as ranges of bytes.
-    pub parts: Vec<(usize, usize)>,
 }
 
 static CALL: LazyLock<Regex> = LazyLock::new(|| {
@@ -176,12 +122,6 @@ fn calls(test: &TestText<'_>) -> Vec<Statement> {
 
 /// Calls within calls, and calls chained to calls, that are looked at.
 const DEEPEST: usize = 32;
-
-/// The end of what stands before `at` on its line, which may be endless.
-pub(super) fn line_before(masked: &str, at: usize) -> &str {
-    let from = masked.floor_char_boundary(at.saturating_sub(200));
-    masked[from..at].rsplit('\n').next().unwrap_or_default()
-}
 
 const GO_REPORTS: &[&str] = &[
     "Run", "Log", "Logf", "Error", "Errorf", "Fatal", "Fatalf", "Fail", "FailNow", "Helper", "Cleanup",

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::{Assertion, TestText};
+use super::assertions::Assertion;
+use super::test_text::TestText;
 use super::worth::Worth;
 use super::{Language, words};
 
@@ -18,7 +19,7 @@ pub(crate) fn of_test(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
         return whole.then(|| 1..test.line_of(test.text.len()) + 1);
     }
     let title = name.rsplit(" > ").next().unwrap_or(name).trim();
-    titled(test, title).or_else(|| functions(test.language, name).find_map(|name| defined(test, name)))
+    titled(test, title).or_else(|| functions(test.language, name).find_map(|name| test.function(name)))
 }
 
 /// The functions that a test of this name may be, likeliest first. Words of a title are none, and neither are the
@@ -53,11 +54,6 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
     Some(test.line_of(open)..test.line_of(end) + 1)
 }
 
-/// The function of that name. Types are none: a whole class says little of one test.
-pub(super) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
-    test.index().function(name)
-}
-
 /// Whether the test at `lines` asserts something computed, itself or through a function of its own file.
 pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>) -> bool {
     let within =
@@ -71,7 +67,7 @@ pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>
         return true;
     }
     words(body).into_iter().any(|name| {
-        defined(test, name).is_some_and(|own| own != *lines && within(&own))
+        test.function(name).is_some_and(|own| own != *lines && within(&own))
             && body.contains(&format!("{name}("))
     })
 }

@@ -9,9 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::TestText;
-use super::bodies;
 use super::swallowed::swallowed;
+use super::test_text::TestText;
 
 /// What is known of a test file's names.
 pub(super) struct Context<'a> {
@@ -163,7 +162,7 @@ impl<'a> Context<'a> {
     /// The parameters and the body of a function of the file; the body may begin on the line of its head.
     fn function(&self, name: &str) -> Option<(&'a str, &'a str)> {
         let test: &'a TestText<'a> = self.test;
-        let function = test.masked_lines(&bodies::defined(test, name)?);
+        let function = test.masked_lines(&test.function(name)?);
         let line = function.find('\n').unwrap_or(function.len());
         let end = function[..line].find([':', '{']).unwrap_or(line);
         let parameters = function[..end].split_once(name).map_or("", |(_, parameters)| parameters);

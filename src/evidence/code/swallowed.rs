@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::Language;
-use super::assertions::{TestText, line_before};
+use super::test_text::{TestText, line_before};
 
 /// Places in which a failed assertion goes unseen.
 pub(super) fn swallowed(test: &TestText<'_>) -> Vec<(usize, usize)> {

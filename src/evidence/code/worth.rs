@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::Language;
-use super::assertions::Statement;
 use super::computed::{Context, computed};
+use super::test_text::Statement;
 
 /// What an assertion is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -157,7 +157,7 @@ impl Case {
         }
         let joint = if class.contains("::") {
             "::"
-        } else if class.contains(' ') || name.contains(' ') || ends_like_script(class) {
+        } else if class.contains(' ') || method(&name).contains(' ') || ends_like_script(class) {
             " > "
         } else {
             "."
@@ -166,12 +166,18 @@ impl Case {
     }
 }
 
-/// JUnit 5 writes a method as Java declares it: `adds()`, `twice(int, String)[2]`.
+/// A name without the parameters that stand behind it in brackets.
+fn method(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
+/// JUnit 5 writes a method as Java declares it: `adds()`, `twice(int, String)[2]`, by Surefire `twice{int, String}[2]`.
 fn without_signature(name: &str) -> Cow<'_, str> {
     SIGNATURE.replace(name, "$1$2")
 }
 
-static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\w+)\((?:\)$|[\w.$<>\[\], ]+\)(\[\d+\])$)"));
+static SIGNATURE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(\w+)[({](?:[)}]$|[\w.$<>\[\], ]+[)}](\[\d+\])$)"));
 
 fn ends_like_script(class: &str) -> bool {
     [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"].iter().any(|e| class.ends_with(e))

@@ -3,6 +3,7 @@
 mod bodies;
 mod cases;
 mod load;
+mod outside;
 mod replies;
 mod retries;
 mod schema;

@@ -256,7 +256,8 @@ fn parts(masked: &str, from: usize, to: usize) -> Vec<(usize, usize)> {
     parts
 }
 
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d[\w.]*"));
+// ASCII, as numbers of programs are: tables for the digits of every script weigh a third of a megabyte.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u)\b\d[\w.]*"));
 
 fn key(masked: &str) -> String {
     let bare: String = NUMBER.replace_all(masked, "0").split_whitespace().collect();

@@ -12,7 +12,7 @@ use crate::domain::terms::Stage;
 use crate::error::Error;
 use crate::evidence::scan;
 use crate::journal::Seal;
-use crate::repo::{GitRepo, JOB_USER, Options, OwnRefs, PushRules, Repository};
+use crate::repo::{GitRepo, JOB_USER, Options, OwnRefs, PushRules, ReadRefs, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
 use crate::secret::Redactor;
@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub setup: OnceLock<Arc<ProjectSetup>>,
     /// pace's own references on the remote; `None` where nothing is pushed.
     pub own_refs: Option<OwnRefs>,
+    /// The same to be looked at, also where nothing is pushed.
+    pub read_refs: Option<ReadRefs>,
 }
 
 impl Site {
@@ -56,7 +58,7 @@ impl Site {
         let root = crate::repo::discover(dir)?;
         let dependencies = Dependencies::default();
         let repo = open_repo(settings, &root, http, &dependencies)?;
-        let own_refs = repo.own_refs();
+        let (own_refs, read_refs) = (repo.own_refs(), repo.read_refs());
         let sandbox = Arc::new(sandbox::open::Open {
             env: vec![],
             dependencies: dependencies.clone(),
@@ -64,7 +66,7 @@ impl Site {
         });
         let store = Store::new(root.clone()).with_handoff(&settings.handoff);
         let repo = Arc::new(repo);
-        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs, read_refs })
     }
 }
 
@@ -119,11 +121,9 @@ fn push_rules(settings: &Settings) -> PushRules {
         PlatformKind::GitLab => "oauth2",
         PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
     };
-    let credential = platform
-        .token
-        .clone()
-        .zip(platform.server_url.clone())
-        .map(|(token, server)| (user.to_owned(), token, server));
+    let token = platform.token.clone().or_else(|| settings.git.read_token.clone());
+    let credential =
+        token.zip(platform.server_url.clone()).map(|(token, server)| (user.to_owned(), token, server));
     let never = match (settings.stage, settings.git.push) {
         (Stage::Work, _) => Some("PACE_STAGE=work: the publishing job pushes".to_owned()),
         (_, Push::Never) => Some("PACE_PUSH=false".to_owned()),

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use super::code::{self, Language};
 use super::day_change::DayChange;
 use super::files::{FileKind, kind_of};
-use super::red_phase::some;
-use super::related;
+use super::{related, some};
 use crate::domain::diff::Change;
 use crate::domain::observation::TestRun;
 
@@ -99,7 +98,7 @@ fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
         return true;
     }
     change.tests().filter_map(|file| Some((file, file.before.as_deref()?))).any(|(file, before)| {
-        let test = code::assertions::TestText::new(file.path_before(), before);
+        let test = code::test_text::TestText::new(file.path_before(), before);
         code::bodies::of_test(&test, name).is_some_and(|lines| {
             let body: Vec<&str> = before.lines().skip(lines.start as usize - 1).take(lines.len()).collect();
             code::words(&body.join("\n")).iter().any(|word| removed.contains(&word.to_lowercase()))

@@ -37,6 +37,7 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
     let _ = fs::remove_dir_all(&folder);
     let _ = fs::remove_file(&request.spool);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    reports::prepare(&folder).with_context(|| format!("cannot write into {}", folder.display()))?;
     reports::clear_stale(&request.command, &request.root);
     let before = reports::Before::note(&request.root, &folder);
     let mut env = request.env.clone();
@@ -64,7 +65,7 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
     // Up to 16 MiB of output are parsed: not on the thread that serves everything else.
     let (mut observed, reports) = tokio::task::spawn_blocking(move || {
         let output = complete_output(&spool, &run);
-        let reports = before.written_since(&root, &folder);
+        let reports = reports::from_root(before.written_since(&root, &folder), &root);
         let (cases, source) = results::read(&command, &output, &reports);
         (TestRun { run, cases, source }, folder)
     })

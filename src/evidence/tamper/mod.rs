@@ -3,6 +3,7 @@
 //! Pure: the files of the change come with their text before and after. A FAIL holds the day, an ADVISORY goes to the
 //! backlog, a PASS is something that would have held the day if the plan did not ask for it.
 
+mod each;
 mod gone;
 mod items;
 mod named;
@@ -12,6 +13,7 @@ mod runner_files;
 mod skips;
 mod strength;
 mod stubs;
+mod tables;
 mod vanished;
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
     signs.extend(rows::signs(&before, &after, &pairs, &gone));
+    signs.extend(rows::beside(look.changed, &before, &after, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
     signs.extend(stubs::signs(look.changed));

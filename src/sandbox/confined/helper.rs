@@ -66,6 +66,7 @@ fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = Order::receive(std::io::stdin())?;
+    rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))?;
     if let Tier::Namespaces { by: Right::Bubblewrap, .. } = order.tier {
         return by_bubblewrap(&order);
     }

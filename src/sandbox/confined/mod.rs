@@ -184,13 +184,18 @@ impl Confined {
         task: Task,
         setup: bool,
     ) -> anyhow::Result<(CommandRun, Vec<String>)> {
-        // Dropped, and with it all that the child left there, at the end of this function.
-        let temporary =
-            tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
+        // Dropped, and with it all that the child left there, at the end of this function. Where `/tmp` can be private
+        // there is none.
+        let temporary = if self.tier == Tier::Rules {
+            let folder = tempfile::Builder::new().prefix("pace-tmp-").tempdir();
+            Some(folder.context("no temporary folder")?)
+        } else {
+            None
+        };
         // In this tier a child makes nothing new at the top of the work tree.
         let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let mut order = self.order(command, task, setup, &temporary)?;
+        let mut order = self.order(command, task, setup, temporary.as_ref())?;
         // One command at a time uses them. Where nothing can lie ready nothing new is made there, as the probe sees.
         let mut spares = self.spares.lock().await;
         if self.tier == Tier::Rules {
@@ -245,11 +250,11 @@ impl Confined {
         command: &Command,
         task: Task,
         setup: bool,
-        temporary: &TempDir,
+        temporary: Option<&TempDir>,
     ) -> anyhow::Result<Order> {
-        let temporary = match self.tier {
-            Tier::Namespaces { .. } => "/tmp".into(),
-            Tier::Rules => std::fs::canonicalize(temporary.path())?,
+        let temporary = match temporary {
+            None => "/tmp".into(),
+            Some(folder) => std::fs::canonicalize(folder.path())?,
         };
         let network = if setup && self.open_setup { &Network::Open } else { &self.network };
         let mut rooms: Rooms = self.ground.rooms(&temporary, setup.then_some(command.script.as_str()));
@@ -288,14 +293,16 @@ impl Confined {
             let me = format!("/proc/{}/exe", rustix::process::getpid());
             // It gives the program another name and takes its environment: what the helper must know is in its order.
             let mut sudo = tokio::process::Command::new(SUDO);
-            sudo.args(["-n", "--", &me, HELPER]);
+            sudo.args(["-n", "--", &me, HELPER]).current_dir(&command.dir);
             sudo
         } else {
             let mut helper = tokio::process::Command::new("/proc/self/exe");
             helper.arg0(HELPER);
             helper
         };
-        helper.current_dir(&command.dir).env_clear().stdin(Stdio::from(socket));
+        // The helper goes to its folder itself: to start a program in another one the standard library copies this whole
+        // process first, and a copy of so much memory is not cheap.
+        helper.env_clear().stdin(Stdio::from(socket));
         Ok(helper)
     }
 }

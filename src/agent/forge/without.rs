@@ -1,0 +1,77 @@
+//! The tests with today's production code taken out: the run that the red phase is proved by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::agent::put_back::PutBack;
+use crate::agent::tests::ProjectTests;
+use crate::agent::{Desk, day_change};
+use crate::domain::diff::Change;
+use crate::domain::observation::TestRun;
+use crate::evidence::code::Language;
+use crate::evidence::day_change::{DayChange, FileChange};
+use crate::evidence::files::{FileKind, kind_of};
+use crate::repo::Stored;
+
+/// The tests with the production part of the day's change taken out of the work tree. Everything is put back,
+/// whatever ends the run.
+pub(super) async fn run_without_production(
+    desk: &Desk<'_>,
+    tests: &ProjectTests,
+    base: &str,
+    except: &BTreeSet<String>,
+) -> anyhow::Result<TestRun> {
+    let (change, before) = day_change::raw(desk, base, except)?;
+    let touched: BTreeSet<String> = desk.repo.work_diff(except)?.paths().cloned().collect();
+    let kept: Vec<String> = touched.iter().filter(|path| !path.ends_with('/')).cloned().collect();
+    desk.repo.exchange(&instead(&change, &before), &kept)?;
+    let exchanged =
+        PutBack::owed(desk, |repo| repo.put_back(), "files of today are still in .pace/.run/exchange");
+    let run = tests.run_apart().await;
+    exchanged.now()?;
+    // What the run itself wrote is nobody's work.
+    let now = desk.repo.work_diff(except)?;
+    let written: BTreeSet<&String> = now.paths().collect();
+    let litter = written.into_iter().filter(|path| !touched.contains(*path) && !path.ends_with('/'));
+    desk.repo.take_back(&litter.cloned().collect::<Vec<_>>())?;
+    run
+}
+
+/// What takes the place of today's production code, by path.
+fn instead(change: &DayChange, before: &day_change::Before) -> BTreeMap<String, Option<Stored>> {
+    let mut instead = BTreeMap::new();
+    for file in &change.files {
+        let was = before.get(file.path_before()).cloned().flatten();
+        let imports_paths = Language::of(&file.path).imports_paths();
+        match file.change {
+            Change::Renamed if is_production(file) => {
+                if imports_paths {
+                    // Tests may name the new path, other files of before the old one.
+                    instead.insert(file.path.clone(), taken_out(file, was.clone()));
+                } else if file.changes_production() {
+                    instead.insert(file.path.clone(), None);
+                }
+                if imports_paths || file.changes_production() {
+                    instead.insert(file.path_before().to_owned(), was);
+                }
+            }
+            _ if !file.changes_production() => {}
+            Change::Added => drop(instead.insert(file.path.clone(), None)),
+            Change::Deleted => drop(instead.insert(file.path.clone(), was)),
+            Change::Modified | Change::Renamed => {
+                drop(instead.insert(file.path.clone(), taken_out(file, was)))
+            }
+        }
+    }
+    instead
+}
+
+fn is_production(file: &FileChange) -> bool {
+    [file.path.as_str(), file.path_before()].iter().any(|path| kind_of(path) == FileKind::Production)
+}
+
+/// The file as it was, with today's test part where it has one.
+fn taken_out(file: &FileChange, was: Option<Stored>) -> Option<Stored> {
+    let stored = was?;
+    let content = file.without_production().map_or(stored.content, String::into_bytes);
+    Some(Stored { content, mode: stored.mode })
+}

@@ -172,7 +172,6 @@ fn rows_of_tables() {
 
 /// Tables of many languages over several lines: a row that is gone, or says less, holds; another wording does not.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows_over_lines() {
     let each = "describe('next', () => {\n  it.each([\n    ['one', 1, 2],\n    ['three (3)', 3, 4],\n  ])('of %s', (_, a, b) => {\n    expect(next(a)).toBe(b);\n  });\n});\n";
     let objects = "test.each([\n  {\n    a: 1,\n    b: 2,\n  },\n  {\n    a: 3,\n    b: 4,\n  },\n])(\n  'next of $a',\n  ({ a, b }) => {\n    expect(next(a)).toBe(b);\n  },\n);\n";

@@ -271,6 +271,7 @@ proptest! {
             branch: "b".into(),
             head: "h".into(),
             commits: vec!["c".into()],
+            bill: None,
             files: Default::default(),
         }).unwrap();
         prop_assert!(folder.open(&digest).is_ok());

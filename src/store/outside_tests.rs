@@ -271,6 +271,7 @@ proptest! {
             branch: "b".into(),
             head: "h".into(),
             commits: vec!["c".into()],
+            bill: None,
             files: Default::default(),
             bill: None,
         }).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Pure. Counts and names are the runner's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{self, Language};
 use super::day_change::DayChange;
@@ -10,7 +10,7 @@ use super::files::{FileKind, kind_of};
 use super::red_phase::some;
 use super::related;
 use crate::domain::diff::Change;
-use crate::domain::observation::TestRun;
+use crate::domain::observation::{TestRun, TestStatus};
 
 /// Fewer tests than before the day, although what they tested is still there.
 pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &str) -> Option<String> {
@@ -27,6 +27,15 @@ pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &
             "COVERAGE RULE: tests are no longer collected, though the day left their files as they were: {}. Have the \
              runner collect them again, or have the plan name them.",
             some(&hidden)
+        ));
+    }
+    let kept = quiet(change, before, now);
+    let kept: Vec<String> = kept.into_iter().filter(|name| !plan_names(plan, name)).collect();
+    if now.run.exit.ok() && !kept.is_empty() {
+        return Some(format!(
+            "COVERAGE RULE: tests that passed before the day are there still, but do not run any more: {}. Have them run \
+             again, or have the plan name them.",
+            some(&kept)
         ));
     }
     if has >= had {
@@ -76,6 +85,32 @@ fn hidden(change: &DayChange, old: &BTreeSet<String>, new: &BTreeSet<String>) ->
     gone.into_iter().filter(|name| left_alone(name)).collect()
 }
 
+/// Tests that passed before the day and are skipped now, or that a file of the day still defines where the runner does not
+/// name it.
+fn quiet(change: &DayChange, before: &TestRun, now: &TestRun) -> Vec<String> {
+    let statuses: BTreeMap<&str, TestStatus> =
+        now.cases.iter().map(|c| (c.name.as_str(), c.status)).collect();
+    let seen: BTreeSet<&str> = now.cases.iter().map(|case| function(&case.name)).collect();
+    let texts: Vec<(&str, String)> =
+        change.files.iter().filter_map(|file| Some((file.path.as_str(), file.test_text()?))).collect();
+    let defined: Vec<_> =
+        texts.iter().map(|(path, text)| code::assertions::TestText::new(path, text)).collect();
+    let quiet = |name: &&str| match statuses.get(*name) {
+        Some(status) => *status == TestStatus::Skipped,
+        None if seen.contains(function(name)) => false,
+        None => defined
+            .iter()
+            .any(|test| test.language != Language::Shell && code::bodies::of_test(test, name).is_some()),
+    };
+    before.names(TestStatus::Passed).filter(quiet).map(str::to_owned).collect()
+}
+
+/// The last part of a test's name, without parameters.
+fn function(name: &str) -> &str {
+    let bare = name.split(['[', '(']).next().unwrap_or(name).trim_end();
+    bare.rsplit([':', '.', '/', '>']).next().unwrap_or(bare).trim()
+}
+
 /// Names of production code that the day took away.
 fn removed_names(change: &DayChange) -> BTreeSet<String> {
     let mut removed = BTreeSet::new();
@@ -110,7 +145,7 @@ fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase, TestStatus};
+    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
     use crate::evidence::coverage_rule::judge;
     use crate::evidence::day_change::tests::change;
     use crate::evidence::waivers::Waivers;

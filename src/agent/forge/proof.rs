@@ -82,14 +82,49 @@ pub(super) async fn of(closing: &Closing<'_>) -> Result<Checked, AgentError> {
         if let Some(run) = tests.standing.red() {
             return Ok(run);
         }
-        let run = run_without(desk, tests, closing.inputs.base, &untracked).await?;
+        let run = run_otherwise(desk, tests, closing.inputs.base, &untracked, instead).await?;
         tests.standing.keep_red(&run);
         anyhow::Ok(run)
     };
     let red = desk.journal.act("without-production", &change, without).await?;
     let runs = Runs { baseline: closing.inputs.baseline, green: &green, red: &red };
     let seen = closing.seen.clone().unwrap_or_default();
-    Ok(checked(red_phase::prove(&runs, &change, &seen), Some(&green)))
+    let proved = red_phase::prove(&runs, &change, &seen);
+    let proved = match &proved {
+        RedPhase::Proved { failing, .. } => {
+            let hollow = without_bodies(closing, tests, &change, &untracked).await?;
+            hollow.and_then(|run| red_phase::look_at_nothing(&run, failing, &change)).unwrap_or(proved)
+        }
+        _ => proved,
+    };
+    Ok(checked(proved, Some(&green)))
+}
+
+/// The tests with the functions of the day in place, made to fail; `None` where there are none, or tests may be about
+/// something else that the day brought.
+async fn without_bodies(
+    closing: &Closing<'_>,
+    tests: &ProjectTests,
+    change: &DayChange,
+    untracked: &BTreeSet<String>,
+) -> Result<Option<TestRun>, AgentError> {
+    let desk = closing.desk;
+    if !red_phase::is_about_functions(change) {
+        return Ok(None);
+    }
+    desk.step(
+        AGENT,
+        format!("Proving that the tests look at the functions of the day: {} ...", tests.command()),
+    );
+    let run = async {
+        if let Some(run) = tests.standing.hollow() {
+            return Ok(run);
+        }
+        let run = run_otherwise(desk, tests, closing.inputs.base, untracked, hollow).await?;
+        tests.standing.keep_hollow(&run);
+        anyhow::Ok(run)
+    };
+    Ok(Some(desk.journal.act("without-bodies", change, run).await?))
 }
 
 const SKIPPED: &str = "Production code changed without a confirmed red phase: take the production change back, see the \
@@ -127,13 +162,16 @@ pub(super) fn not_red(
     red_phase::hollow(change)
 }
 
-/// The tests with the production part of the day's change taken out of the work tree. Everything is put back,
-/// whatever ends the run.
-async fn run_without(
+/// What takes the place of files, by path.
+type Instead = BTreeMap<String, Option<Stored>>;
+
+/// The tests with other files in the place of some of the day's. Everything is put back, whatever ends the run.
+async fn run_otherwise(
     desk: &Desk<'_>,
     tests: &ProjectTests,
     base: &str,
     except: &BTreeSet<String>,
+    instead: impl Fn(&DayChange, &day_change::Before) -> Instead,
 ) -> anyhow::Result<TestRun> {
     let (change, before) = day_change::raw(desk, base, except)?;
     let names = |diff: crate::domain::diff::Diff| -> BTreeSet<String> {
@@ -153,8 +191,17 @@ async fn run_without(
     run
 }
 
-/// What takes the place of today's production code, by path.
-fn instead(change: &DayChange, before: &day_change::Before) -> BTreeMap<String, Option<Stored>> {
+/// Today's production code with its functions made to fail.
+fn hollow(change: &DayChange, _: &day_change::Before) -> Instead {
+    let files = change.production().filter_map(|file| {
+        let content = file.hollowed()?.text.into_bytes();
+        Some((file.path.clone(), Some(Stored { content, mode: 0o100_755 })))
+    });
+    files.collect()
+}
+
+/// What was there before, in the place of today's production code.
+fn instead(change: &DayChange, before: &day_change::Before) -> Instead {
     let mut instead = BTreeMap::new();
     for file in &change.files {
         let was = before.get(file.path_before()).cloned().flatten();

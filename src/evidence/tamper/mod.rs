@@ -12,6 +12,7 @@ mod runner_files;
 mod skips;
 mod strength;
 mod stubs;
+mod under_test;
 mod vanished;
 
 #[cfg(test)]
@@ -41,8 +42,8 @@ pub(crate) struct Look<'a> {
     pub named: &'a Named,
     /// All paths of the day base.
     pub base_paths: &'a [String],
-    /// What GATE runs.
-    pub test_command: Option<&'a str>,
+    /// What GATE runs: the test command, and commands that criteria ask for.
+    pub commands: &'a [String],
 }
 
 /// Everything that was seen, in the order of the rules, each once.
@@ -53,10 +54,11 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
-    signs.extend(rows::signs(&before, &after, &pairs, &gone));
+    signs.extend(rows::signs(look.changed, &before, &after, &pairs, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
     signs.extend(stubs::signs(look.changed));
+    signs.extend(under_test::signs(look));
     let mut findings: Vec<Finding> = Vec::new();
     for sign in signs {
         let finding = sign.judge(look.named);
@@ -129,8 +131,7 @@ struct Placed {
 
 fn all_items<'a>(look: &Look<'a>, text: impl Fn(&'a Changed) -> Option<&'a str>) -> Vec<Placed> {
     let mut all = Vec::new();
-    for file in look.changed.iter().filter(|file| !runner_files::is_script_of(look.test_command, &file.path))
-    {
+    for file in look.changed.iter().filter(|file| !runner_files::is_script_of(look.commands, &file.path)) {
         let Some(text) = text(file) else { continue };
         all.extend(
             items::items(&file.path, text).into_iter().map(|item| Placed { path: file.path.clone(), item }),

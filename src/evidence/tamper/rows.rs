@@ -9,19 +9,29 @@ use regex::Regex;
 use super::gone::Gone;
 use super::items::Item;
 use super::patterns::{is_assertion, subject};
-use super::{Placed, Sign, quoted};
+use super::{Changed, Placed, Sign, is_test_code, items, quoted};
 use crate::evidence::pattern;
 
 const CHECK: &str = "Weakened test";
 
-pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>], gone: &Gone) -> Vec<Sign> {
+pub(super) fn signs(
+    changed: &[Changed],
+    before: &[Placed],
+    after: &[Placed],
+    pairs: &[Option<usize>],
+    gone: &Gone,
+) -> Vec<Sign> {
     // Also in a table of another test.
     let everywhere: BTreeSet<String> = after.iter().flat_map(|placed| rows(&placed.item)).collect();
     let bodies: HashSet<&[String]> = before.iter().map(|placed| &placed.item.body[..]).collect();
     let fresh = after.iter().map(|placed| &placed.item).filter(|item| !bodies.contains(&item.body[..]));
     let fresh: Vec<Fresh<'_>> = fresh.map(Fresh::of).collect();
     let mut signs = Vec::new();
-    for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
+    let pairs = before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?])));
+    let tables: Vec<(Placed, Placed)> = changed.iter().filter_map(tables).collect();
+    let everywhere: BTreeSet<String> =
+        everywhere.into_iter().chain(tables.iter().flat_map(|(_, now)| rows(&now.item))).collect();
+    for (old, new) in pairs.chain(tables.iter().map(|(was, now)| (was, now))) {
         let (had, has) = (rows(&old.item), rows(&new.item));
         if has.len() >= had.len() {
             continue;
@@ -40,7 +50,7 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
             line: Some(new.item.line),
             test: Some(new.item.name.clone()),
             what: format!(
-                "the test {} runs through {} rows, {} before: {} is gone",
+                "{} runs through {} rows, {} before: {} is gone",
                 new.item.name,
                 has.len(),
                 had.len(),
@@ -50,6 +60,25 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
         });
     }
     signs
+}
+
+/// What stands outside of the tests of a file that is there still, before and now: tables that they share.
+fn tables(file: &Changed) -> Option<(Placed, Placed)> {
+    let of = |text: &str| {
+        let tests = items::items(&file.path, text);
+        let above = |item: &Item| u32::try_from(item.head.len()).unwrap_or(1).saturating_sub(1);
+        let spans: Vec<_> =
+            tests.iter().map(|item| item.line.saturating_sub(above(item))..=item.end).collect();
+        let outside = (1_u32..)
+            .zip(text.lines())
+            .filter(|(n, _)| !spans.iter().any(|span| span.contains(n)))
+            .map(|(_, line)| line.trim().to_owned())
+            .collect();
+        let item = Item { name: "a table of the file".into(), line: 1, end: 1, head: vec![], body: outside };
+        (!tests.is_empty()).then(|| Placed { path: file.path.clone(), item })
+    };
+    is_test_code(&file.path).then_some(())?;
+    Some((of(file.before.as_deref()?)?, of(file.after.as_deref()?)?))
 }
 
 /// A test of which there was none with this body, with the values and the subjects of its lines.
@@ -73,12 +102,12 @@ impl<'a> Fresh<'a> {
     }
 }
 
-fn values(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn values(text: &str) -> impl Iterator<Item = &str> {
     LITERAL.find_iter(text).map(|m| m.as_str())
 }
 
 /// What the assertions of a test are about.
-fn asserted(item: &Item) -> BTreeSet<&str> {
+pub(super) fn asserted(item: &Item) -> BTreeSet<&str> {
     item.body.iter().filter(|line| is_assertion(line, false)).flat_map(|line| subject(line)).collect()
 }
 
@@ -100,14 +129,14 @@ static INNERMOST: LazyLock<Regex> = LazyLock::new(|| pattern(r"[(\[{][^()\[\]{}]
 static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
 
 /// The rows of a test's tables, blanks left out.
-fn rows(item: &Item) -> Vec<String> {
+pub(super) fn rows(item: &Item) -> Vec<String> {
     let mut found = Vec::new();
     let mut inside = false;
     for line in item.head.iter().chain(&item.body) {
         let plain = line.trim();
         if ATTRIBUTE.is_match(plain) {
             found.push(folded(plain));
-        } else if OPENS.is_match(plain) && !is_assertion(plain, false) {
+        } else if OPENS.is_match(plain) && (plain.starts_with("for ") || !is_assertion(plain, false)) {
             inside = true;
             found.extend(on_one_line(plain));
         } else if inside && ROW.is_match(plain) && LITERAL.is_match(plain) {

@@ -37,7 +37,7 @@ fn seen(files: &[File<'_>], sentence: &str) -> Vec<(&'static str, FindingResult)
         changed: &changed,
         named: &Named::of(&plan),
         base_paths: &base_paths,
-        test_command: Some("sh test.sh"),
+        commands: &["sh test.sh".to_owned(), "make style".to_owned(), "npm run style".to_owned()],
     };
     let checks =
         ["Vanished test", "Weakened test", "Skipped test", "Runner setting", "Runner file", "Stubbed runner"];

@@ -1,14 +1,14 @@
 //! Tests that are gone or empty, with no test of a similar body elsewhere, though what they tested is still there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::gone::Gone;
 use super::items::Item;
-use super::patterns::{does_nothing, is_assertion};
-use super::{Changed, Placed, Sign};
+use super::patterns::{self, does_nothing, is_assertion};
+use super::{Changed, Placed, Sign, rows};
 use crate::evidence::pattern;
 
 const CHECK: &str = "Vanished test";
@@ -22,8 +22,13 @@ type Same = fn(&Placed, &Placed) -> bool;
 pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
     let mut taken = BTreeSet::new();
     let mut pairs = vec![None; before.len()];
-    let rules: [Same; 3] = [
+    let rules: [Same; 4] = [
         |old, new| old.path == new.path && old.item.name == new.item.name,
+        |old, new| {
+            // The same method of a class that is none any more, or the other way round.
+            let method = |a: &Item, b: &Item| a.name.ends_with(&format!("::{}", b.name));
+            old.path == new.path && (method(&old.item, &new.item) || method(&new.item, &old.item))
+        },
         |old, new| {
             last(&old.item.name) == last(&new.item.name) && likeness(&old.item, &new.item) >= SIMILAR / 2.0
         },
@@ -49,6 +54,7 @@ pub(super) fn signs(
     pairs: &[Option<usize>],
     gone: &Gone,
 ) -> Vec<Sign> {
+    let tables: Vec<Table<'_>> = after.iter().filter_map(|new| Table::of(&new.item)).collect();
     let mut signs = Vec::new();
     for (old, pair) in before.iter().zip(pairs) {
         let went_with_it = old.item.body.iter().any(|line| gone.is_in(line)) || gone.is_in(&old.item.name);
@@ -64,6 +70,7 @@ pub(super) fn signs(
             holds: true,
         };
         match pair.map(|j| &after[j]) {
+            None if tables.iter().any(|table| table.has(&old.item)) => {}
             None => {
                 let exists = changed.iter().any(|file| file.path == old.path && file.after.is_some());
                 let line = exists.then_some(1);
@@ -78,6 +85,33 @@ pub(super) fn signs(
         }
     }
     signs
+}
+
+/// A test that runs through a table: the values of its rows, and what it asserts something of.
+struct Table<'a> {
+    rows: Vec<HashSet<String>>,
+    subjects: BTreeSet<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    fn of(item: &'a Item) -> Option<Self> {
+        let owned = |row: String| rows::values(&row).map(str::to_owned).collect();
+        let rows: Vec<HashSet<String>> = rows::rows(item).into_iter().map(owned).collect();
+        (!rows.is_empty()).then(|| Self { rows, subjects: rows::asserted(item) })
+    }
+
+    /// Whether it has a row for each assertion of `old`, on what it is about.
+    fn has(&self, old: &Item) -> bool {
+        let mut asserted = old.body.iter().filter(|line| is_assertion(line, true)).peekable();
+        asserted.peek().is_some()
+            && asserted.all(|line| {
+                let wanted: HashSet<&str> = rows::values(line).collect();
+                let about = patterns::subject(line).into_iter().any(|word| self.subjects.contains(word));
+                about
+                    && !wanted.is_empty()
+                    && self.rows.iter().any(|row| wanted.iter().all(|value| row.contains(*value)))
+            })
+    }
 }
 
 fn last(name: &str) -> &str {

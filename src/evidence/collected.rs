@@ -9,6 +9,7 @@ use super::day_change::DayChange;
 use super::files::{FileKind, kind_of};
 use super::red_phase::some;
 use super::related;
+use super::tamper;
 use crate::domain::diff::Change;
 use crate::domain::observation::{TestRun, TestStatus};
 
@@ -43,9 +44,14 @@ pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &
     }
     let gained = new.difference(&old).count();
     let removed = removed_names(change);
+    let texts = change.tests().filter_map(|file| {
+        Some((file.path.as_str(), file.before.as_deref()?, file.now.as_deref().unwrap_or_default()))
+    });
+    let rows = tamper::became_rows(&texts.collect::<Vec<_>>());
     let lost: Vec<String> = old
         .difference(&new)
         .filter(|name| !plan_names(plan, name) && !tested(name, &removed, change))
+        .filter(|name| !rows.contains(function(name)))
         .cloned()
         .collect();
     (lost.len() > gained).then(|| {

@@ -52,6 +52,22 @@ impl<'a> TestText<'a> {
         said.collect()
     }
 
+    /// `expected(2)` as `double(2)`, where all that `expected` does is to hand what it is given on to `double`.
+    pub(super) fn behind(&self, call: &str) -> String {
+        let handed_on = || {
+            let (name, given) = call.split_once('(')?;
+            let lines = self.index().function(name)?;
+            let body = self.text.lines().skip(lines.start as usize - 1).take(lines.len());
+            let body: Vec<&str> = body.map(str::trim).filter(|line| !line.is_empty()).collect();
+            let [head, done, ..] = body[..] else { return None };
+            let parameters = head.split_once('(')?.1.split_once(')')?.0;
+            let (other, passed) = done.strip_prefix("return ")?.split_once('(')?;
+            let same = passed.trim_end_matches(';') == format!("{parameters})");
+            (same && !parameters.contains(':')).then(|| format!("{other}({given}"))
+        };
+        handed_on().unwrap_or_else(|| call.to_owned())
+    }
+
     /// Line of a byte, counted from 1.
     pub(super) fn line_of(&self, at: usize) -> u32 {
         self.index().line_of(at)

@@ -55,7 +55,7 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
 }
 
 /// The function of that name. Types are none: a whole class says little of one test.
-pub(super) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
+pub(crate) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
     test.index().function(name)
 }
 

@@ -257,7 +257,7 @@ fn body(lines: &[&str], at: usize, end: usize, block: Block) -> Vec<String> {
 }
 
 /// Lines that do something: no blanks, no comments, no docstrings.
-fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut quoted: Option<&str> = None;
     for line in lines {

@@ -4,6 +4,7 @@
 //! backlog, a PASS is something that would have held the day if the plan did not ask for it.
 
 mod gone;
+mod helpers;
 mod items;
 mod named;
 mod patterns;
@@ -54,6 +55,11 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
+    let (helped, helpers): (Vec<Placed>, Vec<Placed>) = helpers::pairs(look.changed).into_iter().unzip();
+    let same: Vec<_> = (0..helped.len()).map(Some).collect();
+    let now: Vec<Placed> = helpers.into_iter().chain(after.iter().cloned()).collect();
+    signs.extend(vanished::signs(look.changed, &helped, &now, &same, &gone));
+    signs.extend(strength::signs(look.changed, &helped, &now, &same, &gone));
     signs.extend(rows::signs(look.changed, &before, &after, &pairs, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
@@ -67,6 +73,12 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Tests of before that are rows of a test's table now, by the last part of their names. `files`: path, text before,
+/// text now.
+pub(crate) fn became_rows(files: &[(&str, &str, &str)]) -> std::collections::BTreeSet<String> {
+    vanished::became_rows(files)
 }
 
 /// The findings that hold the day.

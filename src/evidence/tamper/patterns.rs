@@ -103,7 +103,7 @@ static PARTLY: LazyLock<Regex> = LazyLock::new(|| {
 /// Words that say how something is compared.
 static COMPARING: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\w*[Aa]ssert\w*|expect\w*|EXPECT_\w+|to[A-Z]\w*|is[A-Z]\w*|to|be|not|in|is|and|or|eq|ne|gt|lt|ge|le|True|False|None|true|false|null|nil|\w*[Ee]quals?\w*|[Cc]ontains\w*|[Mm]atch\w*|has\w*|starts_?[wW]ith|ends_?[wW]ith|len|length|self|this|t|got|want|if|Greater\w*|Less\w*|NotNil|NotEmpty|ok|grep|test|approx|pytest|any|isinstance|type|str|int|float|dict|list|tuple|set|re|search|bool|abs|round|Some|Ok|unwrap)$",
+        r"^(?:\w*[Aa]ssert\w*|expect\w*|EXPECT_\w+|to[A-Z]\w*|is[A-Z]\w*|to|be|not|in|is|and|or|eq|ne|gt|lt|ge|le|True|False|None|true|false|null|nil|\w*[Ee]quals?\w*|[Cc]ontains\w*|[Mm]atch\w*|has\w*|starts_?[wW]ith|ends_?[wW]ith|len|length|self|this|t|got|want|if|Greater\w*|Less\w*|NotNil|NotEmpty|ok|grep|test|approx|pytest|any|isinstance|type|str|int|float|dict|list|tuple|set|re|search|bool|abs|round|Some|Ok|unwrap|delta|abs_tol|rel_tol|rel|places|atol|rtol|epsilon|tolerance)$",
     )
 });
 static NAME_OR_LITERAL: LazyLock<Regex> =

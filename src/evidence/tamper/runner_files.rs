@@ -70,6 +70,11 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if prints(line) {
             see("prints what only a test runner says");
         }
+        let next = after.lines().nth(number as usize).unwrap_or_default().trim();
+        if line.contains("def __eq__(") && (next == "return True" || line.trim_end().ends_with("return True"))
+        {
+            see("is equal to everything");
+        }
         if production && in_code(&FRAMEWORK, number, line) {
             see("changes the test framework from within the code that it tests");
         }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::gone::Gone;
-use super::items::Item;
+use super::items::{self, Item};
 use super::patterns::{self, does_nothing, is_assertion};
 use super::{Changed, Placed, Sign, rows};
 use crate::evidence::pattern;
@@ -85,6 +85,18 @@ pub(super) fn signs(
         }
     }
     signs
+}
+
+/// Tests of before that are rows of a test's table now, by name. `files`: path, text before, text now.
+pub(super) fn became_rows(files: &[(&str, &str, &str)]) -> BTreeSet<String> {
+    let now: Vec<Item> = files.iter().flat_map(|(path, _, now)| items::items(path, now)).collect();
+    let tables: Vec<Table<'_>> = now.iter().filter_map(Table::of).collect();
+    let still: BTreeSet<&str> = now.iter().map(|item| item.name.as_str()).collect();
+    let old = files.iter().flat_map(|(path, before, _)| items::items(path, before));
+    let gone = old.filter(|item| !still.contains(item.name.as_str()));
+    gone.filter(|old| tables.iter().any(|table| table.has(old)))
+        .map(|item| last(&item.name).to_owned())
+        .collect()
 }
 
 /// A test that runs through a table: the values of its rows, and what it asserts something of.

@@ -1,7 +1,12 @@
 # Every recipe that CI and people use. `just` lists them.
 
 target := "x86_64-unknown-linux-gnu"
-static_flags := "-C target-feature=+crt-static"
+
+# Static, and small: position-independent as an executable only, relocations packed, equal functions once, no tables for
+# unwinding.
+static_flags := "-C target-feature=+crt-static -C relocation-model=pie -C force-unwind-tables=no" \
+    + " -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr" \
+    + " -C link-arg=-Wl,-T," + justfile_directory() / "scripts/no-unwinding.ld"
 pace := justfile_directory() / "target" / target / "release" / "pace"
 dist_pace := justfile_directory() / "target" / target / "dist" / "pace"
 
@@ -52,9 +57,17 @@ dist: (build-static "dist")
     install -m 755 {{ dist_pace }} out/pace-x86_64-linux
     cd out && sha256sum pace-x86_64-linux | tee pace-x86_64-linux.sha256
 
-# The binary is killed on both sides of every record of three days by every signal, and a thousand times more at random.
+# The binary is killed on both sides of every record of three days by every signal, a thousand times more at random and at
+# every third change of a file with which it resumes; every tenth of all changes of a disk fails; 50 runners start a day at
+# once for 20 seeds on both ways to a git server.
 soak: static
-    SOAK=1000 EVERY_RECORD=1 PACE_BINARY={{ pace }} cargo test --locked --test it kill -- --nocapture
+    SOAK=1000 EVERY_RECORD=1 RESUMED=3 PACE_BINARY={{ pace }} cargo test --locked --test it kill -- --nocapture
+    EVERY_WRITE=10 PACE_BINARY={{ pace }} cargo test --locked --test it disk -- --nocapture
+    just crowd
+
+# 50 runners start one day at once, 20 times over HTTP and 20 times on a path: one works, the others end with 11 and cost nothing.
+crowd: static
+    SEEDS=20 PACE_BINARY={{ pace }} cargo test --locked --test it exactly_one_of_many -- --nocapture
 
 # What it costs: start, memory, time per turn, CPU of a day, bytes sent, size.
 bench: static

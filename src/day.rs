@@ -4,7 +4,9 @@
 mod announce;
 pub(crate) mod bodies;
 pub(crate) mod books;
+pub(crate) mod merge;
 pub(crate) mod publish;
+mod push;
 pub(crate) mod round;
 pub(crate) mod sprint;
 pub(crate) mod stage;

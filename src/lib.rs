@@ -30,6 +30,9 @@ mod settings;
 mod store;
 mod tool;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 
 /// Runs pace with `arguments` (without the program's name) in `environment`; the exit code as documented in

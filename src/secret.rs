@@ -1,14 +1,18 @@
 //! The one type that holds a secret, and the redactor that keeps secrets out of every sink. Knows no variable
 //! and no sink.
 
+mod streaming;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Match};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
+
+pub(crate) use self::streaming::Masking;
 
 /// What stands in place of a secret.
 pub(crate) const MASK: &str = "***";
@@ -111,7 +115,7 @@ impl Redactor {
             Matcher::Everything => return Cow::Borrowed(MASK),
             Matcher::Forms(automaton) => automaton,
         };
-        let spans = spans(automaton, text);
+        let spans = spans(automaton.find_overlapping_iter(text));
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -135,9 +139,8 @@ impl fmt::Debug for Redactor {
 }
 
 /// Where secrets stand, overlapping finds merged, so that no tail of the second one stays.
-fn spans(automaton: &AhoCorasick, text: &str) -> Vec<(usize, usize)> {
-    let mut found: Vec<(usize, usize)> =
-        automaton.find_overlapping_iter(text).map(|find| (find.start(), find.end())).collect();
+fn spans(found: impl Iterator<Item = Match>) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = found.map(|find| (find.start(), find.end())).collect();
     found.sort_unstable();
     let mut merged: Vec<(usize, usize)> = Vec::new();
     for (start, end) in found {

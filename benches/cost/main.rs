@@ -15,6 +15,10 @@ mod binary;
 mod caching;
 #[path = "../../tests/it/forge/fixture.rs"]
 mod fixture;
+#[path = "../../src/repo/tests/server.rs"]
+mod git_bridge;
+#[path = "../../tests/it/forge/git_server.rs"]
+mod git_server;
 mod journal;
 mod measure;
 #[path = "../../tests/it/model_server/mod.rs"]

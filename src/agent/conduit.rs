@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::kit::reading;
-use super::report::{Judge, Judgement, SubmitReport};
-use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reviewer, yaml};
+use super::reviewer::{self, Report, Review, Reviewed};
+use super::{AgentError, Desk, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, Finding, FindingResult, Handoff, SentinelReport, StoryCard};
 use crate::domain::backlog::Entry;
@@ -43,7 +40,7 @@ pub(crate) async fn run(
     inputs: &Inputs<'_>,
     protection: impl Future<Output = anyhow::Result<Option<Protection>>>,
 ) -> Result<ConduitReport, AgentError> {
-    let commit = &inputs.handoff.commit;
+    let (commit, diff) = (&inputs.handoff.commit, inputs.diff);
     let observed = observe(desk, inputs).await?;
     if observed.paths.is_empty() && (inputs.backlog.is_empty() || !desk.plan.clearance) {
         desk.step(AGENT, "No CI files: nothing to check");
@@ -65,21 +62,7 @@ pub(crate) async fn run(
         "files": files,
         "observed": floor,
     });
-    let task = Task {
-        agent: AGENT,
-        model: &desk.terms.analysis_model,
-        system: desk.prompt(AGENT, "system", &())?,
-        user: desk.prompt(AGENT, "user", &values)?,
-        tools: reading(desk)?,
-        max_calls: 16,
-        max_tokens: 8_192,
-    };
-    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
-    let judge = Findings { desk, inputs, floor, clearance };
-    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
-        End::Done { output, .. } => Ok(output),
-        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
-    }
+    reviewer::run(desk, &values, Review { commit, diff, open: inputs.backlog, floor }).await
 }
 
 /// The pipeline of a commit, as a recorded step: no text of it, only what was seen.
@@ -194,34 +177,13 @@ fn nothing_to_check(day: u32) -> ConduitReport {
     }
 }
 
-struct Findings<'a> {
-    desk: &'a Desk<'a>,
-    inputs: &'a Inputs<'a>,
-    clearance: reviewer::Clearance<'a>,
-    /// What pace's own checks found.
-    floor: Vec<Finding>,
-}
-
-impl Judge for Findings<'_> {
-    type Artifact = ConduitReport;
+impl Report for ConduitReport {
+    const AGENT: Agent = AGENT;
     const SCHEMA: &'static str = "conduit-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<ConduitReport>> {
-        Box::pin(async move {
-            let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let (clearance, floor) = (&mut self.clearance, &self.floor);
-            let reviewed =
-                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, floor).await?;
-            Ok(reviewed.map(|r| ConduitReport {
-                day: self.desk.terms.day,
-                agent: AGENT,
-                findings: r.findings,
-                advisories: r.advisories,
-                blockers: r.blockers,
-                conduit_decision: r.decision,
-                hold_reason: r.hold_reason,
-            }))
-        })
+    fn of(day: u32, reviewed: Reviewed) -> Self {
+        let Reviewed { findings, advisories, blockers, decision, hold_reason } = reviewed;
+        Self { day, agent: AGENT, findings, advisories, blockers, conduit_decision: decision, hold_reason }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The day's own work with the texts that rules look at, as a recorded step.
+//! The day's own work, as recorded steps: its diff, and its change with the texts that rules look at.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +34,22 @@ pub(crate) async fn of_commit(desk: &Desk<'_>, base: &str, commit: &str) -> Resu
         anyhow::Ok(change)
     };
     Ok(desk.journal.step("day-commit", &(base, commit), change).await?)
+}
+
+/// The day diff `base` → HEAD at this moment.
+pub(crate) async fn diff_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
+    let head: String = desk.journal.step("head", "", async { desk.repo.head() }).await?;
+    diff_between(desk, base, &head).await
+}
+
+/// The day diff `base` → `commit`.
+pub(crate) async fn diff_between(desk: &Desk<'_>, base: &str, commit: &str) -> Result<Diff, AgentError> {
+    let diff = async {
+        let mut diff = desk.repo.day_diff(base, commit)?;
+        diff.files.retain(|file| !desk.terms.is_record(&file.path));
+        anyhow::Ok(diff)
+    };
+    Ok(desk.journal.step("day-diff", &(base, commit), diff).await?)
 }
 
 /// What the day's work found, by path.

@@ -3,6 +3,7 @@
 mod closing;
 mod keep;
 mod proof;
+mod without;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,6 @@ use super::{AgentError, Desk, day_change, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, Handoff, StoryCard};
 use crate::domain::backlog::Entry;
-use crate::domain::diff::Diff;
 use crate::domain::observation::{TestRun, TestStatus};
 use crate::evidence::red_phase::RedPhase;
 use closing::Closing;
@@ -112,25 +112,4 @@ impl<'a> Prompt<'a> {
             backlog: inputs.backlog,
         })
     }
-}
-
-/// Every path that a change names, before and after renames.
-fn paths(diff: &Diff) -> Vec<String> {
-    diff.files.iter().flat_map(|f| f.old_path.iter().chain([&f.path]).cloned()).collect()
-}
-
-/// The day diff `base` → HEAD at this moment.
-pub(crate) async fn changes_since(desk: &Desk<'_>, base: &str) -> Result<Diff, AgentError> {
-    let head: String = desk.journal.step("head", "", async { desk.repo.head() }).await?;
-    changes_between(desk, base, &head).await
-}
-
-/// The day diff `base` → `commit`.
-pub(crate) async fn changes_between(desk: &Desk<'_>, base: &str, commit: &str) -> Result<Diff, AgentError> {
-    let diff = async {
-        let mut diff = desk.repo.day_diff(base, commit)?;
-        diff.files.retain(|file| !desk.terms.is_record(&file.path));
-        anyhow::Ok(diff)
-    };
-    Ok(desk.journal.step("day-diff", &(base, commit), diff).await?)
 }

@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod kit;
 pub(crate) mod prime;
 pub(crate) mod purse;
+mod put_back;
 pub(crate) mod report;
 pub(crate) mod reviewer;
 pub(crate) mod rules;

@@ -3,8 +3,8 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::report::{Judge, Judgement, SubmitReport, fill};
-use super::turns::{self, End, Task};
+use super::report::{Judge, Judgement, fill, submitted};
+use super::turns::Task;
 use super::{AgentError, Desk, Shared, purse};
 use crate::domain::Agent;
 use crate::domain::artifact::StoryCard;
@@ -41,12 +41,7 @@ pub(crate) async fn run(desk: &Desk<'_>) -> Result<StoryCard, AgentError> {
         max_calls: 6,
         max_tokens: MAX_TOKENS,
     };
-    match turns::run(desk, task, &mut SubmitReport(Card { plan: desk.plan, most: desk.terms.max_criteria }))
-        .await?
-    {
-        End::Done { output, .. } => Ok(output),
-        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
-    }
+    submitted(desk, task, Card { plan: desk.plan, most: desk.terms.max_criteria }).await
 }
 
 struct Card<'a> {

@@ -3,8 +3,8 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::AgentError;
-use super::turns::{Answer, Finish};
+use super::turns::{self, Answer, End, Finish, Task};
+use super::{AgentError, Desk};
 use crate::llm::ToolCall;
 use crate::schema;
 use crate::tool::toolbox::Spec;
@@ -22,8 +22,21 @@ pub(crate) trait Judge: Send {
     fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<Self::Artifact>>;
 }
 
+/// Has an agent do `task` and submit the artifact that `judge` accepts.
+pub(crate) async fn submitted<J: Judge>(
+    desk: &Desk<'_>,
+    task: Task<'_>,
+    judge: J,
+) -> Result<J::Artifact, AgentError> {
+    let agent = task.agent;
+    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
+        End::Done { output, .. } => Ok(output),
+        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent, reason }),
+    }
+}
+
 /// Ends a loop with an artifact that both its schema and its judge accept.
-pub(crate) struct SubmitReport<J>(pub J);
+struct SubmitReport<J>(J);
 
 /// Name of the final tool.
 pub(crate) const SUBMIT_REPORT: &str = "submit_report";

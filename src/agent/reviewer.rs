@@ -1,9 +1,14 @@
 //! What SENTINEL and CONDUIT share: findings that name real places, and a decision that the binary computes.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use super::kit::reading;
+use super::report::{Judge, Judgement, submitted};
+use super::turns::Task;
 use super::{AgentError, Desk, commit_files};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
@@ -23,16 +28,16 @@ pub(crate) struct ShownFile {
 
 /// What both reviewers submit, under their own names for it.
 #[derive(Debug, serde::Deserialize)]
-pub(crate) struct Submission {
-    pub findings: Vec<Finding>,
+struct Submission {
+    findings: Vec<Finding>,
     #[serde(default)]
-    pub advisories: Vec<String>,
+    advisories: Vec<String>,
     #[serde(default)]
-    pub blockers: Vec<String>,
+    blockers: Vec<String>,
     #[serde(default)]
-    pub hold_reason: String,
+    hold_reason: String,
     #[serde(default, alias = "sentinel_decision", alias = "conduit_decision")]
-    pub decision: Option<Decision>,
+    decision: Option<Decision>,
 }
 
 /// A submission after the binary looked everything up.
@@ -44,60 +49,112 @@ pub(crate) struct Reviewed {
     pub hold_reason: String,
 }
 
-/// The open advisories of a reviewer, and whether it was already asked again for those that it left out.
-pub(crate) struct Clearance<'a> {
-    pub open: &'a [Entry],
-    pub asked: bool,
+/// A report that is made of findings.
+pub(crate) trait Report: Send {
+    const AGENT: Agent;
+    const SCHEMA: &'static str;
+
+    /// The report of the day with this number.
+    fn of(day: u32, reviewed: Reviewed) -> Self;
 }
 
-/// Checks a submission against the commit, or says what is wrong with it. On a clearance day every open advisory
-/// must be answered: what is left out is asked for once more, then it holds the day. `floor` are the findings of
-/// pace's own checks: they come first and stand, whatever the submission says.
-pub(crate) async fn review(
+/// What a reviewer looks at.
+pub(crate) struct Review<'a> {
+    pub commit: &'a str,
+    /// The day's change.
+    pub diff: &'a Diff,
+    /// The reviewer's open advisories.
+    pub open: &'a [Entry],
+    /// Findings of pace's own checks: they come first and stand, whatever the reviewer submits.
+    pub floor: Vec<Finding>,
+}
+
+/// Runs a reviewer; `values` are those of its user prompt.
+pub(crate) async fn run<R: Report>(
     desk: &Desk<'_>,
-    agent: Agent,
-    submission: Value,
-    commit: &str,
-    diff: &Diff,
-    clearance: &mut Clearance<'_>,
-    floor: &[Finding],
-) -> Result<Result<Reviewed, Vec<String>>, AgentError> {
-    let mut submission: Submission = match serde_json::from_value(submission) {
-        Ok(submission) => submission,
-        Err(error) => return Ok(Err(vec![error.to_string()])),
+    values: &Value,
+    review: Review<'_>,
+) -> Result<R, AgentError> {
+    let task = Task {
+        agent: R::AGENT,
+        model: &desk.terms.analysis_model,
+        system: desk.prompt(R::AGENT, "system", &())?,
+        user: desk.prompt(R::AGENT, "user", values)?,
+        tools: reading(desk)?,
+        max_calls: 16,
+        max_tokens: 8_192,
     };
-    let mut named = Vec::new();
-    for finding in &submission.findings {
-        let texts = finding.file.iter().chain([&finding.evidence]);
-        named.extend(texts.map(|text| Place::parse(text).path));
+    submitted(desk, task, Bench { desk, review, asked: false, report: PhantomData }).await
+}
+
+/// Takes a reviewer's report once it fits the commit.
+struct Bench<'a, R> {
+    desk: &'a Desk<'a>,
+    review: Review<'a>,
+    /// The reviewer was asked again for the open advisories that it left out.
+    asked: bool,
+    report: PhantomData<R>,
+}
+
+impl<R: Report> Judge for Bench<'_, R> {
+    type Artifact = R;
+    const SCHEMA: &'static str = R::SCHEMA;
+
+    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<R>> {
+        Box::pin(async move {
+            let day = self.desk.terms.day;
+            Ok(self.look_up(submission).await?.map(|reviewed| R::of(day, reviewed)))
+        })
     }
-    let files = commit_files(desk, commit, named).await?;
-    let show = |path: &str| files.get(path).cloned().flatten();
-    let problems = findings::check(agent, &mut submission.findings, show, diff);
-    if !problems.is_empty() {
-        return Ok(Err(problems));
-    }
-    let open = clearance.open.iter().map(|entry| entry.id.clone()).collect();
-    let clears = desk.plan.clearance;
-    for finding in &mut submission.findings {
-        // An open advisory may be promoted to FAIL on a clearance day, wherever its flaw came from.
-        if clears && finding.fingerprint.as_ref().is_some_and(|id| clearance.open.iter().any(|e| &e.id == id))
-        {
-            continue;
+}
+
+impl<R: Report> Bench<'_, R> {
+    /// Checks a submission against the commit, or says what is wrong with it. On a clearance day every open advisory
+    /// must be answered: what is left out is asked for once more, then it holds the day.
+    async fn look_up(&mut self, submission: Value) -> Judgement<Reviewed> {
+        let (desk, Review { commit, diff, open, floor }) = (self.desk, &self.review);
+        let mut submission: Submission = match serde_json::from_value(submission) {
+            Ok(submission) => submission,
+            Err(error) => return Ok(Err(vec![error.to_string()])),
+        };
+        let mut named = Vec::new();
+        for finding in &submission.findings {
+            let texts = finding.file.iter().chain([&finding.evidence]);
+            named.extend(texts.map(|text| Place::parse(text).path));
         }
-        for change in findings::settle(std::slice::from_mut(finding), diff) {
-            desk.step(agent, change);
+        let files = commit_files(desk, commit, named).await?;
+        let show = |path: &str| files.get(path).cloned().flatten();
+        let problems = findings::check(R::AGENT, &mut submission.findings, show, diff);
+        if !problems.is_empty() {
+            return Ok(Err(problems));
+        }
+        self.settle(&mut submission.findings);
+        let ids = open.iter().map(|entry| entry.id.clone()).collect();
+        findings::seal(R::AGENT, &mut submission.findings, &ids, show);
+        let omitted =
+            if desk.plan.clearance { backlog::unanswered(open, &submission.findings) } else { vec![] };
+        if !omitted.is_empty() && !self.asked {
+            self.asked = true;
+            return Ok(Err(omitted.into_iter().map(ask_again).collect()));
+        }
+        submission.findings = findings::on_floor(floor, submission.findings);
+        tell_floor(floor, &mut submission);
+        Ok(Ok(hold_omitted(decide(desk, R::AGENT, submission), &omitted)))
+    }
+
+    /// Lowers what the day did not bring. An open advisory may be promoted to FAIL on a clearance day, wherever its flaw
+    /// came from.
+    fn settle(&self, findings: &mut [Finding]) {
+        let is_open = |id: &String| self.review.open.iter().any(|entry| entry.id == *id);
+        for finding in findings {
+            if self.desk.plan.clearance && finding.fingerprint.as_ref().is_some_and(is_open) {
+                continue;
+            }
+            for change in findings::settle(std::slice::from_mut(finding), self.review.diff) {
+                self.desk.step(R::AGENT, change);
+            }
         }
     }
-    findings::seal(agent, &mut submission.findings, &open, show);
-    let omitted = if clears { backlog::unanswered(clearance.open, &submission.findings) } else { vec![] };
-    if !omitted.is_empty() && !clearance.asked {
-        clearance.asked = true;
-        return Ok(Err(omitted.into_iter().map(ask_again).collect()));
-    }
-    submission.findings = findings::on_floor(floor, submission.findings);
-    tell_floor(floor, &mut submission);
-    Ok(Ok(hold_omitted(decide(desk, agent, submission), &omitted)))
 }
 
 fn ask_again(entry: &Entry) -> String {

@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::kit::Kit;
-use super::report::{Judge, Judgement, SubmitReport, fill};
-use super::turns::{self, End, Task};
+use super::report::{Judge, Judgement, fill, submitted};
+use super::turns::Task;
 use super::{AgentError, Desk, commit_files, secrets, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{ConduitReport, GateReport, Handoff, ScribeReport, SentinelReport, StoryCard};
@@ -110,11 +110,7 @@ async fn write(desk: &Desk<'_>, inputs: &Inputs<'_>, kit: &Kit) -> Result<Scribe
         max_calls: 20,
         max_tokens: 8_192,
     };
-    let docs = Docs { desk, kit, commit: &inputs.handoff.commit };
-    match turns::run(desk, task, &mut SubmitReport(docs)).await? {
-        End::Done { output, .. } => Ok(output),
-        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
-    }
+    submitted(desk, task, Docs { desk, kit, commit: &inputs.handoff.commit }).await
 }
 
 struct Docs<'a> {

@@ -1,12 +1,9 @@
 //! SENTINEL looks for holes. It sees the diff and the touched files, not FORGE's story alone.
 
-use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::kit::reading;
-use super::report::{Judge, Judgement, SubmitReport};
-use super::turns::{self, End, Task};
-use super::{AgentError, Desk, reviewer, secrets, yaml};
+use super::reviewer::{self, Report, Review, Reviewed};
+use super::{AgentError, Desk, secrets, yaml};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, GateReport, Handoff, SentinelReport, StoryCard};
 use crate::domain::backlog::Entry;
@@ -49,51 +46,17 @@ pub(crate) async fn run(desk: &Desk<'_>, inputs: &Inputs<'_>) -> Result<Sentinel
         "files": files,
         "scan": floor,
     });
-    let task = Task {
-        agent: AGENT,
-        model: &desk.terms.analysis_model,
-        system: desk.prompt(AGENT, "system", &())?,
-        user: desk.prompt(AGENT, "user", &values)?,
-        tools: reading(desk)?,
-        max_calls: 16,
-        max_tokens: 8_192,
-    };
-    let clearance = reviewer::Clearance { open: inputs.backlog, asked: false };
-    let judge = Findings { desk, inputs, floor, clearance };
-    match turns::run(desk, task, &mut SubmitReport(judge)).await? {
-        End::Done { output, .. } => Ok(output),
-        End::Stopped { reason, .. } => Err(AgentError::Unusable { agent: AGENT, reason }),
-    }
+    let (commit, diff) = (&inputs.handoff.commit, inputs.diff);
+    reviewer::run(desk, &values, Review { commit, diff, open: inputs.backlog, floor }).await
 }
 
-struct Findings<'a> {
-    desk: &'a Desk<'a>,
-    inputs: &'a Inputs<'a>,
-    clearance: reviewer::Clearance<'a>,
-    /// What the scan found.
-    floor: Vec<Finding>,
-}
-
-impl Judge for Findings<'_> {
-    type Artifact = SentinelReport;
+impl Report for SentinelReport {
+    const AGENT: Agent = AGENT;
     const SCHEMA: &'static str = "sentinel-report";
 
-    fn judge(&mut self, submission: Value) -> BoxFuture<'_, Judgement<SentinelReport>> {
-        Box::pin(async move {
-            let (commit, diff) = (&self.inputs.handoff.commit, self.inputs.diff);
-            let (clearance, floor) = (&mut self.clearance, &self.floor);
-            let reviewed =
-                reviewer::review(self.desk, AGENT, submission, commit, diff, clearance, floor).await?;
-            Ok(reviewed.map(|r| SentinelReport {
-                day: self.desk.terms.day,
-                agent: AGENT,
-                findings: r.findings,
-                advisories: r.advisories,
-                blockers: r.blockers,
-                sentinel_decision: r.decision,
-                hold_reason: r.hold_reason,
-            }))
-        })
+    fn of(day: u32, reviewed: Reviewed) -> Self {
+        let Reviewed { findings, advisories, blockers, decision, hold_reason } = reviewed;
+        Self { day, agent: AGENT, findings, advisories, blockers, sentinel_decision: decision, hold_reason }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::dependencies::{Dependencies, is_dependency_folder, is_output, is_transient};
+use crate::domain::hex::hex;
 use crate::domain::observation::CommandRun;
 use crate::evidence::setup::{is_manifest, runs_project_code};
 use crate::repo::Repository;
@@ -34,10 +35,18 @@ pub(crate) struct ProjectSetup {
     pub installed: Mutex<Option<String>>,
 }
 
+/// Which run of the setup it is. What the first one leaves beside git is all of its making; later on, FORGE has made
+/// files too, and only new folders are taken for dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    First,
+    Again,
+}
+
 impl ProjectSetup {
     /// The day's first run; `env` goes to it alone.
     pub(crate) async fn first(&self, env: Vec<(String, String)>) -> anyhow::Result<CommandRun> {
-        self.run(&self.command, env, true).await
+        self.run(&self.command, env, Pass::First).await
     }
 
     /// Runs the setup again where a manifest or lockfile is not what it was; `None` where nothing had to be done.
@@ -46,7 +55,7 @@ impl ProjectSetup {
             return Ok(None);
         }
         tracing::info!("a manifest or lockfile changed, so the setup runs again: {}", self.update);
-        self.run(&self.update, vec![], false).await.map(Some)
+        self.run(&self.update, vec![], Pass::Again).await.map(Some)
     }
 
     /// Why the variables of a private registry must not be handed out: something that the setup reads is not what
@@ -72,7 +81,7 @@ impl ProjectSetup {
         Ok(beside.map(|path| format!("{path} is in no commit")))
     }
 
-    async fn run(&self, script: &str, env: Vec<(String, String)>, first: bool) -> anyhow::Result<CommandRun> {
+    async fn run(&self, script: &str, env: Vec<(String, String)>, pass: Pass) -> anyhow::Result<CommandRun> {
         let before = self.repo.beside_git()?;
         let command = Command {
             script: script.to_owned(),
@@ -82,19 +91,19 @@ impl ProjectSetup {
             spool: None,
         };
         let run = self.sandbox.set_up(&command).await?;
-        self.take_in(&before, first)?;
+        self.take_in(&before, pass)?;
         let digest = if run.exit.ok() { Some(self.digest()?) } else { None };
         *self.installed() = digest;
         Ok(run)
     }
 
     /// Notes what is there now and was not before, and whatever else is known to be dependencies.
-    fn take_in(&self, before: &BTreeSet<String>, first: bool) -> anyhow::Result<()> {
+    fn take_in(&self, before: &BTreeSet<String>, pass: Pass) -> anyhow::Result<()> {
         let made = self.repo.beside_git()?.into_iter().filter(|path| {
             let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             let folder = path.ends_with('/');
             let new = !before.contains(path) && !is_output(name) && !is_transient(name);
-            (folder && is_dependency_folder(name)) || (new && (folder || first))
+            (folder && is_dependency_folder(name)) || (new && (folder || pass == Pass::First))
         });
         self.dependencies.add(made);
         note(&self.root, &self.dependencies);
@@ -118,7 +127,7 @@ impl ProjectSetup {
                 digest.update(content);
             }
         }
-        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&digest.finalize()))
     }
 
     /// Whether the file at `path` has a say in what the setup does.

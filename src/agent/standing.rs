@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::domain::observation::{TestRun, TestStatus};
+use crate::domain::observation::TestRun;
 use crate::tool::{Tool, ToolError};
 
 /// The observations of the work tree as it stands.
@@ -25,8 +25,7 @@ struct Runs {
 impl Standing {
     /// Keeps a run on the work tree as it is, if all is well with it: one that failed deserves another look.
     pub(crate) fn keep_green(&self, run: &TestRun) {
-        let green = run.run.exit.ok() && run.count(TestStatus::Failed) == 0;
-        self.with(|runs| runs.green = green.then(|| run.clone()));
+        self.with(|runs| runs.green = run.is_green().then(|| run.clone()));
     }
 
     /// Keeps a run without the day's production change.
@@ -103,7 +102,7 @@ impl Tool for Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
+    use crate::domain::observation::{CommandRun, Exit, Output, TestCase, TestStatus};
     use futures_util::FutureExt as _;
 
     struct Touch(bool);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{AgentError, Desk};
+use super::{AgentError, Desk, day_change};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
 use crate::domain::event::{Event, Level};
@@ -131,7 +131,9 @@ pub(crate) async fn in_commit(
     diff: &Diff,
     runners: Option<&Runners>,
 ) -> Result<Vec<Finding>, AgentError> {
-    let mut findings = look(desk, commit, base, paths(diff), |path| desk.repo.show(commit, path)).await?;
+    let mut findings =
+        look(desk, commit, base, diff.paths().cloned().collect(), |path| desk.repo.show(commit, path))
+            .await?;
     if let Some(before) = runners {
         let manifests = diff.files.iter().filter(|file| pipeline::is_manifest(&file.path));
         let manifests: String = manifests.map(|file| file.patch.as_str()).collect();
@@ -151,8 +153,8 @@ pub(crate) async fn refusal(
     base: &str,
     change: &Diff,
 ) -> Result<Option<String>, AgentError> {
-    let earlier = super::forge::changes_since(desk, base).await?;
-    let paths = paths(&earlier).into_iter().chain(paths(change)).collect();
+    let earlier = day_change::diff_since(desk, base).await?;
+    let paths = earlier.paths().chain(change.paths()).cloned().collect();
     let findings = look(desk, "work tree", base, paths, |path| desk.repo.work_file(path)).await?;
     let holding = tamper::holding(&findings);
     Ok((!holding.is_empty()).then(|| tamper::instruction(&holding)))
@@ -161,10 +163,6 @@ pub(crate) async fn refusal(
 /// What SENTINEL's report carries of it: concerns that do not hold, for the backlog.
 pub(crate) fn concerns(findings: &[Finding]) -> Vec<Finding> {
     findings.iter().filter(|finding| finding.result == FindingResult::Advisory).cloned().collect()
-}
-
-fn paths(diff: &Diff) -> BTreeSet<String> {
-    diff.files.iter().flat_map(|file| file.old_path.iter().chain([&file.path]).cloned()).collect()
 }
 
 async fn look(

@@ -96,8 +96,7 @@ impl ProjectTests {
             return Ok(first);
         }
         let second = self.observe().await?;
-        let green = second.run.exit.ok() && second.count(crate::domain::observation::TestStatus::Failed) == 0;
-        Ok(if green { second } else { first })
+        Ok(if second.is_green() { second } else { first })
     }
 
     /// The last green run, of whichever agent, as far as this machine remembers it.

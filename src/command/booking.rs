@@ -22,6 +22,15 @@ pub(crate) fn book_signalled(store: &Store, day: u32) -> anyhow::Result<()> {
     if start.terms.dry_run { Ok(()) } else { book(store, &start, &records) }
 }
 
+/// US dollars that the dry run `attempt` of `day` cost, from its journal; `None` where there is none, or a price is unknown.
+pub(crate) fn dry_cost(store: &Store, day: u32, attempt: u32) -> Option<f64> {
+    let records = journal::read(&store.journals(day).into_iter().next()?).ok()?;
+    let start = Start::recorded(&records).ok()?;
+    (start.terms.dry_run && start.attempt == attempt)
+        .then(|| bill(&records, &start.terms).cost(|_| true))?
+        .map(round_usd)
+}
+
 /// Books a run that came to no verdict, unless it is on the books.
 pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::Result<()> {
     let day = start.terms.day;

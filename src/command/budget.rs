@@ -1,6 +1,7 @@
 //! What is left of the daily budget: what all runs of today spent, whoever made them, by the books and by the ledger on
 //! the git server.
 
+mod allotment;
 pub(crate) mod ledger;
 
 use jiff::Timestamp;
@@ -26,7 +27,8 @@ impl Budget<'_> {
     /// Calendar days from `at` (seconds since 1970) to `now`.
     fn age(&self, at: i64, now: Timestamp) -> i64 {
         let date = |time: Timestamp| time.to_zoned(self.zone.clone()).date();
-        let Ok(at) = Timestamp::from_second(at) else { return i64::MAX };
+        // What no calendar has lies before all days, or ahead of them.
+        let Ok(at) = Timestamp::from_second(at) else { return if at < 0 { i64::MAX } else { i64::MIN } };
         date(at).until(date(now)).map_or(i64::MAX, |span| i64::from(span.get_days()))
     }
 
@@ -41,8 +43,7 @@ impl Budget<'_> {
         sprint: &str,
         now: Timestamp,
     ) -> Result<Used, Error> {
-        let books = self.books(store, plan, sprint, now)?;
-        Ok(Used::of(self.usd, &[], &books, |at| self.age(at, now)))
+        self.used_with((store, plan, sprint), (&[], now))
     }
 
     /// Sets aside what `ours` may spend, which begins with a call of up to `least` US dollars; whoever closes it says what
@@ -59,6 +60,19 @@ impl Budget<'_> {
     ) -> Result<Given, Error> {
         let books = self.books(store, plan, &ours.sprint, Timestamp::now())?;
         ledger::take(refs, self, (ours, resumes), &books, least).await
+    }
+
+    /// What is gone of it by the books and the `ledger` that was read at the time `now`.
+    ///
+    /// # Errors
+    /// As [`books`].
+    fn used_with(
+        &self,
+        (store, plan, sprint): (&Store, &Plan, &str),
+        (ledger, now): (&[Entry], Timestamp),
+    ) -> Result<Used, Error> {
+        let books = self.books(store, plan, sprint, now)?;
+        Ok(Used::of(self.usd, ledger, &books, |at| self.age(at, now)))
     }
 
     /// The runs on the books of the sprint.

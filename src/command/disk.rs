@@ -2,13 +2,24 @@
 //! where it stopped.
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use crate::error::Error;
 
 /// What is to be done about it.
-const MEND: &str = "mend the disk of this machine (free space or inodes, or make it writable) and run the day again: it \
-                    goes on where it stopped, and what was paid is not paid again";
-const FAULTS: [Errno; 4] = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO];
+const MEND: &str = "mend the disk of this machine (free space or inodes, make it writable, or raise its quota or `ulimit -f`) \
+                    and run the day again: it goes on where it stopped, and what was paid is not paid again";
+const FAULTS: [Errno; 5] = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO];
+
+/// Has a write that the limit of file sizes forbids fail as any other one, where it would end the process. Children begin
+/// without this.
+pub(crate) fn outlive_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // The handler stays when its stream is gone.
+    if let Err(problem) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
+        tracing::debug!("a limit of file sizes ends the run: {problem}");
+    }
+}
 
 /// Whether `error` comes from a disk that is full, read-only or broken, and not from what the day did.
 pub(crate) fn is_at_fault(error: &Error) -> bool {
@@ -55,7 +66,9 @@ mod tests {
         let full = || std::io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
         let of = |error: anyhow::Error| is_at_fault(&Error::Abort(error.context("writing x")));
         assert!(of(full().into()));
-        assert!(of(anyhow::Error::from(Errno::ROFS)));
+        for fault in FAULTS {
+            assert!(of(anyhow::Error::from(fault)), "{fault}");
+        }
         let git = |words: &str| git2::Error::new(git2::ErrorCode::GenericError, git2::ErrorClass::Os, words);
         assert!(of(git("failed to write: No space left on device").into()));
         assert!(!of(git("failed to open: Permission denied").into()));

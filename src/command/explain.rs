@@ -7,14 +7,14 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::agent::gate::{Observation, describe};
+use crate::agent::gate::Observation;
 use crate::agent::purse::Lost;
 use crate::agent::turns::{MODEL, Said};
 use crate::day::stage::HANDED_OFF;
 use crate::day::start::Start;
 use crate::domain::Agent;
 use crate::domain::artifact::{
-    Attempt, ConduitReport, CriterionVerdict, GateReport, Handoff, SentinelReport,
+    Attempt, ConduitReport, CriterionVerdict, Finding, GateReport, Handoff, SentinelReport,
 };
 use crate::domain::decision::Decision;
 use crate::domain::observation::CiState;
@@ -74,7 +74,7 @@ impl Reader<'_> {
             }
             "ci" => {
                 let ci: CiState = of(value)?;
-                self.round.round.ci = Some(describe(&ci));
+                self.round.round.ci = Some(ci.to_string());
                 self.round.ci = Some(ci);
             }
             "commit-files" => self.round.files.extend(of::<BTreeMap<String, Option<String>>>(value)?),
@@ -124,21 +124,13 @@ impl Reader<'_> {
             GateReport::FILE => self.gate(yaml(text)?),
             SentinelReport::FILE => {
                 let report: SentinelReport = yaml(text)?;
-                self.compare(Agent::Sentinel, "sentinel_decision", report.sentinel_decision);
-                self.round.round.sentinel = Some(Judged {
-                    decision: report.sentinel_decision,
-                    reason: report.hold_reason,
-                    findings: report.findings,
-                });
+                let judged = (report.sentinel_decision, report.hold_reason, report.findings);
+                self.round.round.sentinel = Some(self.judged(Agent::Sentinel, "sentinel_decision", judged));
             }
             ConduitReport::FILE => {
                 let report: ConduitReport = yaml(text)?;
-                self.compare(Agent::Conduit, "conduit_decision", report.conduit_decision);
-                self.round.round.conduit = Some(Judged {
-                    decision: report.conduit_decision,
-                    reason: report.hold_reason,
-                    findings: report.findings,
-                });
+                let judged = (report.conduit_decision, report.hold_reason, report.findings);
+                self.round.round.conduit = Some(self.judged(Agent::Conduit, "conduit_decision", judged));
             }
             <Vec<Attempt>>::FILE => {
                 let attempts: Vec<Attempt> = yaml(text)?;
@@ -151,8 +143,20 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// A report's judgement, held against the claim of the agent that submitted it.
+    fn judged(
+        &mut self,
+        agent: Agent,
+        field: &str,
+        (decision, reason, findings): (Decision, String, Vec<Finding>),
+    ) -> Judged {
+        self.compare(agent, field, decision);
+        Judged { decision, reason, findings }
+    }
+
     fn gate(&mut self, report: GateReport) {
-        self.compare(Agent::Gate, "gate_decision", report.gate_decision);
+        let held = (report.gate_decision, report.hold_reason, vec![]);
+        self.round.round.gate = Some(self.judged(Agent::Gate, "gate_decision", held));
         let claims = self.round.claims.get(Agent::Gate.name()).map(|claim| &claim["criteria_results"]);
         let claims = claims.and_then(Value::as_array).cloned().unwrap_or_default();
         for verdict in &report.criteria_results {
@@ -168,8 +172,6 @@ impl Reader<'_> {
             }
         }
         self.round.round.criteria = report.criteria_results.iter().map(|v| self.criterion(v)).collect();
-        let (decision, reason) = (report.gate_decision, report.hold_reason);
-        self.round.round.gate = Some(Judged { decision, reason, findings: vec![] });
     }
 
     fn criterion(&self, verdict: &CriterionVerdict) -> Criterion {

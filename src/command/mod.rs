@@ -125,6 +125,7 @@ fn block_on(verb: impl Future<Output = Exit>) -> Exit {
 
 /// Works until it ends or a signal comes; a signal drops the work, which ends its children.
 async fn until_signalled(work: impl Future<Output = Exit>) -> Exit {
+    disk::outlive_size_limit();
     tokio::select! {
         // First, so that no signal comes before there is somebody to take it.
         biased;

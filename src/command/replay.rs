@@ -26,7 +26,7 @@ use crate::platform::Platform;
 use crate::repo::absent::Absent;
 use crate::sandbox::open::Open;
 use crate::secret::Redactor;
-use crate::settings::LogStyle;
+use crate::settings::{LogStyle, Settings};
 use crate::store::artifacts::Store;
 use crate::tool::Written;
 
@@ -44,45 +44,7 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
     let events: &dyn Events = if explained { &Unheard } else { &terminal };
     events.emit(Event::Notice { level, text: seals.clone() });
     let root = fresh_root(&path, &start)?;
-    let purse = Arc::new(Purse::under(&start.terms));
-    let journal = Journal::play(&path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
-        .map_err(Error::Abort)?;
-    journal.note("start", "", &start).map_err(Error::Abort)?;
-    let site = Site {
-        store: Store::new(root.clone()),
-        repo: Arc::new(Absent),
-        sandbox: Arc::new(Open { env: vec![], dependencies: Dependencies::default() }),
-        root: root.clone(),
-        dependencies: Dependencies::default(),
-        setup: OnceLock::new(),
-        own_refs: None,
-    };
-    let templates = super::work::templates(&settings)?;
-    super::stage::rendered_alike(&start, &templates)?;
-    let model = Recorded::from_replies(vec![]);
-    let parts = Parts {
-        site: &site,
-        model: &model,
-        platform: &Platform::local(),
-        journal: &journal,
-        templates: &templates,
-        events,
-        stage: stage_of(&path).map_err(Error::Abort)?,
-        handed: None,
-        purse,
-        written: Written::default(),
-    };
-    let ended = run_day(&parts, &start).await;
-    let (code, error) = match &ended {
-        Ok(ended) => (code_of(ended, start.terms.advisory_exit_code), None),
-        Err(error) => (exit::of_error(error), Some(error.to_string())),
-    };
-    if journal.unplayed() > 0 || error.is_some() {
-        journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(|mismatch| {
-            let cause = error.unwrap_or_default();
-            Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
-        })?;
-    }
+    let code = play((&path, &root), &start, &settings, (&redactor, events)).await?;
     if explained {
         let day = explain(&start, &records)?;
         let text = crate::report::explain::text(&crate::report::explain::Explained { seals, ..day });
@@ -96,6 +58,63 @@ pub(crate) async fn replay(invocation: &Invocation, path: &Path, explained: bool
     );
     events.emit(Event::Notice { level: Level::Info, text });
     Ok(code)
+}
+
+/// Plays the journal at `path` in the folder `root`; the exit code that it yields.
+async fn play(
+    (path, root): (&Path, &Path),
+    start: &Start,
+    settings: &Settings,
+    (redactor, events): (&Redactor, &dyn Events),
+) -> Exit {
+    let purse = Arc::new(Purse::under(&start.terms));
+    let journal = Journal::play(path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
+        .map_err(Error::Abort)?;
+    journal.note("start", "", start).map_err(Error::Abort)?;
+    let templates = super::work::templates(settings)?;
+    super::stage::rendered_alike(start, &templates)?;
+    let parts = Parts {
+        site: &site(root, redactor),
+        model: &Recorded::from_replies(vec![]),
+        platform: &Platform::local(),
+        journal: &journal,
+        templates: &templates,
+        events,
+        stage: stage_of(path).map_err(Error::Abort)?,
+        handed: None,
+        purse,
+        written: Written::default(),
+    };
+    let ended = run_day(&parts, start).await;
+    let (code, error) = match &ended {
+        Ok(ended) => (code_of(ended, start.terms.advisory_exit_code), None),
+        Err(error) => (exit::of_error(error), Some(error.to_string())),
+    };
+    if journal.unplayed() > 0 || error.is_some() {
+        journal.note(END, "", &serde_json::json!({"exit": code, "error": error})).map_err(|mismatch| {
+            let cause = error.unwrap_or_default();
+            Error::Abort(anyhow::anyhow!("{mismatch:#} {cause}"))
+        })?;
+    }
+    Ok(code)
+}
+
+/// A folder in which nothing is run, and no repository.
+fn site(root: &Path, redactor: &Redactor) -> Site {
+    Site {
+        store: Store::new(root.to_path_buf()),
+        repo: Arc::new(Absent),
+        sandbox: Arc::new(Open {
+            env: vec![],
+            dependencies: Dependencies::default(),
+            redactor: redactor.clone(),
+        }),
+        root: root.to_path_buf(),
+        dependencies: Dependencies::default(),
+        setup: OnceLock::new(),
+        own_refs: None,
+        read_refs: None,
+    }
 }
 
 /// Events that nobody looks at.

@@ -67,6 +67,18 @@ impl Results {
         }
     }
 
+    /// Leaves the bill of a working job that came to no verdict, for the publishing job to enter.
+    pub(crate) fn owe(&mut self, settings: &Settings, events: &dyn Events) {
+        let (Some(root), Some(day), Some(_)) = (&self.root, self.day, self.attempt) else { return };
+        match super::stage::bill::leave_alone(settings, root, day) {
+            Ok(left) => self.handoff = left,
+            Err(problem) => {
+                let text = format!("What this run spent could not be handed over: {problem:#}");
+                events.emit(Event::Notice { level: Level::Warning, text });
+            }
+        }
+    }
+
     /// Writes all that the CI around the run takes.
     pub(crate) fn write(&self, settings: &Settings, redactor: &Redactor, events: &dyn Events, exit: &Exit) {
         let redact = |text: &str| redactor.redact(text).into_owned();
@@ -111,6 +123,8 @@ impl Results {
                 Outputs { exit_code: code, report_file, handoff, handoff_digest, ..Outputs::of(view) }
             }
             _ => Outputs {
+                handoff: self.handoff.clone().map(|(folder, _)| folder),
+                handoff_digest: self.handoff.clone().map(|(_, digest)| digest),
                 decision: self.word(exit).to_owned(),
                 exit_code: code,
                 day: self.day,
@@ -142,11 +156,14 @@ impl Results {
         }
     }
 
-    /// What a run without verdict cost, by the books.
+    /// What a run without verdict cost, by the books; a dry run is in none, and has its journal.
     fn recorded_cost(&self) -> Option<f64> {
         let (root, day, attempt) = (self.root.clone()?, self.day?, self.attempt?);
-        let attempts = Store::new(root).attempts(day).ok()?;
-        attempts.iter().find(|recorded| recorded.run == attempt)?.cost_usd
+        let store = Store::new(root);
+        match store.attempts(day).ok()?.iter().find(|recorded| recorded.run == attempt) {
+            Some(recorded) => recorded.cost_usd,
+            None => super::booking::dry_cost(&store, day, attempt),
+        }
     }
 
     fn write_dotenv(&self, outputs: &Outputs) -> anyhow::Result<()> {

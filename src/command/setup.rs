@@ -7,9 +7,7 @@ use crate::agent::setup::{ProjectSetup, note_present};
 use crate::domain::event::Level;
 use crate::domain::observation::{CommandRun, Exit};
 use crate::error::Error;
-use crate::evidence::scan;
 use crate::evidence::setup::{Setup, detect};
-use crate::secret::Redactor;
 use crate::settings::{CommandChoice, Network, Settings};
 
 /// Bytes of a failed setup's output that are shown.
@@ -107,8 +105,7 @@ fn failure(settings: &Settings, run: &CommandRun, withheld: Option<&str>, detect
     });
     let output = crate::agent::tail(&run.output.text(), TAIL);
     // The one child that saw a secret.
-    let redactor = Redactor::new(&settings.secrets()).with_patterns(scan::redact);
-    redactor.redact(&format!("{text}\n{}", output.trim_end())).into_owned()
+    super::site::redactor(settings).redact(&format!("{text}\n{}", output.trim_end())).into_owned()
 }
 
 /// Tracked files that are not as HEAD has them.

@@ -10,10 +10,12 @@ use crate::domain::event::Level;
 use crate::domain::plan::Plan;
 use crate::domain::terms::Stage;
 use crate::error::Error;
+use crate::evidence::scan;
 use crate::journal::Seal;
-use crate::repo::{GitRepo, JOB_USER, Options, OwnRefs, PushRules, Repository};
+use crate::repo::{GitRepo, JOB_USER, Options, OwnRefs, PushRules, ReadRefs, Repository};
 use crate::sandbox::ground::Ground;
 use crate::sandbox::{self, Sandbox};
+use crate::secret::Redactor;
 use crate::settings::{PlatformKind, Push, Settings};
 use crate::store::artifacts::Store;
 use crate::store::plan;
@@ -30,6 +32,8 @@ pub(crate) struct Site {
     pub setup: OnceLock<Arc<ProjectSetup>>,
     /// pace's own references on the remote; `None` where nothing is pushed.
     pub own_refs: Option<OwnRefs>,
+    /// The same to be looked at, also where nothing is pushed.
+    pub read_refs: Option<ReadRefs>,
 }
 
 impl Site {
@@ -39,7 +43,8 @@ impl Site {
         let mut site = Self::without_children(settings, dir, http)?;
         let plan = plan::locate(&site.root, settings.plan.as_deref()).ok();
         let plan = plan.and_then(|path| Some(path.strip_prefix(&site.root).ok()?.to_str()?.to_owned()));
-        let ground = Ground::new(settings, site.root.clone(), plan, site.dependencies.clone());
+        let made = site.dependencies.clone();
+        let ground = Ground::new(settings, site.root.clone(), plan, made, redactor(settings));
         site.sandbox = sandbox::ground::choose(settings, ground).await.map_err(Error::Abort)?;
         Ok(site)
     }
@@ -53,17 +58,26 @@ impl Site {
         let root = crate::repo::discover(dir)?;
         let dependencies = Dependencies::default();
         let repo = open_repo(settings, &root, http, &dependencies)?;
-        let own_refs = repo.own_refs();
-        let sandbox = Arc::new(sandbox::open::Open { env: vec![], dependencies: dependencies.clone() });
+        let (own_refs, read_refs) = (repo.own_refs(), repo.read_refs());
+        let sandbox = Arc::new(sandbox::open::Open {
+            env: vec![],
+            dependencies: dependencies.clone(),
+            redactor: redactor(settings),
+        });
         let store = Store::new(root.clone()).with_handoff(&settings.handoff);
         let repo = Arc::new(repo);
-        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs })
+        Ok(Self { root, repo, sandbox, store, dependencies, setup: OnceLock::new(), own_refs, read_refs })
     }
 }
 
 /// The one client of a run: for the model, git and the forge.
 pub(crate) fn http(settings: &Settings) -> Result<reqwest::Client, Error> {
     crate::http::client(&settings.ca_files).map_err(|e| Error::config(format!("PACE_CA_FILE: {e:#}")))
+}
+
+/// Masks the run's own secrets, and whatever has the form of a provider's.
+pub(crate) fn redactor(settings: &Settings) -> Redactor {
+    Redactor::new(&settings.secrets()).with_patterns(scan::redact)
 }
 
 /// The seal of this run's journal.
@@ -107,11 +121,9 @@ fn push_rules(settings: &Settings) -> PushRules {
         PlatformKind::GitLab => "oauth2",
         PlatformKind::GitHub | PlatformKind::Local => "x-access-token",
     };
-    let credential = platform
-        .token
-        .clone()
-        .zip(platform.server_url.clone())
-        .map(|(token, server)| (user.to_owned(), token, server));
+    let token = platform.token.clone().or_else(|| settings.git.read_token.clone());
+    let credential =
+        token.zip(platform.server_url.clone()).map(|(token, server)| (user.to_owned(), token, server));
     let never = match (settings.stage, settings.git.push) {
         (Stage::Work, _) => Some("PACE_STAGE=work: the publishing job pushes".to_owned()),
         (_, Push::Never) => Some("PACE_PUSH=false".to_owned()),

@@ -13,7 +13,7 @@ use crate::store::artifacts::Store;
 pub(crate) fn unfinished(store: &Store, day: u32, seal: &Seal) -> Option<Unfinished> {
     let path = store.journals(day).into_iter().next()?;
     let running = journal::is_held(&path);
-    let (records, start, problem) = match resume::read(&path, seal) {
+    let (records, start, problem) = match resume::look::read(&path, seal) {
         Ok(read) => read.map(|(records, start)| (records, start, None))?,
         // It can still be told what was paid, where the file can be read at all.
         Err(problem) => {

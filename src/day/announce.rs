@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Day, Verdict};
 use crate::domain::decision::Decision;
 use crate::platform::{IssueText, Line, Published, ReviewText, StatusText};
-use crate::report::view::hold_marker;
+use crate::report::marker;
 
 /// The label of hold issues, and of an open review while a day is held.
 const HOLD: &str = "pace-hold";
@@ -37,7 +37,7 @@ impl Day<'_> {
             if pushed {
                 self.open_review(verdict, &mut missing).await?;
             }
-            let marker = hold_marker(&self.desk.terms.sprint, self.desk.terms.day);
+            let marker = marker::hold(&self.desk.terms.sprint, self.desk.terms.day);
             let closed = self.remote("release", &marker, self.platform.tracker.close(&marker, HOLD)).await?;
             missing.extend(closed.err());
         }

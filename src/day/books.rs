@@ -28,15 +28,16 @@ impl Day<'_> {
         self.note(path)
     }
 
+    /// Writes the run down; where the merge with others' commits was judged after that, once more.
     pub(super) fn keep_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
         let day = self.desk.terms.day;
-        self.store.append_attempt(day, &self.cleaned(attempt)?)?;
+        self.store.put_attempt(day, &self.cleaned(attempt)?)?;
         self.note(&Store::path_of::<Vec<Attempt>>(day))
     }
 
     /// `value` with every secret in its texts masked.
     fn cleaned<T: Serialize + DeserializeOwned>(&self, value: &T) -> anyhow::Result<T> {
-        let value = self.desk.journal.clean_value(serde_json::to_value(value)?)?;
+        let value = self.desk.journal.clean_value(serde_json::to_value(value)?);
         Ok(serde_json::from_value(value)?)
     }
 

@@ -1,10 +1,10 @@
 //! After the decision: the docs, the books, the commit, the push. Only a failed push takes the verdict back.
 
 use anyhow::anyhow;
-use serde::{Deserialize, Serialize};
 
+use super::push::{CATCH_UPS, Sent};
 use super::sprint::PROGRESS;
-use super::{Day, Ended, Verdict, round};
+use super::{Day, Ended, Verdict};
 use crate::agent::{scribe, secrets};
 use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
@@ -13,11 +13,7 @@ use crate::domain::event::{Event, Level};
 use crate::domain::money::round_usd;
 use crate::domain::terms::Stage;
 use crate::error::Error;
-use crate::repo::{Pushed, RepoError};
 use crate::store::plan::mark_shipped;
-
-/// How often commits of others are merged before a run gives up.
-pub(super) const CATCH_UPS: usize = 3;
 
 /// Writes the day down and publishes it; the picture of the day with the platform's answers.
 ///
@@ -34,15 +30,7 @@ pub(crate) async fn publish(day: &Day<'_>, verdict: &mut Verdict) -> Result<Ende
         }
         docs = day.take_over(verdict, handoff).await?;
     }
-    if verdict.decision != Decision::Hold {
-        day.close_books().await?;
-    }
-    day.book_findings(verdict)?;
-    let attempt = day.attempt_of(verdict).await?;
-    day.keep_attempt(&attempt)?;
-    day.tell_advisories(verdict).await?;
-    day.keep_sprint_pages(verdict.decision).await?;
-    let sent = day.commit_and_push(verdict, &docs).await?;
+    let sent = day.book_and_push(verdict, &docs).await?;
     day.announce(verdict, matches!(sent, Sent::To(_))).await?;
     Ok(Ended::Decided(Box::new(day.view(verdict)?)))
 }
@@ -105,26 +93,19 @@ impl Day<'_> {
         })
     }
 
-    /// Commits the day's records and pushes. Where others pushed meanwhile, the merge is judged again: a verdict that
-    /// no longer holds is none.
-    async fn commit_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
+    /// Writes the day's records, commits and pushes them. Where others pushed meanwhile, the merge is judged again and
+    /// the records are written again upon theirs.
+    async fn book_and_push(&self, verdict: &mut Verdict, docs: &[String]) -> Result<Sent, Error> {
         for merges in 0..=CATCH_UPS {
+            self.book(verdict).await?;
             let bodies = self.write_bodies(verdict)?;
-            self.commit_artifacts(&bodies.commit, docs).await?;
-            let sent = self.push().await?;
-            let Sent::Merged(head) = sent else { return Ok(sent) };
+            let records = self.commit_artifacts(&bodies.commit, docs).await?;
+            let sent = self.push(&self.yields(Some(records), docs)).await?;
+            let Sent::Merged(merged) = sent else { return Ok(sent) };
             if merges == CATCH_UPS {
                 break;
             }
-            let decision = round::judge_again(self, verdict, head).await.map_err(super::as_error)?;
-            if decision != verdict.decision {
-                return Err(Error::Abort(anyhow!(
-                    "others pushed to {} while the day was judged, and with their commits it is {decision} and no \
-                     longer {}; run the day again",
-                    self.start.branch.name,
-                    verdict.decision
-                )));
-            }
+            self.judge_merge(verdict, merged).await?;
         }
         Err(Error::Abort(anyhow!(
             "{} moved on more than {CATCH_UPS} times while the day was published; run it again when nobody pushes",
@@ -132,16 +113,27 @@ impl Day<'_> {
         )))
     }
 
-    /// One commit with everything that the day wrote apart from FORGE's work.
-    async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<()> {
+    /// The books of the day and the sprint.
+    async fn book(&self, verdict: &Verdict) -> anyhow::Result<()> {
+        if verdict.decision != Decision::Hold {
+            self.close_books().await?;
+        }
+        self.book_findings(verdict)?;
+        let attempt = self.attempt_of(verdict).await?;
+        self.keep_attempt(&attempt)?;
+        self.tell_advisories(verdict).await?;
+        self.keep_sprint_pages(verdict.decision).await
+    }
+
+    /// One commit with everything that the day wrote apart from FORGE's work; its SHA.
+    async fn commit_artifacts(&self, message: &str, docs: &[String]) -> anyhow::Result<String> {
         let plan = &self.desk.terms.plan_path;
         let ours = |path: &String| {
             path.starts_with(".pace/") || path == plan || path == PROGRESS || docs.contains(path)
         };
         let find = async {
-            let changes = self.desk.repo.work_diff(&self.start.untracked)?.files;
-            let paths = changes.into_iter().flat_map(|f| f.old_path.into_iter().chain([f.path]));
-            anyhow::Ok(paths.filter(ours).collect())
+            let changes = self.desk.repo.work_diff(&self.start.untracked)?;
+            anyhow::Ok(changes.paths().filter(|path| ours(path)).cloned().collect())
         };
         let mut paths: Vec<String> = self.desk.journal.step("artifact-paths", docs, find).await?;
         // Everything written here was masked or scanned before; what slipped through stays out all the same.
@@ -151,78 +143,10 @@ impl Day<'_> {
             self.warn(format!("not committed: {}", leak.evidence));
         }
         let commit = async { self.desk.repo.commit(&paths, message) };
-        self.desk.journal.act("commit", &paths, commit).await.map(drop)
-    }
-
-    /// Pushes the branch. What others pushed meanwhile is merged in; the merge is not pushed yet, as nobody has
-    /// judged it.
-    pub(super) async fn push(&self) -> Result<Sent, Error> {
-        let branch = self.start.branch.name.as_str();
-        let repo = &self.desk.repo;
-        let act = async {
-            match repo.push(branch).await {
-                Ok(Pushed::To(url)) => Ok(Sent::To(url)),
-                Ok(Pushed::Skipped(why)) => Ok(Sent::Not(why)),
-                // Without a model, a merge could not be judged.
-                Err(RepoError::Behind { reason, branch }) if self.stage == Stage::Publish => {
-                    let reason = format!(
-                        "{reason}; a publishing job has no model to judge a merge: run the working job again"
-                    );
-                    Err(PushError::Repo(RepoError::Push { branch, reason }))
-                }
-                Err(RepoError::Behind { .. }) => {
-                    repo.catch_up(branch).await.map(Sent::Merged).map_err(PushError::Repo)
-                }
-                Err(error) => Err(PushError::Repo(error)),
-            }
-        };
-        let sent: Sent = self.desk.journal.act("push", branch, act).await.map_err(|error| match error {
-            PushError::Repo(error) => Error::from(error),
-            PushError::Journal(error) => Error::Abort(error),
-        })?;
-        let text = match &sent {
-            Sent::To(url) => format!("Pushed {branch} to {url}"),
-            Sent::Not(why) => format!("Not pushed: {why}"),
-            Sent::Merged(head) => {
-                format!("Others pushed to {branch} meanwhile: merged as {head}, which is judged again")
-            }
-        };
-        self.desk.events.emit(Event::Notice { level: Level::Info, text });
-        Ok(sent)
+        self.desk.journal.act("commit", &paths, commit).await
     }
 
     pub(super) fn warn(&self, text: String) {
         self.desk.events.emit(Event::Notice { level: Level::Warning, text });
-    }
-}
-
-/// What became of a push.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Sent {
-    To(String),
-    /// Pushing is off, and why.
-    Not(String),
-    /// The branch had moved on: HEAD is now a merge with it, which is not pushed.
-    Merged(String),
-}
-
-enum PushError {
-    Repo(RepoError),
-    Journal(anyhow::Error),
-}
-
-impl std::fmt::Display for PushError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Repo(error) => error.fmt(f),
-            Self::Journal(error) => write!(f, "{error:#}"),
-        }
-    }
-}
-
-impl From<anyhow::Error> for PushError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Journal(error)
     }
 }

@@ -3,9 +3,9 @@
 
 use anyhow::anyhow;
 
-use super::publish::{CATCH_UPS, Sent};
+use super::push::{CATCH_UPS, Sent};
 use super::{Day, Reports, Verdict};
-use crate::agent::{AgentError, conduit, forge, gate, rules, sentinel, tampering};
+use crate::agent::{AgentError, conduit, day_change, forge, gate, rules, sentinel, tampering};
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult, Handoff, StoryCard};
 use crate::domain::backlog::{self, Entry};
@@ -32,31 +32,42 @@ pub(crate) struct Inputs<'a> {
 /// Runs a round to its first HOLD or its end.
 pub(crate) async fn run(day: &Day<'_>, inputs: &Inputs<'_>) -> Result<(Reports, Option<Hold>), AgentError> {
     let mut reports = Reports::default();
-    let hold = match review(day, inputs, &mut reports).await {
-        Ok(hold) => hold,
-        Err(Stop { agent, error: AgentError::CostCap(reason) }) => {
-            let hold = Hold { agent, cause: Cause::Outside, reason };
-            day.hold_report(inputs.card, &hold, &mut reports)?;
-            Some(hold)
-        }
-        Err(stop) => return Err(stop.error),
-    };
+    let stopped = review(day, inputs, &mut reports).await;
+    let hold = held_at_cap(day, inputs.card, stopped, &mut reports)?;
     Ok((reports, hold))
 }
 
-/// Has the reviewers look at `head`, a merge of the judged commit with what others pushed; the decision now.
+/// A cap that was reached holds the day; any other stop ends it.
+fn held_at_cap(
+    day: &Day<'_>,
+    card: &StoryCard,
+    ended: Result<Option<Hold>, Stop>,
+    reports: &mut Reports,
+) -> Result<Option<Hold>, AgentError> {
+    match ended {
+        Ok(hold) => Ok(hold),
+        Err(Stop { agent, error: AgentError::CostCap(reason) }) => {
+            let hold = Hold { agent, cause: Cause::Outside, reason };
+            day.hold_report(card, &hold, reports)?;
+            Ok(Some(hold))
+        }
+        Err(stop) => Err(stop.error),
+    }
+}
+
+/// Has the reviewers look at `head`, a merge of the judged commit with what others pushed; why they hold it.
 pub(crate) async fn judge_again(
     day: &Day<'_>,
     verdict: &mut Verdict,
     head: String,
-) -> Result<Decision, AgentError> {
+) -> Result<Option<Hold>, AgentError> {
     let card = verdict.card.clone();
     let inputs = Inputs { card: &card, hold_reason: None, red_confirmed: false, number: 1, runners: None };
-    let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.decision) };
+    let Some(handoff) = &mut verdict.reports.handoff else { return Ok(verdict.hold.clone()) };
     handoff.commit = head;
     day.keep(handoff)?;
-    let hold = reviewers(day, &inputs, &mut verdict.reports).await.map_err(|stop| stop.error)?;
-    Ok(verdict.reports.decision(hold.as_ref()))
+    let ended = reviewers(day, &inputs, &mut verdict.reports).await;
+    held_at_cap(day, &card, ended, &mut verdict.reports)
 }
 
 /// An agent that could not go on.
@@ -86,7 +97,7 @@ async fn review(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Re
 /// The three who look at what FORGE committed, up to the first HOLD.
 async fn reviewers(day: &Day<'_>, inputs: &Inputs<'_>, reports: &mut Reports) -> Result<Option<Hold>, Stop> {
     let commit = reports.handoff.as_ref().map(|h| h.commit.clone()).unwrap_or_default();
-    let diff = forge::changes_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
+    let diff = day_change::diff_between(&day.desk, &day.start.base, &commit).await.by(Agent::Forge)?;
     let tampering = tampering::in_commit(&day.desk, &day.start.base, &commit, &diff, inputs.runners)
         .await
         .by(Agent::Gate)?;
@@ -152,15 +163,15 @@ impl Day<'_> {
             return Ok(());
         }
         for _ in 0..=CATCH_UPS {
-            match self.push().await.map_err(anyhow::Error::from)? {
+            match self.push(&self.yields(None, &[])).await.map_err(anyhow::Error::from)? {
                 Sent::To(_) => {
                     reports.pushed = true;
                     return Ok(());
                 }
                 Sent::Not(_) => return Ok(()),
-                Sent::Merged(head) => {
+                Sent::Merged(merged) => {
                     if let Some(handoff) = &mut reports.handoff {
-                        handoff.commit = head;
+                        handoff.commit = merged.head;
                         self.keep(handoff)?;
                     }
                 }

@@ -17,7 +17,8 @@ use crate::store::artifacts::Store;
 pub(crate) const PROGRESS: &str = "PROGRESS.md";
 /// The page with charts.
 pub(crate) const REPORT: &str = ".pace/report.html";
-const SUMMARY: &str = ".pace/sprint-summary.md";
+/// What the sprint came to, from its final day on.
+pub(super) const SUMMARY: &str = ".pace/sprint-summary.md";
 
 /// The picture of the sprint `name` as `.pace/` has it.
 pub(crate) fn view(

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use anyhow::{anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::publish::Sent;
+use super::push::Sent;
 use super::{Day, Verdict};
-use crate::agent::{gate, secrets};
+use crate::agent::secrets;
 use crate::domain::Agent;
 use crate::domain::artifact::ScribeReport;
 use crate::domain::decision::Decision;
@@ -83,7 +83,7 @@ impl Day<'_> {
         let taken: Taken = self.desk.journal.step(TAKEN, "", act).await?;
         self.scan_again(&taken.commits).await?;
         // Also without a new commit: the CI has a word on the tip that is there.
-        let pushed = matches!(self.push().await?, Sent::To(_));
+        let pushed = matches!(self.push(&self.yields(None, &[])).await?, Sent::To(_));
         if verdict.decision != Decision::Hold && !self.held_by_ci(verdict, &handoff.head, pushed).await? {
             self.bring_docs(&handoff.docs)?;
             return Ok(handoff.docs);
@@ -136,9 +136,9 @@ impl Day<'_> {
     /// Asks the CI; whether its word holds the day.
     async fn held_by_ci(&self, verdict: &mut Verdict, head: &str, pushed: bool) -> Result<bool, Error> {
         let ci = self.ci(head, pushed).await?;
-        let text = format!("CI of the commit: {}", gate::describe(&ci));
+        let text = format!("CI of the commit: {ci}");
         self.desk.events.emit(Event::Step { agent: Agent::Gate, text });
-        let Some(reason) = gate::ci_holds(&ci) else { return Ok(false) };
+        let Some(reason) = ci.holds() else { return Ok(false) };
         let cause = if matches!(ci, CiState::Timeout { .. }) { Cause::Outside } else { Cause::Code };
         if let Some(report) = &mut verdict.reports.gate {
             report.gate_decision = Decision::Hold;

@@ -5,14 +5,17 @@ use std::fmt::{Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
+/// Number of a run that is no attempt: a dry one.
+pub(crate) const DRY_RUN: u32 = 0;
+
 /// A run's line in the ledger on the git server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub sprint: String,
     pub day: u32,
-    /// Number of the run among the day's attempts.
+    /// Number of the run among the day's attempts; [`DRY_RUN`] for one that is none of them.
     pub run: u32,
-    /// The run itself; random.
+    /// The run itself; nobody else's word.
     pub owner: String,
     /// When it was written: seconds since 1970.
     pub at: i64,
@@ -113,29 +116,35 @@ impl Display for Used {
         }
         write!(f, "of today's ${budget:.2}, ${spent:.2} are spent")?;
         for Entry { usd, run, day, sprint, .. } in held {
-            write!(f, ", ${usd:.2} are held by run {run} of day {day} (sprint {sprint})")?;
+            match *run {
+                DRY_RUN => write!(f, ", ${usd:.2} are held by a dry run of day {day} (sprint {sprint})")?,
+                run => write!(f, ", ${usd:.2} are held by run {run} of day {day} (sprint {sprint})")?,
+            }
         }
         if self.left() > 0.0 {
             write!(f, "; the first model call may cost ${least:.4}, and ${:.4} are left", self.left())?;
         }
-        f.write_str(match held[..] {
-            [] => ": raise the budget, or run the day again tomorrow",
-            _ => {
-                ": wait for what is held; if its run was killed, run its day again, which goes on with it, or raise the \
-                 budget"
-            }
+        f.write_str(if held.is_empty() {
+            ": raise the budget, or run the day again tomorrow"
+        } else if held.iter().all(|entry| entry.run == DRY_RUN) {
+            ": wait for what is held, or raise the budget"
+        } else {
+            ": wait for what is held; if its run was killed, run its day again, which goes on with it, or raise the budget"
         })
     }
 }
 
 /// Closes what other runs of the day left open: whoever holds the day knows that they are dead. One that is on the books
 /// counts with what these say, one that is gone on with belongs to the run that does so, and any other is taken to have
-/// spent all that it was given.
+/// spent all that it was given. A dry run holds no day: it tells of nobody's death, and nobody can tell of its.
 pub(crate) fn close_dead(ledger: &mut Vec<Entry>, ours: &Entry, resumes: bool, books: &[Booked]) {
+    if ours.run == DRY_RUN {
+        return ledger.retain(|entry| entry.owner != ours.owner);
+    }
     let booked: BTreeSet<(u32, u32)> =
         books.iter().filter(|run| run.sprint == ours.sprint).map(|run| (run.day, run.run)).collect();
     ledger.retain_mut(|entry| {
-        if (&entry.sprint, entry.day) != (&ours.sprint, ours.day) {
+        if (&entry.sprint, entry.day) != (&ours.sprint, ours.day) || entry.run == DRY_RUN {
             return true;
         }
         if entry.owner == ours.owner {
@@ -221,6 +230,13 @@ mod tests {
                 false,
                 "$0.40 are spent; the first model call may cost $0.6100, and $0.6000 are left: raise",
             ),
+            (
+                vec![entry(2, DRY_RUN, "a", today, 0.9, true)],
+                vec![],
+                0.2,
+                false,
+                "$0.90 are held by a dry run of day 2 (sprint s); the first model call may cost $0.2000, and $0.1000 are left: wait for what is held, or",
+            ),
             (vec![spent()], vec![], 0.0, true, "left"),
         ] {
             let used = Used { least, ..Used::of(1.0, &ledger, &books, age) };
@@ -241,6 +257,12 @@ mod tests {
                 entry(2, 1, "another-day", 0, 5.0, true),
             ]
         };
+        let mut dry = vec![entry(1, DRY_RUN, "us", 0, 1.0, true), entry(1, 1, "alive", 0, 1.0, true)];
+        close_dead(&mut dry, &entry(1, DRY_RUN, "us", 0, 1.0, true), false, &[]);
+        assert_eq!(dry, [entry(1, 1, "alive", 0, 1.0, true)]);
+        let mut alive = vec![entry(1, DRY_RUN, "dry", 0, 1.0, true)];
+        close_dead(&mut alive, &ours, false, &[booked(1, DRY_RUN, 0, 0.1)]);
+        assert!(alive[0].open, "{alive:?}");
         let names = |ledger: &[Entry]| -> Vec<(String, bool)> {
             ledger.iter().map(|entry| (entry.owner.clone(), entry.open)).collect()
         };

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::{CriterionResult, CriterionVerdict, Finding, FindingResult};
+use super::artifact::criterion::{CriterionResult, CriterionVerdict};
+use super::artifact::finding::{Finding, FindingResult};
 
 /// A verdict, ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

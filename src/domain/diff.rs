@@ -40,6 +40,11 @@ impl Diff {
         self.files.iter().find(|f| f.path == path)
     }
 
+    /// Every path that the change names, before and after renames.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.files.iter().flat_map(|file| file.old_path.iter().chain([&file.path]))
+    }
+
     /// All patches as one text.
     #[cfg(test)]
     pub(crate) fn patch(&self) -> String {

@@ -122,6 +122,11 @@ impl TestRun {
         self.source == SETUP && !self.run.exit.ok()
     }
 
+    /// Whether the command ended well and no test failed.
+    pub(crate) fn is_green(&self) -> bool {
+        self.run.exit.ok() && self.count(TestStatus::Failed) == 0
+    }
+
     /// How many tests came to `status`.
     pub(crate) fn count(&self, status: TestStatus) -> usize {
         self.cases.iter().filter(|c| c.status == status).count()
@@ -190,4 +195,28 @@ pub(crate) enum CiState {
     NeedsHuman {
         detail: String,
     },
+}
+
+impl CiState {
+    /// Why the CI's word forbids shipping.
+    pub(crate) fn holds(&self) -> Option<String> {
+        match self {
+            Self::Red { job, .. } => Some(format!("CI job {job} failed on the commit")),
+            Self::Timeout { pending } => Some(format!("CI timed out waiting for {}", pending.join(", "))),
+            Self::None | Self::Green { .. } | Self::NeedsHuman { .. } => None,
+        }
+    }
+}
+
+/// The CI's word in one line.
+impl std::fmt::Display for CiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Green { jobs } => write!(f, "green: {}", jobs.join(", ")),
+            Self::Red { job, url } => write!(f, "red: {job} {}", url.as_deref().unwrap_or_default()),
+            Self::Timeout { pending } => write!(f, "timed out waiting for {}", pending.join(", ")),
+            Self::NeedsHuman { detail } => write!(f, "needs a human: {detail}"),
+        }
+    }
 }

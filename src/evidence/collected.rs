@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::code::{self, Language};
 use super::day_change::DayChange;
 use super::files::{FileKind, kind_of};
-use super::red_phase::some;
-use super::related;
 use super::tamper;
+use super::{related, some};
 use crate::domain::diff::Change;
 use crate::domain::observation::{TestRun, TestStatus};
 
@@ -100,7 +99,7 @@ fn quiet(change: &DayChange, before: &TestRun, now: &TestRun) -> Vec<String> {
     let texts: Vec<(&str, String)> =
         change.files.iter().filter_map(|file| Some((file.path.as_str(), file.test_text()?))).collect();
     let defined: Vec<_> =
-        texts.iter().map(|(path, text)| code::assertions::TestText::new(path, text)).collect();
+        texts.iter().map(|(path, text)| code::test_text::TestText::new(path, text)).collect();
     let quiet = |name: &&str| match statuses.get(*name) {
         Some(status) => *status == TestStatus::Skipped,
         None if seen.contains(function(name)) => false,
@@ -140,7 +139,7 @@ fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
         return true;
     }
     change.tests().filter_map(|file| Some((file, file.before.as_deref()?))).any(|(file, before)| {
-        let test = code::assertions::TestText::new(file.path_before(), before);
+        let test = code::test_text::TestText::new(file.path_before(), before);
         code::bodies::of_test(&test, name).is_some_and(|lines| {
             let body: Vec<&str> = before.lines().skip(lines.start as usize - 1).take(lines.len()).collect();
             code::words(&body.join("\n")).iter().any(|word| removed.contains(&word.to_lowercase()))

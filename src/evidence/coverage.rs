@@ -31,8 +31,8 @@ impl Coverage {
         for (name, lines) in
             folders.into_values().filter_map(|formats| formats.into_values().next()).flatten()
         {
-            all.covered += lines.covered;
-            all.lines += lines.all;
+            all.covered = all.covered.saturating_add(lines.covered);
+            all.lines = all.lines.saturating_add(lines.all);
             all.reports.push(name.to_owned());
         }
         (all.lines > 0).then_some(all)
@@ -109,14 +109,17 @@ fn lcov(content: &str) -> Option<Lines> {
                 u64::from(data.split(',').nth(1).and_then(number).is_some_and(|hits| hits > 0));
         } else if line == "end_of_record" {
             let record = if said.all > 0 { said } else { counted };
-            total.all += record.all;
-            total.covered += record.covered.min(record.all);
+            total.all = total.all.saturating_add(record.all);
+            total.covered = total.covered.saturating_add(record.covered.min(record.all));
             (said, counted) = (Lines::default(), Lines::default());
             ended = true;
         }
     }
     ended.then_some(total)
 }
+
+/// Elements within elements at most; both formats know ten levels.
+const DEEPEST: usize = 100;
 
 /// Cobertura's `coverage` or JaCoCo's `report`; `None` where the file cannot be read to its end.
 fn xml(content: &str) -> Option<(usize, Lines)> {
@@ -140,7 +143,7 @@ fn xml(content: &str) -> Option<(usize, Lines)> {
             (None, 0, b"coverage") => root = totals(start),
             (Some(b"report"), 1, b"counter") if attribute(start, "type").as_deref() == Some("LINE") => {
                 let (missed, covered) = (count(start, "missed")?, count(start, "covered")?);
-                jacoco = Some(Lines { covered, all: missed + covered });
+                jacoco = Some(Lines { covered, all: missed.saturating_add(covered) });
             }
             // A class lists its lines once; its methods list them again.
             (Some(b"coverage"), _, b"line") if !path.iter().any(|part| part == b"method") => {
@@ -153,6 +156,9 @@ fn xml(content: &str) -> Option<(usize, Lines)> {
         }
         if !empty {
             path.push(name);
+        }
+        if path.len() > DEEPEST {
+            return None;
         }
     }
     if !path.is_empty() {

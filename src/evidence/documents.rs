@@ -1,7 +1,7 @@
 //! What a change does to a document: paragraphs that somebody wrote by hand must stay, and a section that changed must be
 //! accounted for. Looks at texts alone; whose a line is, the caller knows from git.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::domain::artifact::DocUpdate;
 
@@ -23,15 +23,13 @@ pub(crate) struct Edited {
 /// Paragraphs, list items, table rows and code blocks that people wrote and of which less than half the words are left
 /// in any one place of the documents: what they are told to put back.
 pub(crate) fn lost(documents: &[Edited]) -> Vec<String> {
-    let left: Vec<BTreeSet<String>> =
-        documents.iter().flat_map(|doc| blocks(&doc.after)).map(|block| words(&block.text)).collect();
+    let left = Left::of(documents.iter().flat_map(|doc| blocks(&doc.after)).map(|block| words(&block.text)));
     let mut problems = Vec::new();
     for document in documents {
         for block in blocks(&document.before) {
             let known = words(&block.text);
             let by_hand = block.text.lines().any(|line| !document.own.contains(line));
-            let stays = |place: &BTreeSet<String>| known.intersection(place).count() * 2 >= known.len();
-            if by_hand && known.len() >= FEW && !left.iter().any(stays) {
+            if by_hand && known.len() >= FEW && !left.has_half(&known) {
                 problems.push(format!(
                     "{}:{}: a paragraph that somebody wrote by hand is gone ({:?}); put it back, you may correct words in \
                      it and add to it",
@@ -43,6 +41,39 @@ pub(crate) fn lost(documents: &[Edited]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The words of every place that is left, by word: a long document has as many places as it had paragraphs.
+#[derive(Default)]
+struct Left {
+    whole: HashSet<BTreeSet<String>>,
+    places: HashMap<String, Vec<usize>>,
+}
+
+impl Left {
+    fn of(blocks: impl Iterator<Item = BTreeSet<String>>) -> Self {
+        let mut left = Self::default();
+        for (place, words) in blocks.enumerate() {
+            for word in &words {
+                left.places.entry(word.clone()).or_default().push(place);
+            }
+            left.whole.insert(words);
+        }
+        left
+    }
+
+    /// Whether half of these words are in one place.
+    fn has_half(&self, words: &BTreeSet<String>) -> bool {
+        if self.whole.contains(words) {
+            return true;
+        }
+        let mut there: HashMap<usize, usize> = HashMap::new();
+        words.iter().filter_map(|word| self.places.get(word)).flatten().any(|place| {
+            let count = there.entry(*place).or_default();
+            *count += 1;
+            *count * 2 >= words.len()
+        })
+    }
 }
 
 /// Sections that were there before, changed, and stand in none of the report's updates.
@@ -75,12 +106,10 @@ fn speaks_of(said: &str, section: &str) -> bool {
 
 /// Headings of `before` under which something changed. What stands above the first heading belongs to none.
 fn changed_sections(before: &str, after: &str) -> Vec<String> {
-    let now = sections(after);
+    let now: HashSet<(String, Vec<&str>)> = sections(after).into_iter().collect();
     sections(before)
         .into_iter()
-        .filter(|(heading, text)| {
-            !heading.is_empty() && !now.iter().any(|(other, later)| other == heading && later == text)
-        })
+        .filter(|section| !section.0.is_empty() && !now.contains(section))
         .map(|(heading, _)| heading)
         .collect()
 }

@@ -11,6 +11,7 @@ use super::place::Place;
 use crate::domain::Agent;
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
+use crate::domain::hex::hex;
 use crate::domain::hold::Cause;
 
 /// Fills in `file` and `line` where the evidence begins with them (`src/x.py:42 — …`), and returns every problem to
@@ -125,7 +126,7 @@ pub(crate) fn fingerprint(agent: Agent, check: &str, file: &str, line: &str) -> 
     let words = check.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     let check = words.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     let digest = Sha256::digest([agent.name(), &check, file, line.trim()].join("\0"));
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..6])
 }
 
 /// Takes file and line from the evidence where the fields are absent.

@@ -31,6 +31,16 @@ pub(crate) mod strays;
 pub(crate) mod tamper;
 pub(crate) mod waivers;
 
+#[cfg(test)]
+mod outside_tests;
+
+use crate::domain::list::shown;
+
+/// Names as a sentence of evidence tells them: the first six, and how many more there are.
+pub(crate) fn some(names: &[String]) -> String {
+    shown(names, 6)
+}
+
 /// Compiles a pattern that stands in the source.
 #[expect(clippy::expect_used, reason = "the patterns are constants, and the tests use every one of them")]
 fn pattern(source: &str) -> regex::Regex {

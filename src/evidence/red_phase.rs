@@ -4,16 +4,17 @@
 //! Pure. Which tests are new or changed is told by what was observed: a test that passes now and does not without
 //! the change is new, was changed, or failed before the day.
 
+mod day_tests;
+mod looks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::code::assertions::{Assertion, TestText};
-use super::code::bodies;
-use super::code::worth::Worth;
-use super::code::{self, Language};
-use super::day_change::{DayChange, FileChange};
-use crate::domain::diff::Change;
+use self::day_tests::DayTests;
+pub(crate) use self::looks::{is_about_functions, look_at_nothing};
+use super::day_change::DayChange;
+use super::some;
 use crate::domain::observation::{TestRun, TestStatus};
 
 /// What the question for a red phase came to.
@@ -99,60 +100,15 @@ pub(crate) fn prove(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Red
     }
 }
 
-/// Whether it can be told that the day's tests look at its functions: there are some that can be made to fail, and no test
-/// speaks of anything else that the day brought.
-pub(crate) fn is_about_functions(change: &DayChange) -> bool {
-    let mut beside: BTreeSet<String> = BTreeSet::new();
-    let mut any = false;
-    for file in change.production().filter(|file| file.change != Change::Deleted) {
-        match file.hollowed() {
-            Some(hollowed) => {
-                any = true;
-                beside.extend(hollowed.beside);
-            }
-            None if file.only_wires() => {}
-            None => beside.extend(code::definitions(&file.path, &file.production_text())),
-        }
-    }
-    let spoken_of = |file: &FileChange| {
-        let text = file.test_text().unwrap_or_default();
-        let masked = code::mask::masked(Language::of(&file.path), &text);
-        code::words(&masked).iter().any(|word| beside.contains(*word))
-    };
-    any && !change.tests().any(spoken_of)
-}
-
-/// What is lacking where the tests that proved the red phase, `failing`, pass though every function of the day fails, as
-/// in `hollow`.
-pub(crate) fn look_at_nothing(hollow: &TestRun, failing: &[String], change: &DayChange) -> Option<RedPhase> {
-    let statuses = statuses(Some(hollow));
-    let pass = if statuses.is_empty() {
-        hollow.run.exit.ok()
-    } else {
-        failing.iter().all(|name| statuses.get(name.as_str()) == Some(&TestStatus::Passed))
-    };
-    let files = some(&change.production().map(|file| file.path.clone()).collect::<Vec<_>>());
-    pass.then(|| {
-        RedPhase::Lacking(format!(
-            "The tests pass although every function that the day wrote or changed in {files} was made to fail: {}. So \
-             none of them looks at what these functions do. Test the functions themselves, neither a stand-in for them \
-             nor a loop that never runs.",
-            some(failing)
-        ))
-    })
-}
-
 /// The assertions of the day's tests as the red phase saw them: what must still be there at handoff.
 pub(crate) fn seen(change: &DayChange) -> Vec<String> {
-    let tests = TestFile::all(change);
-    let computed = tests.iter().flat_map(|test| test.added.iter()).filter(|a| a.worth == Worth::Computed);
-    computed.map(|a| a.key.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    DayTests::of(change).added_keys().into_iter().collect()
 }
 
 /// Why the tests as they are cannot make a red phase; `None` where they can.
 pub(crate) fn hollow(change: &DayChange) -> Option<String> {
-    let tests = TestFile::all(change);
-    (!file_level(change, &tests)).then(|| nothing_computed(&tests, &[]))
+    let tests = DayTests::of(change);
+    (!tests.assert_something()).then(|| tests.nothing_computed(&[]))
 }
 
 fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<String>, String> {
@@ -164,8 +120,8 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
             runs.green.run.exit
         ));
     }
-    let tests = TestFile::all(change);
-    if let Some(quits) = tests.iter().find_map(TestFile::quits) {
+    let tests = DayTests::of(change);
+    if let Some(quits) = tests.quits() {
         return Err(quits);
     }
     let files = some(&change.production().map(|file| file.path.clone()).collect::<Vec<_>>());
@@ -178,12 +134,9 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
              that fails without the change and passes with it, and that checks what the change is for."
         ));
     }
-    let failing = if runs.green.cases.is_empty() {
-        by_exit(runs, change, &tests)?
-    } else {
-        by_name(runs, change, &tests, &files)?
-    };
-    let gone = gone(&tests, seen);
+    let failing =
+        if runs.green.cases.is_empty() { by_exit(runs, &tests)? } else { by_name(runs, &tests, &files)? };
+    let gone = tests.without(seen);
     if !gone.is_empty() && is_error(runs, &failing) {
         return Err(format!(
             "Without the production change the tests do not fail at an assertion but at what is missing, and \
@@ -195,58 +148,30 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
 }
 
 /// A runner that names no test: its exit code alone tells.
-fn by_exit(runs: &Runs<'_>, change: &DayChange, tests: &[TestFile<'_>]) -> Result<Vec<String>, String> {
+fn by_exit(runs: &Runs<'_>, tests: &DayTests<'_>) -> Result<Vec<String>, String> {
     let mended = runs.baseline.is_some_and(|baseline| !baseline.run.exit.ok());
-    if change.tests().next().is_none() && !mended {
+    if tests.is_empty() && !mended {
         return Err(
-            "The tests fail without the production change, but no test was created or modified today. \
-                    Write one."
+            "The tests fail without the production change, but no test was created or modified today. Write one."
                 .into(),
         );
     }
-    if !mended && !file_level(change, tests) {
-        return Err(nothing_computed(tests, &[]));
+    if !mended && !tests.assert_something() {
+        return Err(tests.nothing_computed(&[]));
     }
     Ok(vec![format!("{} of `{}`", runs.red.run.exit, runs.red.run.command)])
 }
 
-fn by_name(
-    runs: &Runs<'_>,
-    change: &DayChange,
-    tests: &[TestFile<'_>],
-    files: &str,
-) -> Result<Vec<String>, String> {
-    let before = statuses(runs.baseline);
-    let red = statuses(Some(runs.red));
-    let fixtures = change.tests().any(|file| file.test_text().is_none());
-    let (mut valid, mut hollow, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-    // Old ones that only share a file with what is new: they count where nothing speaks for the day more clearly.
-    let mut shared = Vec::new();
-    for name in runs.green.names(TestStatus::Passed) {
-        if red.get(name) == Some(&TestStatus::Passed) {
-            continue;
-        }
-        let mended = before.get(name) == Some(&TestStatus::Failed);
-        let new = !before.contains_key(name);
-        match tests.iter().find_map(|test| test.judge(name)) {
-            _ if mended && !new => valid.push(name.to_owned()),
-            // An old test that the day left alone fails with the rest where nothing builds or loads.
-            Some(found) if !new && !found.today && !red.contains_key(name) => broken.push(name.to_owned()),
-            Some(found) if found.asserts && !new && !found.touched => shared.push(name.to_owned()),
-            Some(found) if found.asserts => valid.push(name.to_owned()),
-            Some(_) => hollow.push(name.to_owned()),
-            None if new || fixtures && red.get(name) == Some(&TestStatus::Failed) => {
-                let list = if file_level(change, tests) { &mut valid } else { &mut hollow };
-                list.push(name.to_owned());
-            }
-            None => broken.push(name.to_owned()),
-        }
-    }
+/// A runner that names its tests: those that need the change and were made or changed for it.
+fn by_name(runs: &Runs<'_>, tests: &DayTests<'_>, files: &str) -> Result<Vec<String>, String> {
+    let mut sorted = Sorted::default();
+    sorted.sort(runs, tests);
+    let Sorted { valid, shared, hollow, broken } = sorted;
     if let Some(failing) = [valid, shared].into_iter().find(|names| !names.is_empty()) {
         return Ok(failing);
     }
     if !hollow.is_empty() {
-        return Err(nothing_computed(tests, &hollow));
+        return Err(tests.nothing_computed(&hollow));
     }
     let old = if broken.is_empty() { names(runs.red, TestStatus::Failed) } else { broken };
     Err(format!(
@@ -256,30 +181,53 @@ fn by_name(
     ))
 }
 
-/// Whether the day's test files as a whole assert something computed.
-fn file_level(change: &DayChange, tests: &[TestFile<'_>]) -> bool {
-    let unknown = tests.iter().any(|test| test.language == Language::Other);
-    let only_data = tests.is_empty() && change.tests().next().is_some();
-    unknown || only_data || tests.iter().any(|t| t.all.iter().any(|a| a.worth == Worth::Computed))
+/// The tests that pass with the change alone, by what they say of it.
+#[derive(Default)]
+struct Sorted {
+    /// Made, changed or mended today, and asserting.
+    valid: Vec<String>,
+    /// Old ones that only share a file with what is new: they count where nothing speaks for the day more clearly.
+    shared: Vec<String>,
+    /// Today's, but they assert nothing computed.
+    hollow: Vec<String>,
+    /// Old ones that the day left alone.
+    broken: Vec<String>,
 }
 
-fn nothing_computed(tests: &[TestFile<'_>], names: &[String]) -> String {
-    let empty: Vec<String> = tests
-        .iter()
-        .flat_map(|test| {
-            let worthless = test.added.iter().filter(|a| a.worth != Worth::Computed);
-            worthless.map(move |a| {
-                let why = if a.worth == Worth::Swallowed { ", whose failure is caught" } else { "" };
-                format!("{}:{} `{}`{why}", test.path, a.line, a.text)
-            })
-        })
-        .collect();
-    let which = if names.is_empty() { String::new() } else { format!(" ({})", some(names)) };
-    let seen = if empty.is_empty() { String::new() } else { format!(" Seen: {}.", some(&empty)) };
-    format!(
-        "The new tests{which} assert nothing that the production code computes, so they cannot fail once it loads.{seen} \
-         Assert on a result of the code under test."
-    )
+impl Sorted {
+    fn sort(&mut self, runs: &Runs<'_>, tests: &DayTests<'_>) {
+        let (before, red) = (statuses(runs.baseline), statuses(Some(runs.red)));
+        let needy = runs.green.names(TestStatus::Passed).filter(|n| red.get(n) != Some(&TestStatus::Passed));
+        for name in needy {
+            let list = self.list_for(name, before.get(name).copied(), red.get(name).copied(), tests);
+            list.push(name.to_owned());
+        }
+    }
+
+    /// `before` and `red`: what the test came to on the day base and without the change.
+    fn list_for(
+        &mut self,
+        name: &str,
+        before: Option<TestStatus>,
+        red: Option<TestStatus>,
+        tests: &DayTests<'_>,
+    ) -> &mut Vec<String> {
+        let new = before.is_none();
+        if before == Some(TestStatus::Failed) {
+            return &mut self.valid;
+        }
+        match tests.find(name) {
+            // An old test that the day left alone fails with the rest where nothing builds or loads.
+            Some(found) if !new && !found.today && red.is_none() => &mut self.broken,
+            Some(found) if found.asserts && !new && !found.touched => &mut self.shared,
+            Some(found) if found.asserts => &mut self.valid,
+            Some(_) => &mut self.hollow,
+            None if new || tests.with_data() && red == Some(TestStatus::Failed) => {
+                if tests.assert_something() { &mut self.valid } else { &mut self.hollow }
+            }
+            None => &mut self.broken,
+        }
+    }
 }
 
 /// Whether the tests failed for what is missing rather than at an assertion.
@@ -312,11 +260,6 @@ const MISSING: &[&str] = &[
     "error CS",
 ];
 
-fn gone(tests: &[TestFile<'_>], seen: &[String]) -> Vec<String> {
-    let now: BTreeSet<&str> = tests.iter().flat_map(|t| t.all.iter().map(|a| a.key.as_str())).collect();
-    seen.iter().filter(|key| !now.contains(key.as_str())).map(|key| format!("`{key}`")).collect()
-}
-
 fn new_names(runs: &Runs<'_>) -> Vec<String> {
     let before = statuses(runs.baseline);
     runs.green.names(TestStatus::Passed).filter(|n| !before.contains_key(n)).map(str::to_owned).collect()
@@ -330,215 +273,5 @@ fn statuses(run: Option<&TestRun>) -> BTreeMap<&str, TestStatus> {
     run.iter().flat_map(|run| &run.cases).map(|case| (case.name.as_str(), case.status)).collect()
 }
 
-/// The first of a list, and how many more there are.
-pub(crate) fn some(all: &[String]) -> String {
-    const SHOWN: usize = 6;
-    let mut text = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if all.len() > SHOWN {
-        text.push_str(&format!(" and {} more", all.len() - SHOWN));
-    }
-    text
-}
-
-/// What is known of a test by its name.
-struct Found {
-    /// It asserts something computed.
-    asserts: bool,
-    /// The day changed its lines.
-    touched: bool,
-    /// Or added an assertion to its file that it may share.
-    today: bool,
-}
-
-/// A test file of the day with its assertions.
-struct TestFile<'a> {
-    path: &'a str,
-    language: Language,
-    text: String,
-    lines: &'a [(u32, u32)],
-    all: Vec<Assertion>,
-    /// Those that the day added.
-    added: Vec<Assertion>,
-}
-
-impl<'a> TestFile<'a> {
-    fn all(change: &'a DayChange) -> Vec<Self> {
-        let files = change.tests().filter_map(|file| {
-            let text = file.test_text()?;
-            let all = TestText::new(&file.path, &text).assertions();
-            let in_added = |a: &&Assertion| file.added.iter().any(|&(from, to)| (from..to).contains(&a.line));
-            let added = all.iter().filter(in_added).cloned().collect();
-            let language = Language::of(&file.path);
-            Some(Self { path: &file.path, language, text, lines: &file.added, all, added })
-        });
-        files.collect()
-    }
-
-    /// The test of that name; `None` where it is not in this file.
-    fn judge(&self, name: &str) -> Option<Found> {
-        let test = TestText::new(self.path, &self.text);
-        let lines = bodies::of_test(&test, name)?;
-        let touched = self.lines.iter().any(|&(from, to)| from < lines.end && lines.start < to);
-        Some(Found {
-            asserts: bodies::asserts(&test, &self.all, &lines),
-            touched,
-            today: touched || self.added.iter().any(|a| a.worth == Worth::Computed),
-        })
-    }
-
-    fn quits(&self) -> Option<String> {
-        let test = TestText::new(self.path, &self.text);
-        let (line, said) = bodies::quits(&test)?;
-        let today = self.lines.iter().any(|&(from, to)| (from..to).contains(&line));
-        today.then(|| {
-            format!(
-                "{}:{line} ends the test process (`{said}`), so what comes after it is never seen to fail. Take it out.",
-                self.path
-            )
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
-    use crate::evidence::day_change::tests::change;
-    use TestStatus::{Failed, Passed};
-
-    fn run(code: i32, cases: &[(&str, TestStatus)], output: &str) -> TestRun {
-        let output = Output { head: output.into(), ..Output::default() };
-        TestRun {
-            run: CommandRun { command: "t".into(), exit: Exit::Code(code), output, duration_ms: 1 },
-            cases: cases
-                .iter()
-                .map(|(name, status)| TestCase { name: (*name).into(), status: *status })
-                .collect(),
-            source: String::new(),
-        }
-    }
-
-    fn day(test: &str) -> DayChange {
-        let files = vec![
-            change("calc.py", None, Some("def add(): pass\n")),
-            change("tests/test_calc.py", None, Some(test)),
-        ];
-        DayChange { files }
-    }
-
-    const REAL: &str =
-        "from calc import add\ndef test_add():\n    assert add(1) == 2\ndef test_old():\n    assert add(0)\n";
-    const EMPTY: &str = "from calc import add\ndef test_add():\n    assert True\n";
-
-    /// What it shows; baseline, green and red run; the change; assertions seen; what is lacking.
-    type Row<'a> = (&'a str, &'a TestRun, &'a TestRun, &'a TestRun, &'a DayChange, &'a [String], &'a str);
-
-    #[test]
-    fn proofs_and_lacks() {
-        let old = run(0, &[("test_x", Passed)], "");
-        let red_old = run(1, &[("test_x", Failed)], "");
-        let none = run(5, &[], "");
-        let green = run(0, &[("test_x", Passed), ("test_add", Passed)], "");
-        let assertion = run(1, &[("test_x", Passed), ("test_add", Failed)], "AssertionError");
-        let import = run(1, &[("test_x", Passed)], "ModuleNotFoundError: calc");
-        let build = run(101, &[], "error[E0425]");
-        let quiet = run(0, &[], "");
-        let seen = vec!["assertadd(0)==0".to_owned()];
-        let old_in_file = run(0, &[("test_old", Passed)], "");
-        let green_in_file = run(0, &[("test_old", Passed), ("test_add", Passed)], "");
-        let before = "def test_old():\n    assert f(0) == 1\n";
-        let now = format!("{before}def test_add():\n    assert True\n");
-        let mut appended = day("");
-        appended.files[1] = change("tests/test_calc.py", Some(before), Some(&now));
-        appended.files[1].added = vec![(3, 5)];
-        let rows: [Row<'_>; 15] = [
-            ("an assertion fails", &old, &green, &assertion, &day(REAL), &[], ""),
-            ("greenfield", &none, &green, &import, &day(REAL), &[], ""),
-            ("an import fails", &old, &green, &import, &day(REAL), &seen, ""),
-            ("nothing builds", &old, &green, &build, &day(REAL), &seen, ""),
-            ("a quiet runner", &quiet, &quiet, &build, &day(REAL), &[], ""),
-            (
-                "a red baseline is mended",
-                &red_old,
-                &run(0, &[("test_x", Passed)], ""),
-                &red_old,
-                &day(""),
-                &[],
-                "",
-            ),
-            ("an import fails beside a tautology", &old, &green, &import, &day(EMPTY), &[], "assert nothing"),
-            ("nothing builds, a tautology", &old, &green, &build, &day(EMPTY), &[], "assert nothing"),
-            ("a quiet runner and a tautology", &quiet, &quiet, &build, &day(EMPTY), &[], "assert nothing"),
-            (
-                "an old test breaks beside a tautology",
-                &old_in_file,
-                &green_in_file,
-                &build,
-                &appended,
-                &[],
-                "assert nothing",
-            ),
-            ("no test needs the change", &old, &green, &green, &day(REAL), &[], "All tests pass although"),
-            ("an old test fails", &old, &old, &red_old, &day(REAL), &[], "neither new nor changed"),
-            (
-                "the tests fail",
-                &old,
-                &assertion,
-                &assertion,
-                &day(REAL),
-                &[],
-                "with the production change in place",
-            ),
-            (
-                "an assertion went",
-                &old,
-                &green,
-                &import,
-                &day(REAL),
-                &["assertgone()==0".to_owned()],
-                "are gone",
-            ),
-            (
-                "an exit",
-                &old,
-                &green,
-                &import,
-                &day("import os\nos._exit(0)\n"),
-                &[],
-                "ends the test process",
-            ),
-        ];
-        for (about, baseline, green, red, change, seen, lack) in rows {
-            let proof = prove(&Runs { baseline: Some(baseline), green, red }, change, seen);
-            match (&proof, lack) {
-                (RedPhase::Proved { .. }, "") => {}
-                (RedPhase::Lacking(what), lack) if !lack.is_empty() && what.contains(lack) => {}
-                _ => panic!("{about}: {proof:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn new_tests_that_need_no_change_are_named() {
-        let green = run(0, &[("test_add", Passed), ("test_old", Passed)], "");
-        let red = run(1, &[("test_add", Failed), ("test_old", Passed)], "");
-        let proof = prove(&Runs { baseline: None, green: &green, red: &red }, &day(REAL), &[]);
-        let expected =
-            RedPhase::Proved { failing: vec!["test_add".into()], needless: vec!["test_old".into()] };
-        assert_eq!(proof, expected);
-        assert!(proof.note().is_empty() && proof.evidence()[1].contains("test_old"));
-    }
-
-    #[test]
-    fn days_that_need_none() {
-        let waived = |path: &str| BTreeSet::from([path.to_owned()]);
-        let docs = DayChange { files: vec![change("README.md", Some("a"), Some("b"))] };
-        let removed = DayChange { files: vec![change("old.py", Some("x = 1\n"), None)] };
-        assert!(excuse(&docs, &BTreeSet::new()).is_some());
-        assert!(excuse(&removed, &BTreeSet::new()).is_some());
-        assert!(excuse(&day(REAL), &BTreeSet::new()).is_none());
-        assert!(excuse(&day(REAL), &waived("calc.py")).is_some());
-        assert_eq!(seen(&day(REAL)), ["assertadd(0)", "assertadd(0)==0"]);
-        assert!(hollow(&day(EMPTY)).is_some() && hollow(&day(REAL)).is_none());
-    }
-}
+mod tests;

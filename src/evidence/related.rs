@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::code::assertions::TestText;
+use super::code::test_text::TestText;
 use super::code::worth::Worth;
 use super::code::{self, Language, mask};
 use super::coverage_rule::readable;

@@ -2,6 +2,7 @@
 //!
 //! Reads the file system below the given root only, never through a symbolic link. Knows no format.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -21,12 +22,32 @@ pub(crate) fn report_env(command: &str, folder: &Path, env: &[(String, String)])
         let options = format!("--junitxml='{folder}/pytest.xml' -o junit_family=xunit1 {own}");
         asked.push(("PYTEST_ADDOPTS".into(), options.trim_end().to_owned()));
     }
+    let double_quotes = !folder.contains(['"', '\\']);
+    if double_quotes && NODE_LAUNCHERS.iter().any(|word| command.contains(word)) {
+        let own = env.iter().find(|(name, _)| name == "NODE_OPTIONS").map_or("", |(_, value)| value);
+        let options = format!("--require \"{folder}/{NODE_NAMES}\" {own}");
+        asked.push(("NODE_OPTIONS".into(), options.trim_end().to_owned()));
+    }
+    if command.contains("nextest") && !env.iter().any(|(name, _)| name == "NEXTEST_STATUS_LEVEL") {
+        // Tests that are skipped are named too.
+        asked.push(("NEXTEST_STATUS_LEVEL".into(), "skip".into()));
+    }
     if command.contains("dotnet test") {
         // The build reads variables as properties; the report lands in each project's `TestResults`.
         asked.push(("VSTestLogger".into(), "trx".into()));
     }
     asked
 }
+
+/// Puts beside the reports what the variables of [`report_env`] speak of.
+pub(crate) fn prepare(folder: &Path) -> std::io::Result<()> {
+    fs::write(folder.join(NODE_NAMES), include_str!("reports/node_names.cjs"))?;
+    fs::write(folder.join("mocha.cjs"), include_str!("reports/node_mocha.cjs"))
+}
+
+const NODE_NAMES: &str = "names.cjs";
+/// Commands that may end in jest, vitest or mocha.
+const NODE_LAUNCHERS: &[&str] = &["npm", "npx", "pnpm", "yarn", "jest", "vitest", "mocha"];
 
 /// Report files as they stood before a run.
 #[derive(Debug)]
@@ -72,6 +93,42 @@ impl Before {
         }
         reports
     }
+}
+
+/// Leaves of `folder`, which the run had for its reports, these alone, as `clean` has their text.
+pub(crate) fn mask(folder: &Path, clean: impl Fn(&str) -> Cow<'_, str>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let meta = entry.metadata().ok();
+        let report = entry.file_name().to_str().is_some_and(|name| is_report(name, false, true))
+            && meta.as_ref().is_some_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES);
+        let text = fs::read(&path).ok().filter(|_| report);
+        let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(text) = &text
+            && matches!(clean(text), Cow::Borrowed(_))
+        {
+            continue;
+        }
+        // Never written where it lies: it may be another file's second name. What cannot be removed goes with the folder
+        // at the next run.
+        if meta.is_some_and(|meta| meta.is_dir()) {
+            let _ = fs::remove_dir_all(&path);
+        } else if fs::remove_file(&path).is_ok()
+            && let Some(text) = text
+        {
+            let _ = fs::write(&path, clean(&text).as_bytes());
+        }
+    }
+}
+
+/// The reports with the files that jest and mocha name by their whole path named from `root`.
+pub(crate) fn from_root(mut reports: Vec<(String, String)>, root: &Path) -> Vec<(String, String)> {
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let whole = format!("\"{}/", root.display());
+    for (_, content) in reports.iter_mut().filter(|(name, _)| name.ends_with(".json")) {
+        *content = content.replace(&whole, "\"");
+    }
+    reports
 }
 
 /// Removes Gradle's old result files: a test task whose results are there is skipped as up to date, and a run that
@@ -159,7 +216,9 @@ fn candidates(root: &Path, folder: &Path, wanted: Wanted) -> Vec<(PathBuf, Stamp
 }
 
 fn is_report(name: &str, at_root: bool, among_reports: bool) -> bool {
-    let format = [".xml", ".trx", ".tap"].iter().any(|e| name.ends_with(e));
+    // jest has no other report than its own, and mocha is asked for the same.
+    let json = ["jest-", "mocha-"].iter().any(|start| name.starts_with(start)) && name.ends_with(".json");
+    let format = (among_reports && json) || [".xml", ".trx", ".tap"].iter().any(|e| name.ends_with(e));
     // Surefire's summary of a whole run repeats nothing, but is no JUnit report either.
     format && ((among_reports && !name.ends_with("-summary.xml")) || (at_root && ROOT_FILES.contains(&name)))
 }
@@ -181,7 +240,7 @@ mod tests {
         assert_eq!(asked[0].0, "PYTEST_ADDOPTS");
         assert_eq!(asked[0].1, "--junitxml='/run/reports/pytest.xml' -o junit_family=xunit1 -x");
         assert!(of("cargo test").is_empty());
-        assert!(of("npm test").is_empty());
+        assert_eq!(of("npm test"), [("NODE_OPTIONS".into(), "--require \"/run/reports/names.cjs\"".into())]);
         assert!(of("pytest -p no:junitxml").is_empty());
         assert!(report_env("pytest", Path::new("relative"), &env).is_empty());
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows no format by itself and judges nothing.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
     let _ = fs::remove_dir_all(&folder);
     let _ = fs::remove_file(&request.spool);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    reports::prepare(&folder).with_context(|| format!("cannot write into {}", folder.display()))?;
     reports::clear_stale(&request.command, &request.root);
     let before = reports::Before::note(&request.root, &folder);
     let mut env = request.env.clone();
@@ -53,20 +55,29 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
         timeout: request.timeout,
         spool: Some(request.spool.clone()),
     };
-    let run = sandbox.run(&command).await?;
+    let mut run = sandbox.run(&command).await?;
     // What cannot be removed goes with the folder at the next run.
     let _ = fs::remove_dir_all(&bytecode);
     let root = request.root.clone();
     let spool = request.spool.clone();
+    let command = request.command.clone();
+    run.command = sandbox.clean(&command).into_owned();
     // Up to 16 MiB of output are parsed: not on the thread that serves everything else.
-    tokio::task::spawn_blocking(move || {
+    let (mut observed, reports) = tokio::task::spawn_blocking(move || {
         let output = complete_output(&spool, &run);
-        let reports = before.written_since(&root, &folder);
-        let (cases, source) = results::read(&run.command, &output, &reports);
-        TestRun { run, cases, source }
+        let reports = reports::from_root(before.written_since(&root, &folder), &root);
+        let (cases, source) = results::read(&command, &output, &reports);
+        (TestRun { run, cases, source }, folder)
     })
     .await
-    .context("reading the test results was interrupted")
+    .context("reading the test results was interrupted")?;
+    for case in &mut observed.cases {
+        if let Cow::Owned(name) = sandbox.clean(&case.name) {
+            case.name = name;
+        }
+    }
+    reports::mask(&reports, |text| sandbox.clean(text));
+    Ok(observed)
 }
 
 /// Python takes byte code for current whose source has the same size and second, or that says so itself: an edit at

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::tamper::stands_for_runner;
+use crate::domain::hex::hex;
 
 /// Folders that dependencies are installed to.
 const DEPENDENCIES: &[&str] = &[
@@ -79,7 +80,8 @@ pub(crate) fn runners(root: &Path, ignored: &[String]) -> BTreeMap<String, Strin
 }
 
 fn is_node_runner(package: &str) -> bool {
-    [
+    let assertions = ["expect", "chai", "should", "unexpected", "power-assert", "loupe"].contains(&package);
+    let runner = [
         "jest",
         "vitest",
         "mocha",
@@ -89,10 +91,17 @@ fn is_node_runner(package: &str) -> bool {
         "karma",
         "@jest",
         "@vitest",
-        "jest-cli",
-        "jest-circus",
+        "vite-node",
+        "vite",
+        "tinypool",
+        "tinyspy",
+        "tape",
+        "uvu",
+        "tsx",
+        "ts-jest",
     ]
-    .contains(&package)
+    .contains(&package);
+    assertions || runner || package.starts_with("jest-")
 }
 
 fn digest(path: &Path) -> io::Result<String> {
@@ -102,7 +111,7 @@ fn digest(path: &Path) -> io::Result<String> {
     } else {
         fs::read(path)?
     };
-    Ok(Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(&bytes)[..16]))
 }
 
 /// The moment after which files count as written by the run's agents.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
 use crate::secret::Secret;
 
 /// Version of the record format; a journal of another version is refused by name.
@@ -179,10 +180,6 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
         bail!("{}: the journal is empty", path.display());
     }
     Ok(records)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Recording, playing, resuming.
 
+use std::path::Path;
+
 use super::*;
 
 /// A keeper that remembers what it was asked.

@@ -13,6 +13,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
+
 /// How a body that is there relates to the one that is to be there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -98,7 +100,7 @@ fn normal(text: &str) -> String {
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes())[..8])
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
 use sources::Source;
 
 /// Everything below `templates/`, as it was when the binary was built.
@@ -79,7 +80,7 @@ impl Templates {
         for source in &self.sources {
             digest.update(format!("{}\0{}\0{}", source.name, source.text.len(), source.text));
         }
-        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest.finalize()[..8])
     }
 
     /// Redacts every text of the values before a template sees it, so that cutting cannot leave half a secret.

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
 use super::left_locks::Locks;
-use super::{Branch, Outlook, Pushed, RepoError, Repository, Restoring, Stored};
+use super::{Branch, Caught, Outlook, Pushed, RepoError, Repository, Restoring, Stored, Yields};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -148,7 +148,11 @@ impl Repository for Absent {
         absent()
     }
 
-    fn catch_up<'a>(&'a self, _branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
+    fn catch_up<'a>(
+        &'a self,
+        _branch: &'a str,
+        _yields: &'a Yields,
+    ) -> BoxFuture<'a, Result<Caught, RepoError>> {
         Box::pin(async { Ok(absent()?) })
     }
 

@@ -173,11 +173,7 @@ impl Run<'_> {
             Order::First => Ok(tip),
             Order::Second => Ok(here),
             Order::Diverged => {
-                let kept = format!("refs/pace/left/{}/{}", self.names.target, short(here));
-                self.repo
-                    .reference(&kept, here, true, "left by an earlier run")
-                    .context("keeping a branch")?;
-                self.actions.push(format!("kept the earlier local {} as {kept}", self.names.target));
+                self.actions.push(keep_left(self.repo, &self.names.target, here)?);
                 Ok(tip)
             }
         }
@@ -220,6 +216,13 @@ impl Run<'_> {
         }
         Ok(Order::Diverged)
     }
+}
+
+/// Keeps what a local `branch` had before it is set elsewhere, under a reference of its own; a line for the log.
+pub(super) fn keep_left(repo: &Repository, branch: &str, tip: Oid) -> anyhow::Result<String> {
+    let kept = format!("refs/pace/left/{branch}/{}", short(tip));
+    repo.reference(&kept, tip, true, "left by an earlier run").context("keeping a branch")?;
+    Ok(format!("kept the earlier local {branch} as {kept}"))
 }
 
 fn is_answered(path: &str) -> bool {

@@ -129,6 +129,14 @@ pub(super) fn take_over(
         );
         return Err(RepoError::Behind { branch: name.to_owned(), reason });
     }
+    let here = settle::local_tip(&repo, name);
+    if let Some(here) = here
+        && !history::contains(&repo, tip, here).context("comparing branches")?
+    {
+        // They may be a person's, who had not pushed them.
+        let kept = branch::keep_left(&repo, name, here)?;
+        tracing::warn!("{kept}: it has commits that the hand-off has not");
+    }
     checkout::switch(&repo, &inner.root, name, tip)?;
     Ok(new)
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{CheckoutNotificationType, ErrorCode, MergeOptions, Oid, Repository, Signature, Tree};
+use git2::{
+    CheckoutNotificationType, ErrorCode, Index, IndexConflict, MergeOptions, Oid, Repository, Signature, Tree,
+};
 
 use super::attributes::{self, TreeAttributes};
 use super::{Identity, RepoError, history};
@@ -88,6 +90,16 @@ pub(super) fn merge(
     (branch, tip): (&str, Oid),
     (base, new): (&str, Oid),
 ) -> Result<Oid, RepoError> {
+    let index = merged(repo, (branch, tip), (base, new))?;
+    keep_merge(repo, identity, (branch, tip), (base, new), index)
+}
+
+/// The merge of two commits as an index, its conflicts included.
+pub(super) fn merged(
+    repo: &Repository,
+    (branch, tip): (&str, Oid),
+    (base, new): (&str, Oid),
+) -> Result<Index, RepoError> {
     if history::merge_base(repo, tip, new).context("merging")?.is_none() {
         return Err(RepoError::Unusable(format!(
             "{base} and {branch} have no history in common; set PACE_BRANCH"
@@ -97,20 +109,29 @@ pub(super) fn merge(
     let theirs = repo.find_commit(new).context("merging")?;
     let mut options = MergeOptions::new();
     options.find_renames(true);
-    let mut index = repo.merge_commits(&ours, &theirs, Some(&options)).context("merging")?;
+    Ok(repo.merge_commits(&ours, &theirs, Some(&options)).context("merging")?)
+}
+
+/// Writes the merge commit of `tip` and `new` with what `index` holds.
+///
+/// # Errors
+/// [`RepoError::Conflict`] with all files that still conflict.
+pub(super) fn keep_merge(
+    repo: &Repository,
+    identity: &Identity,
+    (branch, tip): (&str, Oid),
+    (base, new): (&str, Oid),
+    mut index: Index,
+) -> Result<Oid, RepoError> {
     if index.has_conflicts() {
-        let mut files: Vec<_> = index
-            .conflicts()
-            .context("merging")?
-            .flatten()
-            .filter_map(|conflict| conflict.our.or(conflict.their).or(conflict.ancestor))
-            .map(|side| String::from_utf8_lossy(&side.path).into_owned())
-            .collect();
+        let conflicts = index.conflicts().context("merging")?.flatten();
+        let mut files: Vec<_> = conflicts.filter_map(|conflict| conflicting(&conflict)).collect();
         files.sort();
         files.dedup();
         return Err(RepoError::Conflict { base: base.to_owned(), branch: branch.to_owned(), files });
     }
     let mut write = || -> Result<Oid, git2::Error> {
+        let (ours, theirs) = (repo.find_commit(tip)?, repo.find_commit(new)?);
         let tree = repo.find_tree(index.write_tree_to(repo)?)?;
         let who = Signature::now(&identity.name, &identity.email)?;
         // By the trailer pace knows its own push again.
@@ -118,6 +139,12 @@ pub(super) fn merge(
         repo.commit(None, &who, &who, &message, &tree, &[&ours, &theirs])
     };
     write().context("writing the merge commit").map_err(RepoError::Other)
+}
+
+/// The path that conflicts.
+pub(super) fn conflicting(conflict: &IndexConflict) -> Option<String> {
+    let side = conflict.our.as_ref().or(conflict.their.as_ref()).or(conflict.ancestor.as_ref())?;
+    Some(String::from_utf8_lossy(&side.path).into_owned())
 }
 
 /// A filtered file that differs between HEAD and `tree` would have to be written by its filter.

@@ -233,7 +233,11 @@ fn entry(path: &str, mode: u32, id: Oid) -> IndexEntry {
 }
 
 /// Paths that are not the same in two trees.
-fn between(repo: &Repository, one: &Tree<'_>, other: &Tree<'_>) -> anyhow::Result<BTreeSet<String>> {
+pub(super) fn between(
+    repo: &Repository,
+    one: &Tree<'_>,
+    other: &Tree<'_>,
+) -> anyhow::Result<BTreeSet<String>> {
     let mut paths = BTreeSet::new();
     for delta in repo.diff_tree_to_tree(Some(one), Some(other), None)?.deltas() {
         for file in [delta.old_file(), delta.new_file()] {

@@ -64,7 +64,10 @@ pub(super) fn exchange(
 /// get a new one, so that no build tool takes what it made of the exchanged ones for theirs.
 pub(super) fn put_back(root: &Path) -> anyhow::Result<()> {
     let folder = folder(root);
-    let Ok(index) = fs::read(folder.join(INDEX)) else { return Ok(()) };
+    let Ok(index) = fs::read(folder.join(INDEX)) else {
+        // Without a list there is nothing to put back.
+        return if folder.exists() { take_away(&folder) } else { Ok(()) };
+    };
     let laid: Laid = serde_json::from_slice(&index).context("reading .pace/.run/exchange")?;
     let at = later(SystemTime::UNIX_EPOCH + Duration::from_millis(laid.at_ms));
     for (number, (path, was)) in laid.files.iter().enumerate() {
@@ -76,7 +79,14 @@ pub(super) fn put_back(root: &Path) -> anyhow::Result<()> {
             place(root, path, original.as_ref(), at).with_context(|| format!("putting {path} back"))?;
         }
     }
-    fs::remove_dir_all(&folder).context("removing .pace/.run/exchange")
+    take_away(&folder)
+}
+
+/// Removes the folder: at once, as one that is half removed could neither be put back nor be used again.
+fn take_away(folder: &Path) -> anyhow::Result<()> {
+    let part = folder.with_extension("part");
+    let _ = fs::remove_dir_all(&part);
+    fs::rename(folder, &part).and_then(|()| fs::remove_dir_all(&part)).context("removing .pace/.run/exchange")
 }
 
 const INDEX: &str = "index.json";

@@ -4,7 +4,7 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository};
 
 use super::RepoError;
 use super::git::Inner;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::settle::{self, Names};
 
 /// Fetches the target branch, and in a full clone the base branch too. Returns the target's tip on the remote and,
@@ -28,11 +28,13 @@ pub(super) fn look(
     let problem = match (result, refusal) {
         (Ok(tip), _) => return Ok((tip, None)),
         (Err(_), Some(Refusal::Access(text))) if !optional => return Err(RepoError::Unusable(text)),
+        (Err(_), Some(refusal)) if optional => refusal::of_reading(refusal.text()),
         (Err(_), Some(refusal)) => refusal.text().to_owned(),
         (Err(error), None) => error.message().to_owned(),
     };
     if optional {
-        return Ok((known(), Some(format!("did not fetch: {problem}"))));
+        let text = format!("did not fetch: {problem}. The run goes on with the commits of this clone");
+        return Ok((known(), Some(text)));
     }
     Err(RepoError::Other(anyhow::anyhow!("fetching {} failed: {problem}", names.target)))
 }

@@ -15,8 +15,8 @@ use super::left_locks::{self, Locks};
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Restoring, Stored,
-    aside, authorship, branch, bundle, catch_up,
+    Branch, BranchRules, Caught, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Restoring,
+    Stored, Yields, aside, authorship, branch, bundle, catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -280,9 +280,13 @@ impl Repository for GitRepo {
         Ok(String::from_utf8_lossy(reviewed.message_bytes()).into_owned())
     }
 
-    fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>> {
-        let branch = branch.to_owned();
-        Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch)))
+    fn catch_up<'a>(
+        &'a self,
+        branch: &'a str,
+        yields: &'a Yields,
+    ) -> BoxFuture<'a, Result<Caught, RepoError>> {
+        let (branch, yields) = (branch.to_owned(), yields.clone());
+        Box::pin(self.blocking(move |inner| catch_up::catch_up(inner, &branch, &yields)))
     }
 
     fn outlook(&self) -> Result<Outlook, RepoError> {

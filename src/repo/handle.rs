@@ -6,6 +6,7 @@
 //! trusted. So every handle sees an owned configuration: the few local keys of [`KEPT`], which only say how bytes
 //! lie on the disk, and nothing else; the system's and the user's files are not read at all.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -85,9 +86,7 @@ pub(super) fn local_value(root: &Path, key: &str) -> Option<String> {
 /// The kept keys as a read-only snapshot; the file that carried them is gone when this returns.
 fn owned(repo: &Repository) -> anyhow::Result<Config> {
     let local = repo.config()?.snapshot()?;
-    // An empty root has no folder for temporary files.
-    let file = tempfile::NamedTempFile::new().or_else(|_| tempfile::NamedTempFile::new_in(repo.path()))?;
-    let mut config = Config::open(file.path())?;
+    let mut text = String::new();
     let mut entries = local.entries(None)?;
     while let Some(entry) = entries.next() {
         let entry = entry?;
@@ -96,10 +95,47 @@ fn owned(repo: &Repository) -> anyhow::Result<Config> {
         if kept {
             // A key without a value means true.
             let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "true" };
-            config.set_str(name, value)?;
+            text.push_str(&written(name, value));
         }
     }
-    Ok(config.snapshot()?)
+    carried(&text, repo)
+}
+
+/// The configuration that `text` is. libgit2 reads files alone, and a disk feels one that is made and unmade with each
+/// handle.
+fn carried(text: &str, repo: &Repository) -> anyhow::Result<Config> {
+    #[cfg(target_os = "linux")]
+    if let Some(config) = carried_in_memory(text) {
+        return Ok(config);
+    }
+    // An empty root has no folder for temporary files.
+    let mut file =
+        tempfile::NamedTempFile::new().or_else(|_| tempfile::NamedTempFile::new_in(repo.path()))?;
+    file.write_all(text.as_bytes())?;
+    Ok(Config::open(file.path())?.snapshot()?)
+}
+
+/// The same by a file without a place; `None` where there is no `/proc` that names it: libgit2 would take a missing file for
+/// an empty one.
+#[cfg(target_os = "linux")]
+fn carried_in_memory(text: &str) -> Option<Config> {
+    let file = rustix::fs::memfd_create(c"config", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(text.as_bytes()).ok()?;
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    let named = std::fs::metadata(&path).is_ok_and(|found| found.len() == text.len() as u64);
+    if named { Config::open(Path::new(&path)).ok()?.snapshot().ok() } else { None }
+}
+
+/// A key and its value as git-config(1) reads them back.
+fn written(name: &str, value: &str) -> String {
+    let (section, key) = name.rsplit_once('.').unwrap_or((name, ""));
+    let section = match section.split_once('.') {
+        Some((section, part)) => format!("{section} \"{}\"", part.replace('\\', "\\\\").replace('"', "\\\"")),
+        None => section.to_owned(),
+    };
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+    format!("[{section}]\n\t{key} = \"{value}\"\n")
 }
 
 /// Sets libgit2 up once per process.
@@ -147,4 +183,32 @@ fn unusable(at: &Path, error: &git2::Error) -> RepoError {
     } else {
         format!("{at} cannot be opened as a git repository: {}", error.message())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let values = [
+            ("core.autocrlf", "input"),
+            ("core.eol", ""),
+            ("core.bare", "true"),
+            ("extensions.objectformat", "sha256"),
+            ("extensions.a \"b\" \\ c.d", " leading # and ; \"quoted\" \\ two\nlines\tand tabs "),
+        ];
+        let text: String = values.iter().map(|(name, value)| written(name, value)).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &text).unwrap();
+        let on_disk = Config::open(file.path()).unwrap().snapshot().unwrap();
+        let mut configs = vec![on_disk];
+        #[cfg(target_os = "linux")]
+        configs.push(carried_in_memory(&text).unwrap());
+        for config in configs {
+            for (name, value) in values {
+                assert_eq!(config.get_str(name).unwrap(), value, "{name}");
+            }
+        }
+    }
 }

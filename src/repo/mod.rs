@@ -35,7 +35,7 @@ mod tests;
 pub(crate) use git::{GitRepo, Options};
 pub(crate) use handle::discover;
 pub(crate) use init::init;
-pub(crate) use own_refs::{Kept, OwnRefs, Swapped, names as own_names};
+pub(crate) use own_refs::{Kept, OwnRefs, ReadRefs, Swapped, names as own_names};
 pub(crate) use refusal::JOB_USER;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,8 +170,12 @@ pub(crate) trait Repository: Send + Sync {
     fn reviewed_message(&self) -> anyhow::Result<String>;
 
     /// Merges what the remote's `branch` has and the checked-out `branch` has not, after a push that came too late;
-    /// the new SHA of HEAD. Nothing has changed when this refuses.
-    fn catch_up<'a>(&'a self, branch: &'a str) -> BoxFuture<'a, Result<String, RepoError>>;
+    /// HEAD is the merge then. Nothing has changed when this refuses.
+    fn catch_up<'a>(
+        &'a self,
+        branch: &'a str,
+        yields: &'a Yields,
+    ) -> BoxFuture<'a, Result<Caught, RepoError>>;
 
     /// Which branch a run would work on. Changes nothing and asks nobody.
     fn outlook(&self) -> Result<Outlook, RepoError>;
@@ -247,6 +251,33 @@ pub(crate) struct Outlook {
     pub base: String,
     /// The clone lacks a part of the history, and what to do about it.
     pub shallow: Option<&'static str>,
+}
+
+/// What gives way where the branch is merged with what others pushed; paths from the root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Yields {
+    /// The commit of the day's records, where one is on top of the branch.
+    pub records: Option<String>,
+    /// Pages that are rendered again after the merge: it takes none of what `records` made of them, and the remote's
+    /// where both sides changed one.
+    pub rendered: Vec<String>,
+    /// Files into which the day's part is booked again after the merge: it takes none of what `records` made of them.
+    pub booked: Vec<String>,
+    /// Notes of which the lines of both sides stay.
+    pub notes: Vec<String>,
+    /// Documents that the day may do without having changed, where others changed the same lines.
+    pub documents: Vec<String>,
+}
+
+/// A merge with what others pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caught {
+    /// The new SHA of HEAD.
+    pub head: String,
+    /// Paths that are not as HEAD had them before.
+    pub changed: BTreeSet<String>,
+    /// Those of [`Yields::documents`] that are the remote's alone.
+    pub left_out: Vec<String>,
 }
 
 /// What became of a push.

@@ -7,6 +7,7 @@
 
 mod beside;
 mod names;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -21,6 +22,7 @@ use super::push::{Report, said};
 use super::refusal::{Refusal, plain};
 
 pub(crate) use names::names;
+pub(crate) use reading::ReadRefs;
 
 /// Times that a server's passing trouble with a reference (somebody else holds its lock file) is sat out.
 const TRIES: u32 = 12;
@@ -174,8 +176,7 @@ impl Change {
 }
 
 fn look(inner: &Inner, names: &[String]) -> Result<Seen, RepoError> {
-    let own = || jiff::Timestamp::now().as_second();
-    let mut seen = Seen { now: own(), ..Seen::default() };
+    let mut seen = Seen { now: own_time(), ..Seen::default() };
     let repo = inner.open()?;
     if let Some(there) = beside::open(&inner.remote)? {
         for name in names {
@@ -196,9 +197,20 @@ fn look(inner: &Inner, names: &[String]) -> Result<Seen, RepoError> {
     Ok(seen)
 }
 
+fn own_time() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 fn read(inner: &Inner, name: &str) -> Result<Option<Kept>, RepoError> {
+    read_at(inner, name).map(|(kept, _)| kept)
+}
+
+/// What the reference holds, and the server's time where it tells one.
+fn read_at(inner: &Inner, name: &str) -> Result<(Option<Kept>, Option<i64>), RepoError> {
     let repo = inner.open()?;
-    let (result, refusal) = inner.session().run(|| {
+    let session = inner.session();
+    let time = session.server_time();
+    let (result, refusal) = session.run(|| {
         let mut remote = repo.remote_anonymous(url(inner))?;
         let mut connection = remote.connect_auth(Direction::Fetch, None, None)?;
         let id = connection.list()?.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
@@ -210,7 +222,9 @@ fn read(inner: &Inner, name: &str) -> Result<Option<Kept>, RepoError> {
         }
         Ok(id)
     });
-    let Some(id) = answered(inner, result, refusal)? else { return Ok(None) };
+    let id = answered(inner, result, refusal)?;
+    let now = *time.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(id) = id else { return Ok((None, now)) };
     let commit = repo.find_commit(id).with_context(|| format!("{name} holds no commit"))?;
     let mut files = BTreeMap::new();
     for entry in commit.tree().context("reading its tree")?.iter() {
@@ -219,13 +233,14 @@ fn read(inner: &Inner, name: &str) -> Result<Option<Kept>, RepoError> {
             files.insert(name, blob.content().to_vec());
         }
     }
-    Ok(Some(Kept {
+    let kept = Kept {
         id: id.to_string(),
         message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
         time: commit.time().seconds(),
         parents: commit.parent_ids().map(|id| id.to_string()).collect(),
         files,
-    }))
+    };
+    Ok((Some(kept), now))
 }
 
 fn swap(inner: &Inner, change: &Change) -> Result<Told, RepoError> {

@@ -56,6 +56,16 @@ impl Refusal {
     }
 }
 
+/// A refusal in the words for a run that only reads: its mend, behind the last semicolon, may ask for more than that takes.
+pub(super) fn of_reading(text: &str) -> String {
+    match text.rsplit_once("; ") {
+        Some((fact, mend)) if mend.contains("token") => {
+            format!("{fact}; a token that may read the repository is enough")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// What a server's words on a rejected branch mean, by parts of them in lower case: GitHub's protections and rule
 /// sets, GitLab's protected branches and push rules, git's own refusals. The first that fits counts.
 const REJECTIONS: [(&[&str], &str); 11] = [

@@ -8,6 +8,7 @@ use super::clean::Clean;
 use super::flagged::{Flagged, flagged};
 use super::log;
 use super::view::DayView;
+use crate::domain::event::Level;
 use crate::prompt::plain::cut;
 
 /// Annotations of a type beside the one on the verdict.
@@ -21,24 +22,24 @@ pub(crate) fn lines(view: &DayView, clean: &Clean<'_>) -> Vec<String> {
     let findings = flagged(view, clean);
     let (errors, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.blocks);
     let mut lines: Vec<String> = vec![];
-    lines.extend(errors.iter().take(LIMIT).map(|finding| annotation("error", finding)));
-    lines.extend(warnings.iter().take(LIMIT).map(|finding| annotation("warning", finding)));
+    lines.extend(errors.iter().take(LIMIT).map(|finding| annotation(Level::Error, finding)));
+    lines.extend(warnings.iter().take(LIMIT).map(|finding| annotation(Level::Warning, finding)));
     let left = findings.len() - lines.len();
     if left > 0 {
         let findings = if left == 1 { "finding is" } else { "findings are" };
         let text = format!("{left} more {findings} in the reports of .pace/day-{}", view.day);
-        lines.push(log::annotation("notice", Some("pace"), &text));
+        lines.push(log::annotation(Level::Info, Some("pace"), &text));
     }
     lines
 }
 
-fn annotation(command: &str, finding: &Flagged) -> String {
+fn annotation(level: Level, finding: &Flagged) -> String {
     let title = format!("{}: {}", finding.agent, finding.check);
     let text = if finding.evidence.is_empty() { &finding.check } else { &finding.evidence };
     // The older form of a command, `##[…]`, is read anywhere in a line.
     let text = cut(text, MESSAGE).lines().map(log::tame).collect::<Vec<_>>().join("\n");
     let place = log::Place { file: &log::tame(&finding.path), line: finding.line };
-    log::located(command, &place, &log::tame(&title), &text)
+    log::located(level, &place, &log::tame(&title), &text)
 }
 
 #[cfg(test)]

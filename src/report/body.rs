@@ -4,7 +4,8 @@
 
 use crate::prompt::Templates;
 
-use super::view::{DayView, hold_marker, review_marker, summary_marker};
+use super::marker;
+use super::view::DayView;
 
 /// Characters that a review or issue body may have; GitHub refuses more than 65,536.
 const BODY: usize = 60_000;
@@ -12,10 +13,10 @@ const BODY: usize = 60_000;
 /// Bytes that a job summary may have; GitHub drops a larger one than 1 MiB whole.
 const SUMMARY: usize = 900_000;
 
-/// Body of the sprint's review. Its first line is [`review_marker`].
+/// Body of the sprint's review. Its first line is [`marker::review`].
 pub(crate) fn review(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
     let body = templates.render("review-pr.md.j2", view)?;
-    Ok(fit(marked(&review_marker(&view.sprint), &body), BODY))
+    Ok(fit(marked(&marker::review(&view.sprint), &body), BODY))
 }
 
 /// Title of the sprint's review, one line.
@@ -23,10 +24,10 @@ pub(crate) fn review_title(templates: &Templates, view: &DayView) -> anyhow::Res
     title(templates, "review-title.txt.j2", view)
 }
 
-/// Body of the day's hold issue. Its first line is [`hold_marker`].
+/// Body of the day's hold issue. Its first line is [`marker::hold`].
 pub(crate) fn escalation(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
     let body = templates.render("escalation-issue.md.j2", view)?;
-    Ok(fit(marked(&hold_marker(&view.sprint, view.day), &body), BODY))
+    Ok(fit(marked(&marker::hold(&view.sprint, view.day), &body), BODY))
 }
 
 /// Title of the day's hold issue, one line.
@@ -39,10 +40,10 @@ pub(crate) fn summary(templates: &Templates, view: &DayView) -> anyhow::Result<S
     Ok(fit(templates.render("summary.md.j2", view)?, SUMMARY))
 }
 
-/// The same as a note on the review. Its first line is [`summary_marker`].
+/// The same as a note on the review. Its first line is [`marker::summary`].
 pub(crate) fn note(templates: &Templates, view: &DayView) -> anyhow::Result<String> {
     let summary = templates.render("summary.md.j2", view)?;
-    Ok(fit(marked(&summary_marker(&view.sprint), &summary), BODY))
+    Ok(fit(marked(&marker::summary(&view.sprint), &summary), BODY))
 }
 
 /// Message of the commit that records the day's artifacts.

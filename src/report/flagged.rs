@@ -9,6 +9,7 @@ use super::clean::Clean;
 use super::view::{DayView, FindingView};
 use crate::domain::Agent;
 use crate::domain::artifact::FindingResult;
+use crate::domain::hex::hex;
 
 /// Characters of a check's name, of a path and of a message.
 const CHECK: usize = 200;
@@ -102,7 +103,7 @@ fn slug(check: &str) -> String {
 /// For a finding that nobody gave a fingerprint.
 fn fallback(agent: Agent, check: &str, file: &str) -> String {
     let digest = Sha256::digest([agent.name(), check, file].join("\0"));
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..6])
 }
 
 #[cfg(test)]

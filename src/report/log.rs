@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::domain::event::Level;
 use crate::settings::LogStyle;
 
 /// One line of text that is no command in any log. `line` has no control characters but tabs.
@@ -21,8 +22,9 @@ pub(super) fn tame(line: &str) -> String {
     }
 }
 
-/// A GitHub annotation: `command` is `error`, `warning` or `notice`.
-pub(super) fn annotation(command: &str, title: Option<&str>, text: &str) -> String {
+/// A GitHub annotation.
+pub(super) fn annotation(level: Level, title: Option<&str>, text: &str) -> String {
+    let command = command(level);
     match title {
         Some(title) => format!("::{command} title={}::{}", property(title), data(text)),
         None => format!("::{command}::{}", data(text)),
@@ -38,7 +40,8 @@ pub(super) struct Place<'a> {
 }
 
 /// A GitHub annotation on a line of the code.
-pub(super) fn located(command: &str, place: &Place<'_>, title: &str, text: &str) -> String {
+pub(super) fn located(level: Level, place: &Place<'_>, title: &str, text: &str) -> String {
+    let command = command(level);
     let (file, title) = (property(place.file), property(title));
     format!("::{command} file={file},line={},title={title}::{}", place.line, data(text))
 }
@@ -63,6 +66,15 @@ pub(super) fn close(style: LogStyle, name: &str, at: Duration) -> Option<String>
         LogStyle::Plain => None,
         LogStyle::GitHub => Some("::endgroup::".to_owned()),
         LogStyle::GitLab => Some(format!("\x1b[0Ksection_end:{}:{}\r\x1b[0K", at.as_secs(), section(name))),
+    }
+}
+
+/// The workflow command of a level.
+const fn command(level: Level) -> &'static str {
+    match level {
+        Level::Info => "notice",
+        Level::Warning => "warning",
+        Level::Error => "error",
     }
 }
 
@@ -108,10 +120,10 @@ mod tests {
     #[test]
     fn an_annotation_is_one_line() {
         assert_eq!(
-            annotation("error", Some("day 1: a,b\n"), "100%\r\nnext: x"),
+            annotation(Level::Error, Some("day 1: a,b\n"), "100%\r\nnext: x"),
             "::error title=day 1%3A a%2Cb%0A::100%25%0D%0Anext: x"
         );
-        assert_eq!(annotation("warning", None, "x"), "::warning::x");
+        assert_eq!(annotation(Level::Warning, None, "x"), "::warning::x");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) mod view;
 
 mod flagged;
 mod log;
+pub(crate) mod marker;
 #[cfg(test)]
 mod samples;
 mod table;

@@ -1,5 +1,5 @@
-//! What is kept of a child's output: its head and tail in memory, the whole of it in a file. Memory stays
-//! flat however much a child writes. Must not know processes.
+//! What is kept of a child's output: its head and tail in memory, the whole of it in a file; secrets are masked on the
+//! way to both. Memory stays flat however much a child writes. Must not know processes.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::domain::observation::Output;
+use crate::secret::{Masking, Redactor};
 
 /// Bytes kept of the head, and of the tail.
 const KEEP: usize = 64 * 1024;
@@ -21,24 +22,31 @@ pub(super) struct Capture {
     tail: VecDeque<u8>,
     total: u64,
     spool: Option<Spool>,
+    masking: Masking,
 }
 
 impl Capture {
     /// Starts a capture; `spool` is created with its folders, an older file there is replaced.
-    pub(super) fn new(spool: Option<&Path>) -> anyhow::Result<Self> {
-        Self::with_cap(spool, SPOOL)
+    pub(super) fn new(spool: Option<&Path>, redactor: &Redactor) -> anyhow::Result<Self> {
+        Self::with_cap(spool, redactor, SPOOL)
     }
 
-    pub(super) fn with_cap(spool: Option<&Path>, cap: u64) -> anyhow::Result<Self> {
+    pub(super) fn with_cap(spool: Option<&Path>, redactor: &Redactor, cap: u64) -> anyhow::Result<Self> {
         Ok(Self {
             head: Vec::new(),
             tail: VecDeque::new(),
             total: 0,
             spool: spool.map(|path| Spool::create(path, cap)).transpose()?,
+            masking: redactor.streaming(),
         })
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        let shown = self.masking.push(bytes);
+        self.keep(&shown);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         if let Some(spool) = &mut self.spool {
             spool.push(bytes);
@@ -53,6 +61,8 @@ impl Capture {
 
     /// Head and tail as text, cut between characters. An `Err` means that the spool file is incomplete.
     pub(super) fn finish(mut self) -> anyhow::Result<Output> {
+        let rest = self.masking.finish();
+        self.keep(&rest);
         if let Some(spool) = self.spool {
             spool.finish()?;
         }
@@ -145,7 +155,7 @@ mod tests {
     use super::*;
 
     fn captured(chunks: &[&[u8]]) -> Output {
-        let mut capture = Capture::new(None).unwrap();
+        let mut capture = Capture::new(None, &Redactor::default()).unwrap();
         for chunk in chunks {
             capture.push(chunk);
         }
@@ -193,7 +203,7 @@ mod tests {
     fn the_spool_is_capped_with_a_note() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er/out.log");
-        let mut capture = Capture::with_cap(Some(&path), 10).unwrap();
+        let mut capture = Capture::with_cap(Some(&path), &Redactor::default(), 10).unwrap();
         for _ in 0..5 {
             capture.push(b"1234");
         }
@@ -202,10 +212,31 @@ mod tests {
         assert_eq!(spooled, "1234123412\n[pace: output beyond 10 bytes is not kept]\n");
     }
 
+    #[test]
+    fn a_secret_on_the_border_is_in_neither_part_nor_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.log");
+        let redactor = Redactor::new(&[crate::secret::Secret::new("hunter2hunter2")]);
+        for shift in 0..16 {
+            let mut capture = Capture::new(Some(&path), &redactor).unwrap();
+            capture.push("x".repeat(KEEP - shift).as_bytes());
+            for part in [&b"hunter2"[..], b"hunter2", &[b'y'; KEEP]] {
+                capture.push(part);
+            }
+            let output = capture.finish().unwrap();
+            let spooled = std::fs::read_to_string(&path).unwrap();
+            for text in [&output.head, &output.tail, &spooled] {
+                assert!(!text.contains("hunter2"), "shift {shift}");
+            }
+            assert!(spooled.contains("x***y"), "shift {shift}");
+            assert_eq!(output.total_bytes, spooled.len() as u64);
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_told() {
-        let mut capture = Capture::new(Some(Path::new("/dev/full"))).unwrap();
+        let mut capture = Capture::new(Some(Path::new("/dev/full")), &Redactor::default()).unwrap();
         capture.push(b"x");
         let error = capture.finish().unwrap_err();
         assert!(format!("{error:#}").contains("/dev/full"), "{error:#}");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Sandbox;
 use super::open::Open;
 use crate::domain::dependencies::Dependencies;
+use crate::secret::Redactor;
 use crate::settings::{Network, SandboxMode, Settings};
 
 /// pace's own state and configuration, and what makes a folder another repository.
@@ -46,6 +47,8 @@ pub(crate) struct Ground {
     pub env: Vec<(String, String)>,
     /// What the setup made: only the setup itself writes it.
     pub dependencies: Dependencies,
+    /// Of what children say.
+    pub redactor: Redactor,
 }
 
 /// Whom the network is open to.
@@ -74,6 +77,7 @@ impl Ground {
         root: PathBuf,
         plan: Option<String>,
         dependencies: Dependencies,
+        redactor: Redactor,
     ) -> Self {
         let named = |path: &str| {
             settings.source_dirs.iter().any(|dir| {
@@ -93,6 +97,7 @@ impl Ground {
             hidden: settings.runner_places.clone(),
             env: settings.child_env.clone(),
             dependencies,
+            redactor,
         }
     }
 }
@@ -101,7 +106,8 @@ impl Ground {
 /// and what to do.
 pub(crate) async fn choose(settings: &Settings, ground: Ground) -> anyhow::Result<Arc<dyn Sandbox>> {
     if settings.sandbox == SandboxMode::Off {
-        return Ok(Arc::new(Open { env: ground.env, dependencies: ground.dependencies }));
+        let Ground { env, dependencies, redactor, .. } = ground;
+        return Ok(Arc::new(Open { env, dependencies, redactor }));
     }
     confine(ground, Reach::of(&settings.network), settings.sandbox == SandboxMode::Strict).await
 }

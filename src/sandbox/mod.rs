@@ -10,6 +10,7 @@ mod running;
 mod tests;
 mod tree;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub(crate) struct Command {
     /// Added to the fixed environment list, e.g. report settings of a quiet test runner.
     pub env: Vec<(String, String)>,
     pub timeout: Duration,
-    /// The complete output goes here (capped); head and tail are returned in any case.
+    /// The complete output goes here (capped, secrets masked); head and tail are returned in any case.
     pub spool: Option<PathBuf>,
 }
 
@@ -75,6 +76,11 @@ pub(crate) trait Sandbox: Send + Sync {
     /// all, fills the tools' caches, and writes the folders of dependencies.
     fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
         self.run(command)
+    }
+
+    /// `text` of a child that came another way than by its output, without the secrets that an output is kept without.
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(text)
     }
 
     /// How children are confined, in words for the log, the summary and `handoff.yaml`, e.g. `off`.

@@ -1,6 +1,7 @@
 //! Children without confinement: the operator said that the sandbox is off. How a child is watched and ends is
 //! `running`'s.
 
+use std::borrow::Cow;
 use std::process::Stdio;
 
 use futures_util::future::BoxFuture;
@@ -8,6 +9,7 @@ use futures_util::future::BoxFuture;
 use super::{Command, Sandbox, running};
 use crate::domain::dependencies::Dependencies;
 use crate::domain::observation::CommandRun;
+use crate::secret::Redactor;
 
 /// Runs commands as they are, with nothing but a clean environment and an end of the whole tree.
 #[derive(Debug, Clone)]
@@ -16,11 +18,17 @@ pub(crate) struct Open {
     pub env: Vec<(String, String)>,
     /// What the setup made: nothing keeps a child from it, but its programs are found.
     pub dependencies: Dependencies,
+    /// Of what children say.
+    pub redactor: Redactor,
 }
 
 impl Sandbox for Open {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
-        Box::pin(running::run_to_end(command, || Ok(self.shell(command))))
+        Box::pin(running::run_to_end(command, &self.redactor, || Ok(self.shell(command))))
+    }
+
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.redactor.redact(text)
     }
 
     fn describe(&self) -> String {

@@ -16,6 +16,7 @@ use super::Command;
 use super::capture::Capture;
 use super::tree::{self, Excess, Swarm, Tree, Turn};
 use crate::domain::observation::{CommandRun, ENDED, Exit};
+use crate::secret::Redactor;
 
 /// Between TERM and KILL of a command that ran out of time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -33,22 +34,24 @@ const GLANCE: Duration = Duration::from_millis(20);
 const KILLED: Exit = Exit::Signal(rustix::process::Signal::KILL.as_raw());
 
 /// Runs what `shell` starts to its end or time-out and ends the whole tree. `shell` gets its outputs and its
-/// process group here, all else is the caller's.
+/// process group here, all else is the caller's. What the child says is kept without the secrets of `redactor`.
 pub(super) async fn run_to_end(
     command: &Command,
+    redactor: &Redactor,
     shell: impl FnOnce() -> anyhow::Result<tokio::process::Command>,
 ) -> anyhow::Result<CommandRun> {
-    run_within(tree::Limits::of_machine(), command, shell).await
+    run_within(tree::Limits::of_machine(), command, redactor, shell).await
 }
 
 /// The same within limits of its own.
 pub(super) async fn run_within(
     limits: tree::Limits,
     command: &Command,
+    redactor: &Redactor,
     shell: impl FnOnce() -> anyhow::Result<tokio::process::Command>,
 ) -> anyhow::Result<CommandRun> {
     let turn = tree::turn().await;
-    let mut capture = Capture::new(command.spool.as_deref())?;
+    let mut capture = Capture::new(command.spool.as_deref(), redactor)?;
     let started = Instant::now();
     let (mut child, mut pipe, tree) = start(shell()?, command, turn)?;
     let (exit, excess) =

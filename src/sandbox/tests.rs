@@ -11,6 +11,7 @@ use super::tree::Limits;
 use super::{Command, Sandbox};
 use crate::domain::dependencies::Dependencies;
 use crate::domain::observation::{CommandRun, Exit};
+use crate::secret::Redactor;
 
 const LONG: Duration = Duration::from_secs(120);
 const SHORT: Duration = Duration::from_millis(300);
@@ -20,6 +21,7 @@ fn open() -> Open {
     Open {
         env: vec![("PATH".to_owned(), path), ("KEPT".to_owned(), "base".to_owned())],
         dependencies: Dependencies::default(),
+        redactor: Redactor::default(),
     }
 }
 
@@ -202,7 +204,7 @@ async fn within(limits: Limits, dir: &Path, script: &str) -> crate::domain::obse
         shell.arg("-c").arg(script).current_dir(dir).stdin(std::process::Stdio::null());
         Ok(shell)
     };
-    run_within(limits, &command, shell).await.unwrap()
+    run_within(limits, &command, &Redactor::default(), shell).await.unwrap()
 }
 
 #[cfg(target_os = "linux")]

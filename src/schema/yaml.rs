@@ -1,6 +1,8 @@
 //! YAML text to a tree that knows its lines, so that every complaint can name one. Wraps the YAML reader with
 //! our limits; knows nothing of what the documents mean.
 
+use std::collections::HashSet;
+
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{DefaultMessageFormatter, Location, SnippetMode, Spanned};
@@ -212,9 +214,10 @@ impl<'de> Visitor<'de> for TreeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys: HashSet<String> = HashSet::new();
         while let Some(key) = access.next_key::<Spanned<String>>()? {
             // The reader compares keys as YAML values; as text two of them can still be equal.
-            if entries.iter().any(|e| e.key == key.value) {
+            if !keys.insert(key.value.clone()) {
                 return Err(A::Error::custom(format!("the key {:?} stands here a second time", key.value)));
             }
             let node = access.next_value::<Spanned<Tree>>()?.into();

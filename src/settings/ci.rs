@@ -167,6 +167,7 @@ pub(super) fn git(inputs: &Inputs, ci: &CiContext, platform: &Platform, findings
         },
         push: push.unwrap_or(Push::Auto),
         identity: identity(inputs, platform, findings),
+        read_token: None,
     }
 }
 

@@ -89,6 +89,7 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .filter(|variable| !variable.is_of_ci())
         .flat_map(|variable| [Some(variable.name), variable.alias])
         .flatten()
+        .filter(|known| name.len() < 2 * known.len() + 10)
         .map(|known| {
             let whole = distance(&name, known);
             (distance(&bare(&name), &bare(known)).min(whole), whole, known)

@@ -265,6 +265,7 @@ fn is_credential(key: &str) -> bool {
 
 fn nearest(key: &str) -> Option<&'static str> {
     KEYS.iter()
+        .filter(|(known, _)| key.len() < 2 * known.len())
         .map(|(known, _)| (distance(key, known), *known))
         .min()
         .filter(|(distance, known)| *distance <= known.len() / 4)

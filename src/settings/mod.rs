@@ -9,6 +9,7 @@ mod legacy;
 mod model;
 #[cfg(test)]
 mod tests;
+mod values;
 pub(crate) mod variables;
 
 use std::ffi::OsString;
@@ -24,6 +25,8 @@ use crate::secret::Secret;
 pub(crate) struct Settings {
     /// `DAY` (alias `PACE_DAY`).
     pub day: Option<DayChoice>,
+    /// Nothing names a day, not even wrongly.
+    pub day_missing: bool,
     /// `RETRY`: run the day again, also one that shipped.
     pub retry: bool,
     /// `DRY_RUN`: PRIME only; print the story card.
@@ -253,6 +256,8 @@ pub(crate) struct Git {
     pub branch: BranchRules,
     pub push: Push,
     pub identity: Identity,
+    /// The token of a job that may not push: the git server is read with it, and nothing else is done.
+    pub read_token: Option<Secret>,
 }
 
 /// Counts and durations.

@@ -119,6 +119,14 @@ impl Store {
         self.write(day, &attempts)
     }
 
+    /// Records a run of `day` as the newest, in the place of what was said of it before.
+    pub(crate) fn put_attempt(&self, day: u32, attempt: &Attempt) -> Result<()> {
+        let mut attempts = self.attempts(day)?;
+        attempts.retain(|known| known.run != attempt.run);
+        attempts.push(attempt.clone());
+        self.write(day, &attempts)
+    }
+
     /// The advisory backlog; empty where nothing was ever put there.
     pub(crate) fn backlog(&self) -> Result<Vec<Entry>> {
         let entries = self.read_checked(BACKLOG, "advisory-backlog", None)?;

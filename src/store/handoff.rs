@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::artifacts::Store;
+use crate::domain::hex::hex;
 
 const VERSION: u32 = 1;
 const MANIFEST: &str = "manifest.json";
+const JOURNAL: &str = "journal.jsonl";
 const FILES: &str = "files";
 const GITIGNORE: &str = ".gitignore";
 /// What keeps git away, and tells the folder for pace's own from the first moment on.
@@ -41,13 +43,44 @@ pub(crate) struct Manifest {
     pub head: String,
     /// The branch's new commits, oldest first.
     pub commits: Vec<String>,
+    /// What the working job spent of a daily budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bill: Option<Bill>,
     /// SHA-256 in hex, by path from the folder.
     pub files: BTreeMap<String, String>,
+}
+
+/// What a working job spent under a daily budget, whose ledger it may not write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bill {
+    /// US dollars.
+    pub usd: f64,
+    /// When it ended: seconds since 1970.
+    pub at: i64,
+    /// The run, whatever became of it later.
+    pub run: String,
+}
+
+/// Whose bill it is. Any version of pace tells this in the same way.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Whose {
+    pub sprint: String,
+    pub day: u32,
+    pub attempt: u32,
+    #[serde(default)]
+    bill: Option<Bill>,
 }
 
 /// A hand-off being written or read.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
+
+impl Manifest {
+    /// Whether a day was handed over, and not the bill alone.
+    pub(crate) fn has_record(&self) -> bool {
+        self.files.contains_key(JOURNAL)
+    }
+}
 
 impl Folder {
     /// The folder at `path` (absolute).
@@ -104,7 +137,7 @@ impl Folder {
 
     /// Where the record lies.
     pub(crate) fn journal(&self) -> PathBuf {
-        self.0.join("journal.jsonl")
+        self.0.join(JOURNAL)
     }
 
     /// Adds a file of the repository.
@@ -138,19 +171,9 @@ impl Folder {
     /// # Errors
     /// What differs, by name.
     pub(crate) fn open(&self, digest: &str) -> Result<Manifest> {
+        let text = self.manifest(digest)?;
         let path = self.0.join(MANIFEST);
         let name = path.display();
-        let file = regular(&path).with_context(|| {
-            format!("there is no hand-off in {}; fetch the working job's artifact first", self.0.display())
-        })?;
-        let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text).with_context(|| name.to_string())?;
-        let found = sum(text.as_bytes())?;
-        if found != digest {
-            bail!(
-                "{name} has the digest {found}, and PACE_HANDOFF_DIGEST is {digest}: it was changed, or belongs to another run"
-            );
-        }
         let manifest: Manifest = serde_json::from_str(&text).with_context(|| name.to_string())?;
         let here = env!("CARGO_PKG_VERSION");
         if manifest.handoff != VERSION || manifest.pace != here {
@@ -171,6 +194,35 @@ impl Folder {
             }
         }
         Ok(manifest)
+    }
+
+    /// Whose bill the manifest has, once it has this digest, and the bill, where there is one; whatever else is wrong with
+    /// the hand-off.
+    ///
+    /// # Errors
+    /// Another digest.
+    pub(crate) fn billed(&self, digest: &str) -> Result<(Whose, Option<Bill>)> {
+        let mut whose: Whose = serde_json::from_str(&self.manifest(digest)?)?;
+        let bill = whose.bill.take();
+        Ok((whose, bill))
+    }
+
+    /// The text of the manifest, once it has this digest.
+    fn manifest(&self, digest: &str) -> Result<String> {
+        let path = self.0.join(MANIFEST);
+        let name = path.display();
+        let file = regular(&path).with_context(|| {
+            format!("there is no hand-off in {}; fetch the working job's artifact first", self.0.display())
+        })?;
+        let mut text = String::new();
+        file.take(LARGEST).read_to_string(&mut text).with_context(|| name.to_string())?;
+        let found = sum(text.as_bytes())?;
+        if found != digest {
+            bail!(
+                "{name} has the digest {found}, and PACE_HANDOFF_DIGEST is {digest}: it was changed, or belongs to another run"
+            );
+        }
+        Ok(text)
     }
 
     /// The repository's files that were handed over.
@@ -249,90 +301,8 @@ fn sum(mut from: impl Read) -> Result<String> {
             read => hash.update(&buffer[..read]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sealed() -> (tempfile::TempDir, Folder, String) {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::at(dir.path().join("handoff"));
-        folder.fresh().unwrap();
-        folder.add(".pace/day-1/cycle.md", "one").unwrap();
-        std::fs::write(folder.journal(), "{}\n").unwrap();
-        let manifest = Manifest {
-            handoff: 0,
-            pace: String::new(),
-            sprint: "s".into(),
-            day: 1,
-            attempt: 1,
-            decision: "SHIP".into(),
-            branch: "b".into(),
-            head: "h".into(),
-            commits: vec![],
-            files: BTreeMap::new(),
-        };
-        let digest = folder.seal(manifest).unwrap();
-        (dir, folder, digest)
-    }
-
-    #[test]
-    fn what_was_sealed_is_opened_and_fresh_makes_room() {
-        let (_dir, folder, digest) = sealed();
-        let manifest = folder.open(&digest).unwrap();
-        assert_eq!(folder.files(&manifest).unwrap(), [(".pace/day-1/cycle.md".into(), "one".into())].into());
-        folder.fresh().unwrap();
-        assert!(!folder.journal().exists());
-        std::fs::write(folder.journal(), "cut off").unwrap();
-        folder.fresh().unwrap();
-        assert!(!folder.journal().exists());
-    }
-
-    #[test]
-    fn what_is_not_a_hand_off_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        for text in ["{\"name\": \"an extension\", \"manifest_version\": 3}", "{}", "no JSON"] {
-            std::fs::write(dir.path().join(MANIFEST), text).unwrap();
-            let folder = Folder::at(dir.path().to_path_buf());
-            assert!(folder.fresh().unwrap_err().to_string().contains("PACE_HANDOFF"), "{text}");
-            assert_eq!(std::fs::read_to_string(dir.path().join(MANIFEST)).unwrap(), text);
-        }
-        let file = Folder::at(dir.path().join(MANIFEST));
-        assert!(file.check().unwrap_err().to_string().contains("is a file"));
-    }
-
-    #[test]
-    fn every_change_on_the_way_is_named() {
-        type Harm = fn(&Folder);
-        let harms: [(Harm, &str); 6] = [
-            (|f| std::fs::write(f.journal(), "x").unwrap(), "journal.jsonl has the SHA-256"),
-            (|f| std::fs::remove_file(f.journal()).unwrap(), "journal.jsonl"),
-            (|f| f.add(".pace/day-1/cycle.md", "two").unwrap(), "cycle.md has the SHA-256"),
-            (|f| f.add("extra", "x").unwrap(), "files/extra is not in the manifest"),
-            (
-                |f| {
-                    std::fs::rename(f.journal(), f.0.with_extension("elsewhere")).unwrap();
-                    std::os::unix::fs::symlink(f.0.with_extension("elsewhere"), f.journal()).unwrap();
-                },
-                "no ordinary file",
-            ),
-            (
-                |f| {
-                    let path = f.0.join(MANIFEST);
-                    let text = std::fs::read_to_string(&path).unwrap().replace("SHIP", "HOLD");
-                    std::fs::write(path, text).unwrap();
-                },
-                "PACE_HANDOFF_DIGEST",
-            ),
-        ];
-        for (harm, told) in harms {
-            let (_dir, folder, digest) = sealed();
-            harm(&folder);
-            let error = format!("{:#}", folder.open(&digest).unwrap_err());
-            assert!(error.contains(told), "{error}");
-        }
-        assert!(plain("../x").is_err() && plain("/x").is_err() && plain("a/b").is_ok());
-    }
-}
+mod tests;

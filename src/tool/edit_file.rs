@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::door::{Door, Name};
-use super::{Tool, ToolError, Written, blocking, field, name_of, parse, step};
+use super::{Tool, ToolError, Written, field, name_of, on_files, step};
 
 /// Largest file that is edited.
 const FILE: u64 = 8 * 1024 * 1024;
@@ -75,20 +75,15 @@ impl Tool for EditFile {
     }
 
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let input: Input = parse(input)?;
-            let (door, written) = (Arc::clone(&self.door), self.written.clone());
-            blocking(move || {
-                let name = name_of(Some(&input.path))?;
-                let text = String::from_utf8(door.read(&name, FILE)?).map_err(|_| {
-                    ToolError::mend(format!("`{name}` is not UTF-8 text and cannot be edited"))
-                })?;
-                let (edited, line) = replace_once(&name, &text, &input.old, &input.new)?;
-                door.write(&name, edited.as_bytes())?;
-                written.record(&name);
-                Ok(format!("edited {name} at line {line}"))
-            })
-            .await
+        let written = self.written.clone();
+        on_files(&self.door, input, move |door, input: Input| {
+            let name = name_of(Some(&input.path))?;
+            let text = String::from_utf8(door.read(&name, FILE)?)
+                .map_err(|_| ToolError::mend(format!("`{name}` is not UTF-8 text and cannot be edited")))?;
+            let (edited, line) = replace_once(&name, &text, &input.old, &input.new)?;
+            door.write(&name, edited.as_bytes())?;
+            written.record(&name);
+            Ok(format!("edited {name} at line {line}"))
         })
     }
 }

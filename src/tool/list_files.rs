@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::door::Door;
 use super::walk::{self, Glob};
-use super::{Tool, ToolError, blocking, name_of, parse};
+use super::{Tool, ToolError, name_of, on_files};
 
 /// Names shown at most.
 const SHOWN: usize = 500;
@@ -51,11 +51,7 @@ impl Tool for ListFiles {
     }
 
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let input: Input = parse(input)?;
-            let door = Arc::clone(&self.door);
-            blocking(move || list(&door, &input)).await
-        })
+        on_files(&self.door, input, |door, input: Input| list(door, &input))
     }
 }
 

@@ -22,7 +22,7 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use door::Name;
+use door::{Door, Name};
 
 /// A tool that a model can call.
 pub(crate) trait Tool: Send + Sync {
@@ -113,12 +113,19 @@ fn name_of(raw: Option<&str>) -> Result<Name, ToolError> {
     Name::parse(raw.unwrap_or(".")).map_err(ToolError::Mend)
 }
 
-/// Runs work on files away from the threads that drive everything else.
-async fn blocking<F>(work: F) -> Result<String, ToolError>
-where
-    F: FnOnce() -> Result<String, ToolError> + Send + 'static,
-{
-    tokio::task::spawn_blocking(work).await.context("a tool broke off")?
+/// Does the work of a tool on files, with the input as the tool's own type, away from the threads that drive everything
+/// else.
+fn on_files<'a, I: DeserializeOwned + 'static>(
+    door: &'a Arc<Door>,
+    input: &'a Value,
+    work: impl FnOnce(&Door, I) -> Result<String, ToolError> + Send + 'static,
+) -> BoxFuture<'a, Result<String, ToolError>> {
+    let door = Arc::clone(door);
+    let input = input.clone();
+    Box::pin(async move {
+        let work = move || work(&door, parse(&input)?);
+        tokio::task::spawn_blocking(work).await.context("a tool broke off")?
+    })
 }
 
 /// `Reading src/x.py ...`: a step with a text that a model chose, on one line and free of control characters.

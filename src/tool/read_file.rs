@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::door::{Door, Name};
-use super::{Tool, ToolError, blocking, field, name_of, parse, step};
+use super::{Tool, ToolError, field, name_of, on_files, step};
 
 /// Lines of a page where the model asks for no number.
 const LINES: u64 = 400;
@@ -68,11 +68,7 @@ impl Tool for ReadFile {
     }
 
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let input: Input = parse(input)?;
-            let door = Arc::clone(&self.door);
-            blocking(move || read(&door, &input)).await
-        })
+        on_files(&self.door, input, |door, input: Input| read(door, &input))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::door::{Door, Name};
 use super::walk::{self, Glob};
-use super::{Tool, ToolError, blocking, name_of, parse};
+use super::{Tool, ToolError, name_of, on_files};
 
 /// Matches shown at most; the rest is counted.
 const SHOWN: usize = 200;
@@ -65,11 +65,7 @@ impl Tool for Search {
     }
 
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let input: Input = parse(input)?;
-            let door = Arc::clone(&self.door);
-            blocking(move || search(&door, &input)).await
-        })
+        on_files(&self.door, input, |door, input: Input| search(door, &input))
     }
 }
 

@@ -97,6 +97,7 @@ fn all(dir: &Path, written: &Written) -> ToolBox {
             sandbox: Arc::new(Open {
                 env: vec![path],
                 dependencies: crate::domain::dependencies::Dependencies::default(),
+                redactor: crate::secret::Redactor::default(),
             }),
             dir: dir.to_owned(),
             timeout: Duration::from_secs(60),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::door::Door;
-use super::{Tool, ToolError, Written, blocking, field, name_of, parse, step};
+use super::{Tool, ToolError, Written, field, name_of, on_files, step};
 
 /// Writes files where the door allows it.
 pub(crate) struct WriteFile {
@@ -61,17 +61,13 @@ impl Tool for WriteFile {
     }
 
     fn run<'a>(&'a self, input: &'a Value) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let input: Input = parse(input)?;
-            let (door, written) = (Arc::clone(&self.door), self.written.clone());
-            blocking(move || {
-                let name = name_of(Some(&input.path))?;
-                let new = door.write(&name, input.content.as_bytes())?;
-                written.record(&name);
-                let done = if new { "created" } else { "replaced" };
-                Ok(format!("{done} {name} ({} lines)", input.content.lines().count()))
-            })
-            .await
+        let written = self.written.clone();
+        on_files(&self.door, input, move |door, input: Input| {
+            let name = name_of(Some(&input.path))?;
+            let new = door.write(&name, input.content.as_bytes())?;
+            written.record(&name);
+            let done = if new { "created" } else { "replaced" };
+            Ok(format!("{done} {name} ({} lines)", input.content.lines().count()))
         })
     }
 }

@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("repo", &["domain", "error", "http", "secret", "settings"]),
     ("store", &["domain", "error", "schema", "settings"]),
     ("journal", &["domain", "error", "secret", "settings"]),
-    ("sandbox", &["domain", "error", "exit", "settings"]),
+    ("sandbox", &["domain", "error", "exit", "secret", "settings"]),
     ("platform", &["domain", "error", "http", "secret", "settings"]),
     ("evidence", &["domain", "repo", "sandbox", "schema"]),
     ("tool", &["domain", "evidence", "repo", "sandbox"]),

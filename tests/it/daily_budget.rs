@@ -14,10 +14,10 @@ use crate::scenario::shared_script;
 use crate::team::{Over, Runner, Team};
 
 /// US dollars of one reply: 1,000 tokens in at $3 and 8,000 out at $15 a million.
-const REPLY: f64 = 0.123;
+pub(crate) const REPLY: f64 = 0.123;
 
 /// A team whose first story had shipped: its day may be run again while the next one runs.
-fn team(over: Over) -> Team {
+pub(crate) fn team(over: Over) -> Team {
     let team = Team::new(over);
     let person = team.runner("person");
     let plan = std::fs::read_to_string(person.dir.join("plan.yaml")).unwrap();
@@ -29,7 +29,7 @@ fn team(over: Over) -> Team {
     team
 }
 
-fn dear(parts: &[&str]) -> Script {
+pub(crate) fn dear(parts: &[&str]) -> Script {
     let mut script = shared_script(parts);
     for reply in &mut script.replies {
         reply.usage = Some(Usage { input: 1_000, cache_write: 0, cache_read: 0, output: 8_000 });
@@ -37,7 +37,7 @@ fn dear(parts: &[&str]) -> Script {
     script
 }
 
-fn day_1() -> Script {
+pub(crate) fn day_1() -> Script {
     dear(&["prime", "forge", "gate", "sentinel", "scribe"])
 }
 
@@ -47,13 +47,13 @@ fn hanging() -> ModelServer {
     ModelServer::start(&script)
 }
 
-fn billed(server: &ModelServer) -> f64 {
+pub(crate) fn billed(server: &ModelServer) -> f64 {
     let replies = server.exchanges().iter().filter(|exchange| exchange.answered).count();
     f64::from(u32::try_from(replies).unwrap()) * REPLY
 }
 
 /// A run of `day`, perhaps once more, under a daily budget in US dollars.
-fn pace(runner: &Runner, server: &ModelServer, day: &str, budget: &str) -> crate::binary::Pace {
+pub(crate) fn pace(runner: &Runner, server: &ModelServer, day: &str, budget: &str) -> crate::binary::Pace {
     runner.pace(server).env([
         ("DAY", day),
         ("RETRY", "true"),
@@ -62,7 +62,7 @@ fn pace(runner: &Runner, server: &ModelServer, day: &str, budget: &str) -> crate
     ])
 }
 
-fn ledger(team: &Team, name: &str) -> Vec<Value> {
+pub(crate) fn ledger(team: &Team, name: &str) -> Vec<Value> {
     serde_json::from_str(&git(&team.remote(), &format!("show {name}:budget.json"))).unwrap()
 }
 
@@ -74,7 +74,7 @@ fn wait_for(server: &ModelServer) {
     }
 }
 
-fn refused(runner: &Runner, finished: &Finished, server: &ModelServer) {
+pub(crate) fn refused(runner: &Runner, finished: &Finished, server: &ModelServer) {
     let transcript = finished.transcript();
     assert_eq!((finished.code, server.exchanges().len()), (11, 0), "{transcript}");
     assert!(finished.stdout.contains("PACE_DAILY_BUDGET: "), "{transcript}");

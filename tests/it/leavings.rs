@@ -46,21 +46,7 @@ fn day(calls: &str) -> Script {
 }
 
 fn hand_off(script: &mut Script) {
-    const END: &str = r#"
-replies:
-  - {agent: FORGE, calls: [{name: complete_handoff, input: {approach: "None", built: "tests/test_name.sh"}}]}
-  - agent: GATE
-    calls:
-      - name: submit_report
-        input:
-          criteria_results:
-            - {criterion: "greet NAME prints Hello, NAME", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets by name"}]}
-            - {criterion: "greet without a name still prints Hello", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets without a name"}]}
-          blockers: []
-          deferred: []
-          hold_reason: ""
-"#;
-    script.replies.extend(Script::parse(END).unwrap().replies);
+    script.replies.extend(shared_script(&["forge-hand-off", "gate"]).replies);
 }
 
 #[test]
@@ -216,4 +202,21 @@ fn the_lock_of_a_person_at_work_stops_a_run() {
     let run = pace(&project, &server).run();
     assert_eq!(run.code, 1, "{}", run.transcript());
     assert_eq!(project.read(".pace/.run/alive"), None);
+}
+
+/// No run of pace is dead here: whoever made the lock, pace does not take it away.
+#[test]
+fn a_lock_that_is_nobodys_is_named_with_its_mend() {
+    let project = project();
+    let lock = project.dir.join(".git/index.lock");
+    project.write(".git/index.lock", "");
+    let server = ModelServer::start(&Script::default());
+    let run = pace(&project, &server).run();
+    let transcript = run.transcript();
+    assert_eq!((run.code, server.exchanges().len()), (2, 0), "{transcript}");
+    let lock = lock.display();
+    for told in [format!("killed: {lock}. "), format!("remove the lock (`rm {lock}`)")] {
+        assert!(run.stderr.contains(&told), "{told}: {transcript}");
+    }
+    assert!(project.read(".git/index.lock").is_some(), "{transcript}");
 }

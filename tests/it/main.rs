@@ -11,6 +11,7 @@ mod day_lock;
 mod demo;
 #[cfg(target_os = "linux")]
 mod disk;
+mod divided_budget;
 mod empty_root;
 mod forge;
 #[cfg(target_os = "linux")]
@@ -37,3 +38,4 @@ mod team;
 mod third_party;
 #[cfg(target_os = "linux")]
 mod traced;
+mod two_days;

@@ -294,22 +294,8 @@ replies:
       - {name: write_file, input: {path: tests/test_name.sh, content: "# test: greets by name\n. ./greet.sh\n[ \"$(greet World)\" = \"Hello, World\" ]\n"}}
       - {name: run_bash, input: {command: "mkdir -p local build && printf 'echo ok 1 - greets by name\\necho ok 2 - greets without a name\\necho 1..2\\n' >local/stub.sh; echo forged >mine.cfg; echo bad >build/out.o"}}
 "##;
-    const HAND_OFF: &str = r##"
-replies:
-  - {agent: FORGE, calls: [{name: complete_handoff, input: {approach: "None", built: "tests/test_name.sh"}}]}
-  - agent: GATE
-    calls:
-      - name: submit_report
-        input:
-          criteria_results:
-            - {criterion: "greet NAME prints Hello, NAME", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets by name"}]}
-            - {criterion: "greet without a name still prints Hello", result: PASS, evidence: "passed", cites: [{kind: test, ref: "greets without a name"}]}
-          blockers: []
-          deferred: []
-          hold_reason: ""
-"##;
-    // Resumed, and begun anew because the story changed.
-    for anew in [false, true] {
+    // Resumed, begun anew because the story changed, and because the model's key is another one.
+    for (anew, key) in [(false, None), (true, None), (true, Some("sk-canary-of-next-month"))] {
         let project = Project::new(&[scenarios_dir().join("_trees/shell")]);
         project.write(".gitignore", "local/\n*.cfg\nbuild/\n");
         project.commit_all("Ignore what is local");
@@ -332,14 +318,20 @@ replies:
         project.write("local/person.cfg", "mine\n");
         let mut second = Script::default();
         if anew {
-            apply(&rows().remove(5).change, &project);
+            if key.is_none() {
+                apply(&rows().remove(5).change, &project);
+            }
             second.replies.extend(shared_script(&["prime"]).replies);
             second.replies.extend(reply(&POISON[..POISON.find("      - {name: run_bash").unwrap()]));
         }
-        second.replies.extend(reply(HAND_OFF));
-        let server = ModelServer::start(&second);
+        second.replies.extend(shared_script(&["forge-hand-off", "gate"]).replies);
+        let server = ModelServer::start_with_key(&second, key.unwrap_or(KEY));
         let run = day(&server).run();
         let transcript = run.transcript();
+        let told = run.stdout.contains("was not written by a run with this model credential");
+        assert_eq!(told, key.is_some(), "{transcript}");
+        let cleaned = run.stdout.contains("What it left in the work tree was taken out of it");
+        assert_eq!(cleaned, key.is_some(), "{transcript}");
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
         let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";

@@ -5,6 +5,8 @@ mod itself;
 mod limits;
 mod machine;
 mod network;
+mod toolchains;
+mod top;
 
 use std::collections::BTreeMap;
 use std::io::Write;

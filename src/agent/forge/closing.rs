@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{AGENT, Inputs, paths, proof};
+use super::{AGENT, Inputs, proof};
 use crate::agent::kit::forge_refusal;
 use crate::agent::tests::ProjectTests;
 use crate::agent::turns::{Answer, Finish};
@@ -15,7 +15,8 @@ use crate::agent::{AgentError, Desk, day_change, secrets, tail, tampering};
 use crate::domain::artifact::Finding;
 use crate::domain::diff::Diff;
 use crate::domain::observation::{CommandRun, TestStatus};
-use crate::evidence::red_phase::{self, RedPhase, some};
+use crate::evidence::red_phase::{self, RedPhase};
+use crate::evidence::some;
 use crate::llm::ToolCall;
 use crate::schema;
 use crate::tool::Written;
@@ -32,13 +33,20 @@ pub(super) struct Closing<'a> {
     pub(super) desk: &'a Desk<'a>,
     pub(super) inputs: &'a Inputs<'a>,
     written: Written,
-    pub(super) tests: Option<Arc<ProjectTests>>,
+    tests: Option<Arc<ProjectTests>>,
     /// The round begins without production change: one that it makes wants the red phase confirmed first.
     red_needed: bool,
     /// Assertions that stood when the red phase was confirmed in this round.
-    pub(super) seen: Option<Vec<String>>,
-    /// What the last refused handoff lacked, and how many were refused.
-    refused: (Vec<String>, u32),
+    seen: Option<Vec<String>>,
+    refused: Refused,
+}
+
+/// The handoffs of a round that were refused for a rule.
+#[derive(Default)]
+struct Refused {
+    /// What the last of them lacked.
+    lacks: Vec<String>,
+    count: u32,
 }
 
 /// What FORGE hands off: its own words and the files to commit.
@@ -109,12 +117,20 @@ impl<'a> Closing<'a> {
         tests: Option<Arc<ProjectTests>>,
         red_needed: bool,
     ) -> Self {
-        Self { desk, inputs, written, tests, red_needed, seen: None, refused: (vec![], 0) }
+        Self { desk, inputs, written, tests, red_needed, seen: None, refused: Refused::default() }
     }
 
-    /// Whether the early red phase was due and did not come.
-    pub(super) fn skipped_red(&self) -> bool {
-        self.red_needed && self.seen.is_none()
+    /// The day's work as it is handed off.
+    fn work(&self) -> proof::Work<'_> {
+        proof::Work {
+            desk: self.desk,
+            base: self.inputs.base,
+            baseline: self.inputs.baseline,
+            untracked: self.not_its_own(),
+            tests: self.tests.as_deref(),
+            skipped_red: self.red_needed && self.seen.is_none(),
+            seen: self.seen.as_deref().unwrap_or_default(),
+        }
     }
 
     async fn confirm_red_phase(&mut self, input: &Value) -> Result<Answer<Closed>, AgentError> {
@@ -169,35 +185,10 @@ impl<'a> Closing<'a> {
             return Ok(Answer::Refused(refusal));
         }
         let diff = self.changes().await?;
-        let leaks = self.leaks(&diff).await?;
-        let refusal =
-            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
-        let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
-        if !outside.is_empty() {
-            return Ok(Answer::Refused(format!(
-                "files changed that you may not change; undo that first:\n{}",
-                outside.join("\n")
-            )));
+        if let Some(refusal) = self.uncommittable(&diff).await? {
+            return Ok(Answer::Refused(refusal));
         }
-        if let Some(nested) = diff.files.iter().find(|file| file.path.ends_with('/')) {
-            let path = &nested.path;
-            return Ok(Answer::Refused(format!(
-                "{path} is a repository of its own: remove {path}.git first"
-            )));
-        }
-        let ignored = self.ignored(&diff).await?;
-        if !ignored.is_empty() {
-            return Ok(Answer::Refused(format!(
-                "git ignores files that you wrote, so they would not be part of the commit that is judged: {}",
-                ignored.join(", ")
-            )));
-        }
-        if !leaks.is_empty() {
-            let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
-            self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
-            return Ok(Answer::Refused(secrets::instruction(&leaks)));
-        }
-        let proof = proof::of(self).await?;
+        let proof = self.work().check().await?;
         let tampering = tampering::refusal(self.desk, self.inputs.base, &diff).await?;
         if let Some(lacks) = self.refuses(&proof, tampering) {
             self.desk.step(AGENT, format!("Handoff refused: {}", lacks.join(" ")));
@@ -211,7 +202,42 @@ impl<'a> Closing<'a> {
         let words =
             if passed { "All tests pass. Calling complete_handoff." } else { "Calling complete_handoff." };
         self.desk.step(AGENT, words);
-        Ok(Answer::Done(Closed { submission: input.clone(), paths: paths(&diff), red: proof.red }))
+        Ok(Answer::Done(Closed {
+            submission: input.clone(),
+            paths: diff.paths().cloned().collect(),
+            red: proof.red,
+        }))
+    }
+
+    /// Why the change cannot be committed as it is.
+    async fn uncommittable(&self, diff: &Diff) -> Result<Option<String>, AgentError> {
+        let leaks = self.leaks(diff).await?;
+        let refusal =
+            |path: &String| forge_refusal(self.desk.terms, path).map(|why| format!("{path}: {why}"));
+        let outside: Vec<_> = diff.files.iter().filter_map(|f| refusal(&f.path)).collect();
+        if !outside.is_empty() {
+            return Ok(Some(format!(
+                "files changed that you may not change; undo that first:\n{}",
+                outside.join("\n")
+            )));
+        }
+        if let Some(nested) = diff.files.iter().find(|file| file.path.ends_with('/')) {
+            let path = &nested.path;
+            return Ok(Some(format!("{path} is a repository of its own: remove {path}.git first")));
+        }
+        let ignored = self.ignored(diff).await?;
+        if !ignored.is_empty() {
+            return Ok(Some(format!(
+                "git ignores files that you wrote, so they would not be part of the commit that is judged: {}",
+                ignored.join(", ")
+            )));
+        }
+        if leaks.is_empty() {
+            return Ok(None);
+        }
+        let places: Vec<_> = leaks.iter().map(|leak| leak.evidence.as_str()).collect();
+        self.desk.step(AGENT, format!("Handoff refused by the secret scan: {}", places.join("; ")));
+        Ok(Some(secrets::instruction(&leaks)))
     }
 
     /// Installs the dependencies where a manifest changed since, so that the lockfile that belongs to it is part of
@@ -237,15 +263,15 @@ impl<'a> Closing<'a> {
     /// otherwise the handoff stands and GATE holds it.
     fn refuses(&mut self, proof: &proof::Checked, tampering: Option<String>) -> Option<Vec<String>> {
         let lacks: Vec<String> = tampering.into_iter().chain(proof.mendable()).collect();
-        if lacks.is_empty() || lacks == self.refused.0 || self.refused.1 >= MOST_REFUSALS {
+        if lacks.is_empty() || lacks == self.refused.lacks || self.refused.count >= MOST_REFUSALS {
             return None;
         }
-        self.refused = (lacks.clone(), self.refused.1 + 1);
+        self.refused = Refused { lacks: lacks.clone(), count: self.refused.count + 1 };
         Some(lacks)
     }
 
     /// Untracked files that were there before and that FORGE did not write.
-    pub(super) fn not_its_own(&self) -> BTreeSet<String> {
+    fn not_its_own(&self) -> BTreeSet<String> {
         self.inputs.untracked.difference(&self.written.paths()).cloned().collect()
     }
 

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::closing::{Closed, Closing};
-use super::{AGENT, Inputs, changes_between, paths};
+use super::{AGENT, Inputs};
 use crate::agent::kit::forge_refusal;
 use crate::agent::report::fill;
-use crate::agent::{AgentError, Desk};
+use crate::agent::{AgentError, Desk, day_change};
 use crate::domain::artifact::{Finding, Handoff, HandoffFile};
+use crate::domain::terms::Terms;
 use crate::evidence::red_phase::RedPhase;
 
 impl Closing<'_> {
@@ -25,25 +26,14 @@ impl Closing<'_> {
     async fn keep_unfinished(&self, reason: &str) -> Result<(), AgentError> {
         let diff = self.changes().await?;
         let (refused, kept): (Vec<_>, Vec<_>) =
-            paths(&diff).into_iter().partition(|path| forge_refusal(self.desk.terms, path).is_some());
+            diff.paths().cloned().partition(|path| forge_refusal(self.desk.terms, path).is_some());
         let reset = async { self.desk.repo.reset_paths(&refused) };
         self.desk.journal.act("reset", &refused, reset).await?;
         if kept.is_empty() {
             return Ok(());
         }
-        let message = self.desk.templates.message(
-            "commit.txt.j2",
-            &json!({
-                "title": format!("Unfinished: {}", self.inputs.card.theme),
-                "approach": reason,
-                "built": "",
-                "day": self.desk.terms.day,
-                "sprint": self.desk.terms.sprint,
-            }),
-            Some(self.desk.terms.day),
-            &self.desk.terms.sprint,
-        )?;
-        let message = self.desk.journal.clean(&message);
+        let title = format!("Unfinished: {}", self.inputs.card.theme);
+        let message = message(self.desk, &title, reason, "")?;
         let commit = async { self.desk.repo.commit(&kept, &message) };
         self.desk.journal.act("commit", &kept, commit).await.map(drop).map_err(AgentError::Other)
     }
@@ -56,24 +46,14 @@ pub(super) async fn commit(
     closed: Closed,
     calls: u32,
 ) -> Result<Handoff, AgentError> {
-    let message = desk.templates.message(
-        "commit.txt.j2",
-        &json!({
-            "title": inputs.card.stories.first().map_or(&inputs.card.theme, |s| &s.title),
-            "approach": closed.submission["approach"],
-            "built": closed.submission["built"],
-            "day": desk.terms.day,
-            "sprint": desk.terms.sprint,
-        }),
-        Some(desk.terms.day),
-        &desk.terms.sprint,
-    )?;
-    let message = desk.journal.clean(&message);
+    let title = inputs.card.stories.first().map_or(&inputs.card.theme, |story| &story.title);
+    let word = |field: &str| closed.submission[field].as_str().unwrap_or_default();
+    let message = message(desk, title, word("approach"), word("built"))?;
     let commit: String = desk
         .journal
         .act("commit", &closed.paths, async { desk.repo.commit(&closed.paths, &message) })
         .await?;
-    let files: Vec<_> = changes_between(desk, inputs.base, &commit)
+    let files: Vec<_> = day_change::diff_between(desk, inputs.base, &commit)
         .await?
         .files
         .into_iter()
@@ -91,4 +71,12 @@ pub(super) async fn commit(
     ];
     fill(closed.submission, filled)
         .map_err(|problems| AgentError::Unusable { agent: AGENT, reason: problems.join("; ") })
+}
+
+/// The message of a commit of FORGE's work, without secrets.
+fn message(desk: &Desk<'_>, title: &str, approach: &str, built: &str) -> anyhow::Result<String> {
+    let Terms { day, sprint, .. } = desk.terms;
+    let values = json!({"title": title, "approach": approach, "built": built, "day": day, "sprint": sprint});
+    let message = desk.templates.message("commit.txt.j2", &values, Some(*day), sprint)?;
+    Ok(desk.journal.clean(&message))
 }

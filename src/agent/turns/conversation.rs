@@ -10,6 +10,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::hex::hex;
 use crate::domain::money::Price;
 use crate::journal::Journal;
 use crate::llm::{Message, Request};
@@ -82,7 +83,7 @@ impl<'a> Conversation<'a> {
 
     /// Names the conversation so far: digest of all that was said, secrets masked as the record masks them.
     pub(super) fn key(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.digest)
     }
 
     /// Replaces old tool results where that pays within `calls_to_come`.
@@ -170,7 +171,7 @@ fn note(content: &str) -> String {
 
 /// The digest of everything before, and `value` as the journal may hold it.
 fn chained<T: Serialize>(before: [u8; 32], journal: &Journal, value: &T) -> anyhow::Result<[u8; 32]> {
-    let clean = journal.clean_value(serde_json::to_value(value)?)?;
+    let clean = journal.clean_value(serde_json::to_value(value)?);
     let digest = Sha256::new().chain_update(before).chain_update(serde_json::to_vec(&clean)?);
     Ok(digest.finalize().into())
 }

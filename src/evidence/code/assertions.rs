@@ -1,14 +1,12 @@
 //! The assertions of a test file: where they stand and what they say.
 
-use std::ops::Range;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::super::pattern;
 use super::computed::Context;
-use super::index::Index;
-use super::mask::masked;
+use super::test_text::{Statement, TestText, line_before};
 use super::worth::Worth;
 use super::{Language, worth};
 
@@ -24,76 +22,19 @@ pub(crate) struct Assertion {
     pub worth: Worth,
 }
 
-/// A test file made ready for questions.
-pub(crate) struct TestText<'a> {
-    pub language: Language,
-    pub text: &'a str,
-    pub masked: String,
-    index: OnceLock<Index>,
-}
-
-impl<'a> TestText<'a> {
-    /// `text` is the test part of the file at `path`.
-    pub(crate) fn new(path: &str, text: &'a str) -> Self {
-        let language = Language::of(path);
-        Self { language, text, masked: masked(language, text), index: OnceLock::new() }
-    }
-
+impl TestText<'_> {
     /// All assertions, in order.
     pub(crate) fn assertions(&self) -> Vec<Assertion> {
         let context = Context::of(self);
         let found = statements(self);
         let said = found.into_iter().map(|statement| {
             let line = self.line_of(statement.start);
-            let text = self.text.lines().nth(line as usize - 1).unwrap_or_default().trim().to_owned();
+            let text = self.line(line).trim().to_owned();
             let worth = worth::of(&context, &statement);
             Assertion { line, key: key(&self.masked[statement.start..statement.end]), text, worth }
         });
         said.collect()
     }
-
-    /// `expected(2)` as `double(2)`, where all that `expected` does is to hand what it is given on to `double`.
-    pub(super) fn behind(&self, call: &str) -> String {
-        let handed_on = || {
-            let (name, given) = call.split_once('(')?;
-            let lines = self.index().function(name)?;
-            let body = self.text.lines().skip(lines.start as usize - 1).take(lines.len());
-            let body: Vec<&str> = body.map(str::trim).filter(|line| !line.is_empty()).collect();
-            let [head, done, ..] = body[..] else { return None };
-            let parameters = head.split_once('(')?.1.split_once(')')?.0;
-            let (other, passed) = done.strip_prefix("return ")?.split_once('(')?;
-            let same = passed.trim_end_matches(';') == format!("{parameters})");
-            (same && !parameters.contains(':')).then(|| format!("{other}({given}"))
-        };
-        handed_on().unwrap_or_else(|| call.to_owned())
-    }
-
-    /// Line of a byte, counted from 1.
-    pub(super) fn line_of(&self, at: usize) -> u32 {
-        self.index().line_of(at)
-    }
-
-    /// The masked text of `lines`, counted from 1.
-    pub(super) fn masked_lines(&self, lines: &Range<u32>) -> &str {
-        let (from, to) = (self.index().start_of(lines.start), self.index().start_of(lines.end));
-        self.masked.get(from..to).unwrap_or_default()
-    }
-
-    /// Made at the first question.
-    pub(super) fn index(&self) -> &Index {
-        self.index.get_or_init(|| Index::of(self.language, &self.masked))
-    }
-}
-
-/// Where an assertion stands, in bytes.
-#[derive(Debug, Clone)]
-pub(super) struct Statement {
-    pub start: usize,
-    pub end: usize,
-    /// The word that makes it one: `assertEqual`, `expect`, `[`, `t.Errorf`.
-    pub word: String,
-    /// What is compared, as ranges of bytes.
-    pub parts: Vec<(usize, usize)>,
 }
 
 static CALL: LazyLock<Regex> = LazyLock::new(|| {
@@ -117,11 +58,17 @@ fn statements(test: &TestText<'_>) -> Vec<Statement> {
         _ => calls(test),
     };
     if matches!(test.language, Language::Python | Language::Ruby | Language::Other) {
+        let mut until = 0;
         found.extend(BARE.captures_iter(&test.masked).filter_map(|c| {
             let (word, rest) = (c.get(1)?, c.get(2)?);
             let called = rest.as_str().starts_with('(') && word.as_str() != "assert";
+            // What stands in the brackets of another one is none of its own.
+            if called || word.start() < until {
+                return None;
+            }
             let end = logical_end(&test.masked, rest.start());
-            (!called).then(|| Statement {
+            until = end;
+            Some(Statement {
                 start: word.start(),
                 end,
                 word: word.as_str().to_owned(),
@@ -141,30 +88,40 @@ fn statements(test: &TestText<'_>) -> Vec<Statement> {
 /// Assertions in the form of calls, with the calls chained to them.
 fn calls(test: &TestText<'_>) -> Vec<Statement> {
     let masked = &test.masked;
+    // Ends of the calls that the one looked at stands in or is chained to.
+    let mut around: Vec<usize> = Vec::new();
     let of = |c: regex::Captures<'_>| {
         let whole = c.get(0)?;
         let word = c.get(1).or(c.get(2))?;
         let name = word.as_str();
         let go_report = test.language == Language::Go && GO_REPORTS.contains(&name);
         // Definitions of helpers, imports and Go's reporting calls are none.
-        let line = masked[..whole.start()].rsplit('\n').next().unwrap_or_default();
+        let line = line_before(masked, whole.start());
         if go_report || DEFINES.is_match(line) || NO_ASSERTIONS.contains(&name) {
             return None;
         }
         let open = whole.end() - 1;
-        let mut end = closing(masked, open)?;
+        let mut end = test.closing(open)?;
+        around.retain(|end| *end > open);
+        if around.len() >= DEEPEST {
+            return None;
+        }
         let mut parts = parts(masked, open + 1, end);
         // `expect(a).not.toBe(b)`, `assertThat(a).isEqualTo(b)`, `expect(a).to eq(b)`
         while let Some(link) = CHAIN.find(&masked[end + 1..]).filter(|link| link.start() == 0) {
             let open = end + link.end();
-            let Some(close) = closing(masked, open) else { break };
+            let Some(close) = test.closing(open) else { break };
             parts.extend(self::parts(masked, open + 1, close));
             end = close;
         }
+        around.push(end);
         Some(Statement { start: whole.start(), end: end + 1, word: name.to_owned(), parts })
     };
     CALL.captures_iter(masked).filter_map(of).collect()
 }
+
+/// Calls within calls, and calls chained to calls, that are looked at.
+const DEEPEST: usize = 32;
 
 const GO_REPORTS: &[&str] = &[
     "Run", "Log", "Logf", "Error", "Errorf", "Fatal", "Fatalf", "Fail", "FailNow", "Helper", "Cleanup",
@@ -187,16 +144,36 @@ fn conditions(test: &TestText<'_>) -> Vec<Statement> {
     };
     let reports = GO_REPORT.find_iter(masked).filter(|m| test.language == Language::Go && go(m.start()));
     let throws = RAISES.find_iter(masked).filter(|_| test.language != Language::Go);
+    // Every condition, with where its block or its line begins to end.
+    let ends = |from: usize| masked[from..].find(['{', '\n']).map_or(masked.len(), |end| from + end);
+    let conditions = CONDITION.find_iter(masked).map(|m| (m.start(), m.end()));
+    let conditions: Vec<(usize, usize, usize)> =
+        ends_once(conditions, ends).map(|((start, from), end)| (start, from, end)).collect();
     let of = |at: usize| {
-        let from = CONDITION.find_iter(&masked[..at]).last()?;
+        let before = conditions.partition_point(|(_, from, _)| *from <= at);
+        let (start, from, end) = *conditions.get(before.checked_sub(1)?)?;
         // Only a condition just above is this report's.
-        if masked[from.end()..at].matches('\n').count() > 4 {
+        if test.line_of(at) - test.line_of(from) > 4 {
             return None;
         }
-        let end = from.end() + masked[from.end()..at].find(['{', '\n']).unwrap_or(at - from.end());
-        Some(Statement { start: from.start(), end, word: "if".into(), parts: vec![(from.end(), end)] })
+        let end = end.min(at);
+        Some(Statement { start, end, word: "if".into(), parts: vec![(from, end)] })
     };
     reports.chain(throws).filter_map(|m| of(m.start())).collect()
+}
+
+/// Each place with the end that follows it, looked for only where the last one found lies behind.
+fn ends_once(
+    places: impl Iterator<Item = (usize, usize)>,
+    find: impl Fn(usize) -> usize,
+) -> impl Iterator<Item = ((usize, usize), usize)> {
+    let mut known = 0;
+    places.map(move |place| {
+        if known < place.1 {
+            known = find(place.1);
+        }
+        (place, known)
+    })
 }
 
 static GO_REPORT: LazyLock<Regex> =
@@ -241,24 +218,6 @@ fn shell(test: &TestText<'_>) -> Vec<Statement> {
         }
     }
     found
-}
-
-/// The bracket that closes the one at `open`.
-pub(super) fn closing(masked: &str, open: usize) -> Option<usize> {
-    let mut depth = 0;
-    for (at, byte) in masked.bytes().enumerate().skip(open) {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// End of the statement that begins at `at`: its line, or the one in which its brackets close.

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::{Assertion, TestText, closing};
+use super::assertions::Assertion;
+use super::test_text::TestText;
 use super::worth::Worth;
 use super::{Language, words};
 
@@ -19,7 +20,7 @@ pub(crate) fn of_test(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
         return whole.then(|| 1..test.line_of(test.text.len()) + 1);
     }
     let title = name.rsplit(" > ").next().unwrap_or(name).trim();
-    titled(test, title).or_else(|| functions(test.language, name).find_map(|name| defined(test, name)))
+    titled(test, title).or_else(|| functions(test.language, name).find_map(|name| test.function(name)))
 }
 
 /// The functions that a test of this name may be, likeliest first. Words of a title are none, and neither are the
@@ -50,13 +51,8 @@ fn titled(test: &TestText<'_>, title: &str) -> Option<Range<u32>> {
     let quoted =
         ['"', '\'', '`'].iter().find_map(|quote| test.text.find(&format!("{quote}{title}{quote}")))?;
     let open = test.masked[..quoted].rfind('(')?;
-    let end = closing(&test.masked, open)?;
+    let end = test.closing(open)?;
     Some(test.line_of(open)..test.line_of(end) + 1)
-}
-
-/// The function of that name. Types are none: a whole class says little of one test.
-pub(crate) fn defined(test: &TestText<'_>, name: &str) -> Option<Range<u32>> {
-    test.index().function(name)
 }
 
 /// Whether the test at `lines` asserts something computed, itself or through a function of its own file.
@@ -66,19 +62,13 @@ pub(crate) fn asserts(test: &TestText<'_>, all: &[Assertion], lines: &Range<u32>
     if within(lines) {
         return true;
     }
-    let skipped = lines.start as usize - 1;
-    let body: String = test
-        .masked
-        .lines()
-        .skip(skipped + 1)
-        .take(lines.len().saturating_sub(1))
-        .collect::<Vec<_>>()
-        .join("\n");
-    if SHOULD_PANIC.is_match(test.masked.lines().take(skipped).last().unwrap_or_default()) {
+    let body = test.masked_lines(&(lines.start + 1..lines.end.max(lines.start + 1)));
+    let above = lines.start.saturating_sub(1).max(1)..lines.start;
+    if SHOULD_PANIC.is_match(test.masked_lines(&above)) {
         return true;
     }
-    words(&body).into_iter().any(|name| {
-        defined(test, name).is_some_and(|own| own != *lines && within(&own))
+    words(body).into_iter().any(|name| {
+        test.function(name).is_some_and(|own| own != *lines && within(&own))
             && body.contains(&format!("{name}("))
     })
 }

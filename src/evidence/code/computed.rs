@@ -9,9 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::TestText;
-use super::bodies;
 use super::swallowed::swallowed;
+use super::test_text::TestText;
 
 /// What is known of a test file's names.
 pub(super) struct Context<'a> {
@@ -19,8 +18,8 @@ pub(super) struct Context<'a> {
     /// Names and what they are set to.
     pub(super) set: BTreeMap<&'a str, Vec<&'a str>>,
     imported: BTreeSet<&'a str>,
-    /// Byte ranges whose failures are thrown away.
-    pub(super) swallowed: Vec<(usize, usize)>,
+    /// Byte ranges whose failures are thrown away, by their start; the ends are the furthest up to each.
+    swallowed: Vec<(usize, usize)>,
     /// Names that something else may have filled since they were set: handed to a call, or added to.
     filled: BTreeSet<&'a str>,
     /// What stands behind names, as far as it was looked up.
@@ -58,7 +57,7 @@ static SET: LazyLock<Regex> = LazyLock::new(|| {
 });
 static IMPORT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?m)^[ \t]*(?:(?:from|import|use|using)\b[^\n;(]*(?:\([^)]*\)|\{[^}]*\}[^\n;]*)?|(?:const|let|var)\b[^\n=]*=\s*(?:await\s+)?(?:require|import)\s*\()",
+        r"(?m)^[ \t]*(?:(?:from|import|use|using)\b[^\n;(]*(?:\((?:[^)\n]*\n){0,100}?[^)\n]*\)|\{(?:[^}\n]*\n){0,100}?[^}\n]*\}[^\n;]*)?|(?:const|let|var)\b[^\n=]*=\s*(?:await\s+)?(?:require|import)\s*\()",
     )
 });
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z_]\w*"));
@@ -78,11 +77,17 @@ impl<'a> Context<'a> {
             test,
             set,
             imported,
-            swallowed: swallowed(test),
+            swallowed: reaching(swallowed(test)),
             filled,
             known: RefCell::default(),
             given: RefCell::default(),
         }
+    }
+
+    /// Whether a failure at this byte is thrown away.
+    pub(super) fn swallows(&self, at: usize) -> bool {
+        let before = self.swallowed.partition_point(|(from, _)| *from <= at);
+        before.checked_sub(1).is_some_and(|last| at < self.swallowed[last].1)
     }
 
     /// Whether what stands behind a name is computed. Every name is looked at once, however many ways lead to it, and
@@ -157,7 +162,7 @@ impl<'a> Context<'a> {
     /// The parameters and the body of a function of the file; the body may begin on the line of its head.
     fn function(&self, name: &str) -> Option<(&'a str, &'a str)> {
         let test: &'a TestText<'a> = self.test;
-        let function = test.masked_lines(&bodies::defined(test, name)?);
+        let function = test.masked_lines(&test.function(name)?);
         let line = function.find('\n').unwrap_or(function.len());
         let end = function[..line].find([':', '{']).unwrap_or(line);
         let parameters = function[..end].split_once(name).map_or("", |(_, parameters)| parameters);
@@ -173,6 +178,17 @@ impl<'a> Context<'a> {
         };
         Rc::clone(self.given.borrow_mut().entry(name).or_insert_with(read))
     }
+}
+
+/// Ranges by their start, each with the furthest end of those up to it.
+fn reaching(mut ranges: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    ranges.sort_unstable();
+    let mut furthest = 0;
+    for (_, end) in &mut ranges {
+        furthest = furthest.max(*end);
+        *end = furthest;
+    }
+    ranges
 }
 
 static FILLED: LazyLock<Regex> = LazyLock::new(|| {

@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
-use super::assertions::closing;
 use super::index::Index;
 use super::{Language, mask};
 
@@ -27,9 +26,9 @@ pub(crate) fn hollowed(path: &str, text: &str, added: &[(u32, u32)]) -> Option<H
     let masked = mask::masked(language, text);
     let index = Index::of(language, &masked);
     let mut bodies = match language {
-        Language::Python => python(&masked),
-        Language::JavaScript => javascript(&masked),
-        Language::Shell => shell(&masked),
+        Language::Python => python(&masked, &index),
+        Language::JavaScript => javascript(&masked, &index),
+        Language::Shell => shell(&masked, &index),
         _ => return None,
     };
     let lines = |body: &Body| (index.line_of(body.from), index.line_of(body.end.saturating_sub(1)) + 1);
@@ -102,10 +101,10 @@ _pace_opaque = _PaceOpaque()
 
 static DEF: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^([ \t]*)(?:async[ \t]+)?def[ \t]+\w+[ \t]*\("));
 
-fn python(masked: &str) -> Vec<Body> {
+fn python(masked: &str, index: &Index) -> Vec<Body> {
     let of = |c: regex::Captures<'_>| {
         let (whole, indent) = (c.get(0)?, c.get(1)?.as_str());
-        let close = closing(masked, whole.end() - 1)?;
+        let close = index.closing(whole.end() - 1)?;
         // Behind the brackets, and an annotation, a colon ends the line.
         let line = close + masked[close..].find('\n')?;
         masked[close..line].trim_end().ends_with(':').then_some(())?;
@@ -134,13 +133,13 @@ static METHOD: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-fn javascript(masked: &str) -> Vec<Body> {
+fn javascript(masked: &str, index: &Index) -> Vec<Body> {
     let block = |from: usize, open: usize| {
-        let end = closing(masked, open)?;
+        let end = index.closing(open)?;
         Some(Body { from, open: open + 1, end, instead: format!(" {THROW}; ") })
     };
     let functions = FUNCTION.find_iter(masked).filter_map(|m| {
-        let close = closing(masked, m.end() - 1)?;
+        let close = index.closing(m.end() - 1)?;
         block(m.start(), close + masked[close..].find('{')?)
     });
     let methods = METHOD.captures_iter(masked).filter_map(|c| {
@@ -181,11 +180,11 @@ fn expression_end(masked: &str, from: usize) -> usize {
 static SHELL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^[ \t]*(?:function[ \t]+)?[\w-]+[ \t]*(?:\(\)[ \t]*)?\n?[ \t]*\{"));
 
-fn shell(masked: &str) -> Vec<Body> {
+fn shell(masked: &str, index: &Index) -> Vec<Body> {
     let of = |m: regex::Match<'_>| {
         let named = m.as_str().contains("()") || m.as_str().trim_start().starts_with("function");
         let open = m.end() - 1;
-        let end = closing(masked, open).filter(|_| named)?;
+        let end = index.closing(open).filter(|_| named)?;
         Some(Body { from: m.start(), open: open + 1, end, instead: " return 97; ".into() })
     };
     SHELL.find_iter(masked).filter_map(of).collect()

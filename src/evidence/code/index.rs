@@ -16,6 +16,8 @@ pub(crate) struct Index {
     length: usize,
     /// Lines of the first function of each name, half-open and counted from 1; `None` where its end cannot be told.
     functions: HashMap<String, Option<Range<u32>>>,
+    /// Every bracket that is closed, by its place, and what closes it.
+    closed: Vec<(usize, usize)>,
 }
 
 static FUNCTION: LazyLock<Regex> =
@@ -25,7 +27,8 @@ impl Index {
     pub(super) fn of(language: Language, masked: &str) -> Self {
         let breaks = masked.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let starts: Vec<usize> = std::iter::once(0).chain(breaks).collect();
-        let mut index = Self { starts, length: masked.len(), functions: HashMap::new() };
+        let mut index =
+            Self { starts, length: masked.len(), functions: HashMap::new(), closed: brackets(masked) };
         let mut names: HashMap<&str, (usize, usize)> = HashMap::new();
         let mut from = 0;
         while let Some(found) = FUNCTION.captures_at(masked, from) {
@@ -52,6 +55,12 @@ impl Index {
         self.functions.get(name).cloned().flatten()
     }
 
+    /// The bracket that closes the one at `open`.
+    pub(super) fn closing(&self, open: usize) -> Option<usize> {
+        let place = self.closed.binary_search_by_key(&open, |(open, _)| *open).ok()?;
+        Some(self.closed[place].1)
+    }
+
     /// Line of a byte, counted from 1.
     pub(super) fn line_of(&self, at: usize) -> u32 {
         u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX - 1)
@@ -62,6 +71,20 @@ impl Index {
         let index = (line as usize).saturating_sub(1);
         self.starts.get(index).copied().unwrap_or(self.length)
     }
+}
+
+/// Brackets of any kind that are closed by one of any kind, in order.
+fn brackets(masked: &str) -> Vec<(usize, usize)> {
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
+    for (at, byte) in masked.bytes().enumerate() {
+        match byte {
+            b'(' | b'[' | b'{' => open.push(at),
+            b')' | b']' | b'}' => closed.extend(open.pop().map(|open| (open, at))),
+            _ => {}
+        }
+    }
+    closed.sort_unstable();
+    closed
 }
 
 /// What tells where blocks end.

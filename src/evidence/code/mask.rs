@@ -124,9 +124,12 @@ fn interpolated(language: Language, text: &str, at: usize, shown: &str) -> bool 
 
 /// Whether the string is all of its lines, as a doc string is.
 fn is_statement(text: &str, at: usize, end: usize) -> bool {
-    let line = text[..at].rsplit('\n').next().unwrap_or_default();
-    let after = text[end..].split('\n').next().unwrap_or_default().trim();
-    let before = text[..at].trim_end();
+    // Only the blanks beside it are looked at: the line may be endless.
+    let blank = |c: char| c != '\n' && c.is_whitespace();
+    let line = text[..at].trim_end_matches(blank);
+    let after = text[end..].trim_start_matches(blank);
+    let before = line.trim_end();
     let opens_block = before.is_empty() || before.ends_with(':');
-    line.trim().is_empty() && (after.is_empty() || after.starts_with('#')) && opens_block
+    let alone = line.is_empty() || line.ends_with('\n');
+    alone && (after.is_empty() || after.starts_with(['\n', '#'])) && opens_block
 }

@@ -10,6 +10,7 @@ mod index;
 pub(crate) mod mask;
 pub(crate) mod rust_tests;
 mod swallowed;
+pub(crate) mod test_text;
 pub(crate) mod worth;
 
 #[cfg(test)]

@@ -33,28 +33,39 @@ pub(crate) fn test_part(text: &str) -> String {
 
 /// Lines of the test items, half-open and counted from 1.
 pub(crate) fn test_lines(text: &str) -> Vec<(u32, u32)> {
-    let line = |at: usize| u32::try_from(text[..at].matches('\n').count()).unwrap_or(u32::MAX) + 1;
+    let breaks: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |at: usize| u32::try_from(breaks.partition_point(|n| *n < at)).unwrap_or(u32::MAX - 2) + 1;
     spans(text).into_iter().map(|span| (line(span.start), line(span.end.max(1) - 1) + 1)).collect()
 }
 
 /// The file as it was before the day, with today's test items: what is left when the production change is taken
 /// out. Items within another item stay with it.
 pub(crate) fn recombined(before: &str, now: &str) -> String {
-    let masked = mask::masked(Language::Rust, before);
-    let top = |masked: &str, span: &Range<usize>| depth(&masked[..span.start]) == 0;
     let mut text = String::new();
     let mut from = 0;
-    for span in spans(before).into_iter().filter(|span| top(&masked, span)) {
+    for span in topmost(before) {
         text.push_str(&before[from..span.start]);
         from = span.end;
     }
     text.push_str(&before[from..]);
-    let masked = mask::masked(Language::Rust, now);
-    for span in spans(now).into_iter().filter(|span| top(&masked, span)) {
+    for span in topmost(now) {
         text.push('\n');
         text.push_str(&now[span]);
     }
     text
+}
+
+/// The test items that stand in no other item.
+fn topmost(text: &str) -> Vec<Range<usize>> {
+    let masked = mask::masked(Language::Rust, text);
+    let (mut open, mut from) = (0, 0);
+    let mut spans = spans(text);
+    spans.retain(|span| {
+        open += depth(&masked[from..span.start]);
+        from = span.start;
+        open == 0
+    });
+    spans
 }
 
 /// Byte ranges of the outermost test items, attributes included.
@@ -76,8 +87,9 @@ fn spans(text: &str) -> Vec<Range<usize>> {
 }
 
 fn line_start(text: &str, at: usize) -> usize {
-    let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
-    if text[start..at].trim().is_empty() { start } else { at }
+    // Only the blanks are looked at: the line may be endless.
+    let before = text[..at].trim_end_matches(|c: char| c != '\n' && c.is_whitespace());
+    if before.is_empty() || before.ends_with('\n') { before.len() } else { at }
 }
 
 /// End of the item whose first attribute is at `at`: after the attributes, the first `;` or balanced `{…}`.
@@ -106,9 +118,12 @@ fn item_end(masked: &str, at: usize) -> usize {
 }
 
 fn line_end(text: &str, at: usize) -> usize {
-    let rest = &text[at..];
-    let end = rest.find('\n').map_or(rest.len(), |n| n + 1);
-    if rest[..end].trim().is_empty() { at + end } else { at }
+    let rest = text[at..].trim_start_matches(|c: char| c != '\n' && c.is_whitespace());
+    match rest.strip_prefix('\n') {
+        Some(rest) => text.len() - rest.len(),
+        None if rest.is_empty() => text.len(),
+        None => at,
+    }
 }
 
 fn depth(masked: &str) -> i64 {

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::Language;
-use super::assertions::{TestText, closing};
+use super::test_text::{TestText, line_before};
 
 /// Places in which a failed assertion goes unseen.
 pub(super) fn swallowed(test: &TestText<'_>) -> Vec<(usize, usize)> {
@@ -15,7 +15,7 @@ pub(super) fn swallowed(test: &TestText<'_>) -> Vec<(usize, usize)> {
         Language::Python => python(&test.masked),
         Language::Shell => unheard(&test.masked),
         Language::Other | Language::Ruby => vec![],
-        _ => braces(&test.masked),
+        _ => braces(test),
     }
 }
 
@@ -71,17 +71,20 @@ fn python(masked: &str) -> Vec<(usize, usize)> {
 static TRY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\btry\s*\{|\bcatch_unwind\s*\("));
 static CATCH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*catch\b[^{]*\{"));
 
-fn braces(masked: &str) -> Vec<(usize, usize)> {
+/// Bytes of a handler that are looked through; a longer one is taken to see the failure.
+const LONGEST: usize = 4_000;
+
+fn braces(test: &TestText<'_>) -> Vec<(usize, usize)> {
+    let masked = &test.masked;
     let of = |m: regex::Match<'_>| {
-        let close = closing(masked, m.end() - 1)?;
+        let close = test.closing(m.end() - 1)?;
         if m.as_str().starts_with("catch_unwind") {
-            let line = masked[..m.start()].rsplit('\n').next().unwrap_or_default();
-            return line.contains("let _").then_some((m.start(), close));
+            return line_before(masked, m.start()).contains("let _").then_some((m.start(), close));
         }
         let handler = CATCH.find(&masked[close + 1..])?;
         let open = close + handler.end();
-        let end = closing(masked, open)?;
-        (!SEEN.is_match(&masked[open..end])).then_some((m.start(), close))
+        let end = test.closing(open)?;
+        (end - open <= LONGEST && !SEEN.is_match(&masked[open..end])).then_some((m.start(), close))
     };
     TRY.find_iter(masked).filter_map(of).collect()
 }

@@ -1,6 +1,6 @@
 //! Heuristics held against small texts of every language.
 
-use super::assertions::TestText;
+use super::test_text::TestText;
 use super::worth::Worth::{self, Computed, Constant, Swallowed};
 use super::*;
 

@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::Language;
-use super::assertions::Statement;
 use super::computed::{Context, computed};
+use super::test_text::Statement;
 
 /// What an assertion is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,7 @@ pub(crate) enum Worth {
 /// What `statement` is worth.
 pub(super) fn of(context: &Context<'_>, statement: &Statement) -> Worth {
     let test = context.test;
-    let inside = |(from, to): &(usize, usize)| *from <= statement.start && statement.start < *to;
-    if context.swallowed.iter().any(inside) {
+    if context.swallows(statement.start) {
         return Worth::Swallowed;
     }
     if can_fail(context, statement, &test.masked) { Worth::Computed } else { Worth::Constant }

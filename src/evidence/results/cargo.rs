@@ -13,6 +13,7 @@ static MARKS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^(?:running \d+ tests?|test result: \w+\. .*)\s*$"));
 static BINARY: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^\s+Running (?:unittests )?(\S+)(?: \((.*)\))?\s*$|^\s+Doc-tests (\S+)\s*$"));
+static BEGINS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^running (\d+) tests?\s*$"));
 static LINE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^test (\S+?(?: - .*?\(line \d+\))?)((?: - [a-z ]+)*) \.\.\. ?(.*)$"));
 
@@ -28,8 +29,10 @@ pub(super) fn read(lines: &[&str]) -> Found {
     let mut origin = String::new();
     let mut printed = false;
     let mut begun: Option<String> = None;
+    let mut open: Option<u64> = None;
     for line in lines {
         if let Some(c) = BINARY.captures(line) {
+            ended_early(open.take(), &origin, &mut found);
             let stem = c.get(3).map_or_else(
                 || binary(c.get(2).or(c.get(1)).map_or("", |m| m.as_str())),
                 |doc| format!("doc {}", doc.as_str()),
@@ -37,6 +40,10 @@ pub(super) fn read(lines: &[&str]) -> Found {
             let nth = origins.entry(stem.clone()).and_modify(|n| *n += 1).or_insert(1);
             origin = if *nth == 1 { stem } else { format!("{stem}#{nth}") };
             (printed, begun) = (false, None);
+        } else if let Some(c) = BEGINS.captures(line).filter(|_| open.is_none()) {
+            open = c[1].parse().ok().filter(|tests| *tests > 0);
+        } else if line.starts_with("test result: ") || line.starts_with("… ") {
+            open = None;
         } else if *line == "failures:" {
             printed = true;
         } else if printed {
@@ -53,7 +60,16 @@ pub(super) fn read(lines: &[&str]) -> Found {
             begun = None;
         }
     }
+    ended_early(open, &origin, &mut found);
     found
+}
+
+/// A process that ends before the result of its tests, whatever its exit code, has not passed them.
+fn ended_early(open: Option<u64>, origin: &str, found: &mut Found) {
+    if let Some(tests) = open {
+        let name = if origin.is_empty() { "the test binary" } else { origin };
+        found.add(&format!("{name}: ended before the result of its {tests} tests"), TestStatus::Failed);
+    }
 }
 
 fn status(word: &str) -> Option<TestStatus> {

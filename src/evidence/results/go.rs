@@ -24,9 +24,10 @@ pub(super) fn marks(output: &str) -> bool {
 pub(super) fn read(lines: &[&str]) -> Found {
     let mut found = Found::default();
     let mut block = Block::default();
+    let mut events = Events::default();
     for line in lines {
         if line.starts_with('{') {
-            json_event(line, &mut found);
+            events.line(line, &mut found);
         } else if let Some(c) = RUN.captures(line) {
             block.started.push(c[1].to_owned());
         } else if let Some(c) = PACKAGE.captures(line) {
@@ -64,6 +65,9 @@ impl Block {
         };
         let mut told = std::collections::HashSet::new();
         for (test, status) in &self.results {
+            if found.is_overfull() {
+                return;
+            }
             // What looks like a result but was never started is something that a test printed.
             if started.contains(test.as_str()) || (*status == TestStatus::Failed && started.is_empty()) {
                 told.insert(test.as_str());
@@ -72,7 +76,7 @@ impl Block {
         }
         for test in self.started.iter().filter(|t| !told.contains(t.as_str())) {
             // A panic or time-out ends the binary before its tests have a result.
-            if word != "ok" {
+            if word != "ok" && !found.is_overfull() {
                 found.add(&named(test), TestStatus::Failed);
             }
         }
@@ -87,20 +91,51 @@ impl Block {
     }
 }
 
-fn json_event(line: &str, found: &mut Found) {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Event {
-        action: String,
-        #[serde(default)]
-        package: String,
-        #[serde(default)]
-        test: String,
+/// What `-json` has told so far of tests that have begun and have no result yet.
+#[derive(Default)]
+struct Events {
+    begun: std::collections::BTreeSet<(String, String)>,
+}
+
+impl Events {
+    fn line(&mut self, line: &str, found: &mut Found) {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Event {
+            action: String,
+            #[serde(default)]
+            package: String,
+            #[serde(default)]
+            test: String,
+            #[serde(default)]
+            output: String,
+        }
+        let Ok(event) = serde_json::from_str::<Event>(line) else {
+            return;
+        };
+        let test = (event.package, event.test);
+        let ended = ["pass", "fail", "skip"].contains(&event.action.as_str());
+        // A test that leaves its line open has its result in the output alone.
+        let late = RESULT.captures(event.output.trim_end()).filter(|c| c[2] == test.1);
+        if event.action == "run" {
+            self.begun.insert(test);
+        } else if test.1.is_empty() && event.action == "fail" {
+            // A panic or time-out ends the binary before its tests have a result.
+            let left: Vec<_> = self.begun.iter().filter(|(package, _)| *package == test.0).cloned().collect();
+            for test in left {
+                self.end(&test, TestStatus::Failed, found);
+            }
+        } else if ended {
+            self.end(&test, status(&event.action), found);
+        } else if let Some(c) = late {
+            self.end(&test, status(&c[1]), found);
+        }
     }
-    let Ok(event) = serde_json::from_str::<Event>(line) else {
-        return;
-    };
-    if !event.test.is_empty() && ["pass", "fail", "skip"].contains(&event.action.as_str()) {
-        found.add(&format!("{}.{}", event.package, event.test), status(&event.action));
+
+    /// What was never begun is something that a test printed.
+    fn end(&mut self, test: &(String, String), status: TestStatus, found: &mut Found) {
+        if self.begun.remove(test) {
+            found.add(&format!("{}.{}", test.0, test.1), status);
+        }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn maven(lines: &[&str]) -> Found {
     for line in lines {
         if let Some(c) = CLASS.captures(line) {
             let number = |i: usize| c[i].parse::<u64>().unwrap_or(0);
-            let (run, skipped, broken) = (number(1), number(4), number(2) + number(3));
+            let (run, skipped, broken) = (number(1), number(4), number(2).saturating_add(number(3)));
             // With failures the tests are named on lines of their own.
             if broken == 0 {
                 found.add(&c[5], if run > skipped { Passed } else { Skipped });

@@ -23,9 +23,9 @@ static GLYPH: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^\s*(✓|✔|√|✕|✗|✘|✖|×|○(?: skipped)?|↓|□|﹣|✎(?: todo)?|-|\d+\))\s+(.+?)\s*$"));
 /// What runners put after a title: a duration, a repeat count.
 static TIMING: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?: \(\d[\d.]* ?(?:ms|s|m)\)| \d[\d.]*\s?ms|\s\(retry x\d+\))+$"));
+    LazyLock::new(|| pattern(r"(?: \(\d[\d.]* ?(?:ms|s|m)\)| \d[\d.]*ms|\s\(retry x\d+\))+$"));
 static JEST_FILE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(PASS|FAIL) (?:\S.*? )?(\S+\.[cm]?[jt]sx?)(?: \([\d.]+ m?s\))?\s*$"));
+    LazyLock::new(|| pattern(r"^ ?(PASS|FAIL) +(?:\S.*? )?(\S+\.[cm]?[jt]sx?)(?: \([\d.]+ m?s\))?\s*$"));
 static VITEST_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^ (?:\S+) (?:\|\S+\| )?(\S.*?) \(\d+ tests?(?: \|.*)?\)(?: \d[\d.]*m?s)?\s*$")
 });
@@ -57,7 +57,7 @@ pub(super) fn jest(lines: &[&str]) -> Found {
     let mut file = String::new();
     let mut tree: Option<Tree> = None;
     for (i, line) in lines.iter().enumerate() {
-        if line.starts_with("Test Suites:") {
+        if line.starts_with("Test Suites:") || found.is_overfull() {
             break;
         }
         if let Some(c) = JEST_FILE.captures(line) {
@@ -75,7 +75,9 @@ pub(super) fn jest(lines: &[&str]) -> Found {
                 Some((status, title)) => {
                     found.add_from(&file, JOINT, &tree.name(indent(line), &title), status)
                 }
-                None => tree.open(indent(line), line.trim()),
+                None if indent(line) >= 2 => tree.open(indent(line), line.trim()),
+                // The rest of a title that holds a line break.
+                None => {}
             }
         } else if let Some(title) = line.strip_prefix("  ● ")
             && title.contains(" › ")
@@ -93,7 +95,8 @@ pub(super) fn vitest(lines: &[&str]) -> Found {
     let mut tree = Tree::default();
     let mut file: Option<(String, TestStatus, bool)> = None;
     for line in lines {
-        if line.contains("⎯⎯ Failed ") || line.trim_start().starts_with("Test Files ") {
+        let ends = line.contains("⎯⎯ Failed ") || line.trim_start().starts_with("Test Files ");
+        if ends || found.is_overfull() {
             break;
         }
         if !line.starts_with(' ') {
@@ -115,7 +118,8 @@ pub(super) fn vitest(lines: &[&str]) -> Found {
             }
             continue;
         };
-        let in_file = file.is_some() && indent(line) > 1;
+        // What stands at two is the rest of a message.
+        let in_file = file.is_some() && indent(line) > 2;
         if let Some(c) = in_file.then(|| VITEST_SUITE.captures(&title)).flatten() {
             tree.open(indent(line), &c[1]);
         } else if let (true, Some((name, _, seen))) = (in_file, &mut file) {
@@ -153,6 +157,9 @@ fn drawn(lines: &[&str]) -> Found {
     let mut found = Found::default();
     let mut tree = Tree::default();
     for (i, line) in lines.iter().enumerate() {
+        if found.is_overfull() {
+            break;
+        }
         let depth = indent(line);
         if let Some((status, title)) = verdict(line) {
             let closes = tree.closes(depth, &title);
@@ -162,10 +169,10 @@ fn drawn(lines: &[&str]) -> Found {
             tree.failed_below = (tree.failed_below && !closes) || (status == Failed && depth > 0);
         } else if let Some(title) = line.trim_start().strip_prefix("▶ ") {
             tree.open(depth, title.trim_end());
-        } else if !line.trim().is_empty() {
-            // A line that a test printed is no suite: nothing is drawn right below it.
-            let next = lines[i + 1..].iter().find(|l| !l.trim().is_empty());
-            if next.is_some_and(|n| indent(n) == depth + 2) {
+        } else if depth >= 2 && !line.trim().is_empty() {
+            // A line that a test printed is no suite: nothing is drawn below it before the next blank line.
+            let mut below = lines[i + 1..].iter().take_while(|l| !l.trim().is_empty());
+            if below.any(|l| indent(l) == depth + 2) {
                 tree.open(depth, line.trim());
             }
         }

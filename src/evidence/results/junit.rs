@@ -20,6 +20,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
     let mut case: Option<Case> = None;
     let mut depth = 0_usize;
     loop {
+        if found.is_overfull() {
+            return None;
+        }
         let event = reader.read_event().ok()?;
         let (start, empty) = match &event {
             Event::Start(start) => (start, false),
@@ -46,6 +49,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
                 let name = attribute(start, "name").unwrap_or_default();
                 python |= name == "pytest";
                 suites.push(name);
+                if suites.len() > DEEPEST {
+                    return None;
+                }
             }
             b"testcase" => {
                 let begun = Case::begin(start);
@@ -63,6 +69,9 @@ pub(super) fn read(xml: &str) -> Option<(Found, bool)> {
         }
     }
 }
+
+/// Suites within suites at most: every test below them is called by all of their names.
+const DEEPEST: usize = 100;
 
 /// A `testcase` element.
 struct Case {
@@ -148,7 +157,7 @@ impl Case {
         }
         let joint = if class.contains("::") {
             "::"
-        } else if class.contains(' ') || name.contains(' ') || ends_like_script(class) {
+        } else if class.contains(' ') || method(&name).contains(' ') || ends_like_script(class) {
             " > "
         } else {
             "."
@@ -157,12 +166,18 @@ impl Case {
     }
 }
 
-/// JUnit 5 writes a method as Java declares it: `adds()`, `twice(int, String)[2]`.
+/// A name without the parameters that stand behind it in brackets.
+fn method(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
+/// JUnit 5 writes a method as Java declares it: `adds()`, `twice(int, String)[2]`, by Surefire `twice{int, String}[2]`.
 fn without_signature(name: &str) -> Cow<'_, str> {
     SIGNATURE.replace(name, "$1$2")
 }
 
-static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\w+)\((?:\)$|[\w.$<>\[\], ]+\)(\[\d+\])$)"));
+static SIGNATURE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(\w+)[({](?:[)}]$|[\w.$<>\[\], ]+[)}](\[\d+\])$)"));
 
 fn ends_like_script(class: &str) -> bool {
     [".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs", ".mts"].iter().any(|e| class.ends_with(e))

@@ -7,6 +7,7 @@ mod dotnet;
 mod go;
 mod java;
 mod javascript;
+mod jest_report;
 mod junit;
 mod nextest;
 mod plain;
@@ -35,35 +36,32 @@ pub(crate) use text::{fold, lines, strip_ansi};
 pub(crate) fn read(command: &str, output: &str, reports: &[(String, String)]) -> (Vec<TestCase>, String) {
     let mut found = Found::default();
     let mut sources: Vec<String> = Vec::new();
-    let mut python_only = true;
+    let mut reported: Vec<&str> = Vec::new();
     for (name, content) in reports {
         // A report that cannot be read to its end may lack the failures: it counts for nothing.
         let Some(report) = read_report(name, content) else {
             continue;
         };
         if !report.found.rows.is_empty() {
-            python_only &= report.python;
-            found.rows.extend(report.found.rows);
+            reported.push(report.of);
+            found.take(report.found);
             push_once(&mut sources, report.source);
         }
     }
-    let have_reports = !found.rows.is_empty();
-    if !have_reports || python_only {
+    // Reports of a runner that was asked for one say nothing of the others that the same command may have started.
+    if !reported.contains(&EVERYTHING) {
         let plain = strip_ansi(output);
         let lines = lines(&plain);
-        // Reports of pytest say nothing of the other runners that the same command may have started.
-        for format in formats(command, &plain) {
-            if have_reports && format.python {
-                continue;
-            }
-            let rows = (format.read)(&lines).rows;
-            if !rows.is_empty() {
-                found.rows.extend(rows);
+        for format in formats(command, &plain).into_iter().filter(|format| !reported.contains(&format.family))
+        {
+            let read = (format.read)(&lines);
+            if !read.rows.is_empty() {
+                found.take(read);
                 push_once(&mut sources, &format!("{} output", format.name));
             }
         }
         if sources.is_empty() && !FORMATS.iter().any(|f| (f.marks)(&plain)) {
-            found.rows = plain::read(&lines).rows;
+            found.take(plain::read(&lines));
             if !found.rows.is_empty() {
                 push_once(&mut sources, "output");
             }
@@ -87,7 +85,12 @@ struct Row {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Found {
     rows: Vec<Row>,
+    /// Of all names and origins so far.
+    bytes: usize,
 }
+
+/// Bytes of names at most: a title of a megabyte above a hundred thousand tests would otherwise be a hundred gigabytes.
+const MOST_BYTES: usize = 32 << 20;
 
 impl Found {
     /// Adds a test whose name stands for itself.
@@ -98,9 +101,30 @@ impl Found {
     /// Adds a test of a file, binary or package.
     fn add_from(&mut self, origin: &str, joint: &'static str, name: &str, status: TestStatus) {
         let name = name.trim();
-        if !name.is_empty() {
+        if name.is_empty() {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(origin.len() + name.len());
+        if self.is_overfull() {
+            // What lacks some tests may lack the failures: it counts for nothing.
+            self.rows = Vec::new();
+        } else {
             self.rows.push(Row { origin: origin.to_owned(), joint, name: name.to_owned(), status });
         }
+    }
+
+    /// Adds all that another one has.
+    fn take(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.rows.extend(other.rows);
+        if self.is_overfull() {
+            self.rows = Vec::new();
+        }
+    }
+
+    /// Whether there was too much to be kept: reading on adds nothing.
+    fn is_overfull(&self) -> bool {
+        self.bytes > MOST_BYTES
     }
 
     /// Each name once, in order of first appearance.
@@ -142,8 +166,8 @@ fn worse(a: TestStatus, b: TestStatus) -> TestStatus {
 /// A runner's output format.
 struct Format {
     name: &'static str,
-    /// pytest or unittest.
-    python: bool,
+    /// What a report of its runner speaks of.
+    family: &'static str,
     /// Whether the output (without ANSI sequences) bears the runner's own marks.
     marks: fn(&str) -> bool,
     /// Whether the command names the runner; counts where a run ended before it left a mark.
@@ -153,19 +177,19 @@ struct Format {
 
 #[rustfmt::skip]
 const FORMATS: &[Format] = &[
-    Format { name: "pytest", python: true, marks: pytest::marks, commands: &["pytest", "py.test"], read: pytest::read },
-    Format { name: "unittest", python: true, marks: unittest::marks, commands: &["unittest"], read: unittest::read },
-    Format { name: "cargo test", python: false, marks: cargo::marks, commands: &["cargo test", "cargo t"], read: cargo::read },
-    Format { name: "nextest", python: false, marks: nextest::marks, commands: &["nextest"], read: nextest::read },
-    Format { name: "go test", python: false, marks: go::marks, commands: &["go test"], read: go::read },
-    Format { name: "jest", python: false, marks: javascript::jest_marks, commands: &["jest"], read: javascript::jest },
-    Format { name: "vitest", python: false, marks: javascript::vitest_marks, commands: &["vitest"], read: javascript::vitest },
-    Format { name: "mocha", python: false, marks: javascript::mocha_marks, commands: &["mocha"], read: javascript::mocha },
-    Format { name: "node --test", python: false, marks: javascript::node_marks, commands: &[], read: javascript::node },
-    Format { name: "TAP", python: false, marks: tap::marks, commands: &[], read: tap::read },
-    Format { name: "Maven", python: false, marks: java::maven_marks, commands: &["mvn", "mvnw"], read: java::maven },
-    Format { name: "Gradle", python: false, marks: java::gradle_marks, commands: &["gradle", "gradlew"], read: java::gradle },
-    Format { name: "dotnet test", python: false, marks: dotnet::marks, commands: &["dotnet test"], read: dotnet::read },
+    Format { name: "pytest", family: PYTHON, marks: pytest::marks, commands: &["pytest", "py.test"], read: pytest::read },
+    Format { name: "unittest", family: PYTHON, marks: unittest::marks, commands: &["unittest"], read: unittest::read },
+    Format { name: "cargo test", family: "", marks: cargo::marks, commands: &["cargo test", "cargo t"], read: cargo::read },
+    Format { name: "nextest", family: "", marks: nextest::marks, commands: &["nextest"], read: nextest::read },
+    Format { name: "go test", family: "", marks: go::marks, commands: &["go test"], read: go::read },
+    Format { name: "jest", family: JEST, marks: javascript::jest_marks, commands: &["jest"], read: javascript::jest },
+    Format { name: "vitest", family: VITEST, marks: javascript::vitest_marks, commands: &["vitest"], read: javascript::vitest },
+    Format { name: "mocha", family: MOCHA, marks: javascript::mocha_marks, commands: &["mocha"], read: javascript::mocha },
+    Format { name: "node --test", family: "", marks: javascript::node_marks, commands: &[], read: javascript::node },
+    Format { name: "TAP", family: "", marks: tap::marks, commands: &[], read: tap::read },
+    Format { name: "Maven", family: "", marks: java::maven_marks, commands: &["mvn", "mvnw"], read: java::maven },
+    Format { name: "Gradle", family: "", marks: java::gradle_marks, commands: &["gradle", "gradlew"], read: java::gradle },
+    Format { name: "dotnet test", family: "", marks: dotnet::marks, commands: &["dotnet test"], read: dotnet::read },
 ];
 
 /// The formats whose marks the output bears; where there are none, the one that the command names.
@@ -182,20 +206,41 @@ fn formats<'a>(command: &'a str, output: &'a str) -> Vec<&'static Format> {
 struct Report {
     found: Found,
     source: &'static str,
-    /// Written by pytest.
-    python: bool,
+    /// The family whose tests it holds.
+    of: &'static str,
 }
 
+const PYTHON: &str = "python";
+const JEST: &str = "jest";
+const VITEST: &str = "vitest";
+const MOCHA: &str = "mocha";
+/// A report that a project has made itself: it may hold the tests of all runners.
+const EVERYTHING: &str = "everything";
+
 fn read_report(name: &str, content: &str) -> Option<Report> {
+    let file = name.rsplit('/').next().unwrap_or(name);
     if name.ends_with(".tap") {
         let plain = strip_ansi(content);
-        return Some(Report { found: tap::read(&lines(&plain)), source: "TAP", python: false });
+        return Some(Report { found: tap::read(&lines(&plain)), source: "TAP", of: EVERYTHING });
     }
     if name.ends_with(".trx") {
-        return Some(Report { found: trx::read(content)?, source: "TRX", python: false });
+        return Some(Report { found: trx::read(content)?, source: "TRX", of: EVERYTHING });
+    }
+    if name.ends_with(".json") {
+        let (source, of) =
+            if file.starts_with("mocha-") { ("mocha report", MOCHA) } else { ("jest report", JEST) };
+        return Some(Report { found: jest_report::read(content)?, source, of });
     }
     let (found, python) = junit::read(content)?;
-    Some(Report { found, source: "JUnit XML", python })
+    let asked = file.starts_with("vitest-");
+    let of = if python {
+        PYTHON
+    } else if asked {
+        VITEST
+    } else {
+        EVERYTHING
+    };
+    Some(Report { found, source: "JUnit XML", of })
 }
 
 fn push_once(sources: &mut Vec<String>, source: &str) {

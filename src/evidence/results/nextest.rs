@@ -12,7 +12,7 @@ static MARKS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^\s*(?:Nextest run ID |Summary \[\s*[\d.]+s\] +\d+)"));
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\s+(?:TRY \d+ )?([A-Z]+(?:-[A-Z]+)*)(?: \d+/\d+)? \[[^\]]*\]\s+(?:\(\s*\d+/\d+\)\s+)?(\S+)\s+(\S.*?)\s*$",
+        r"^\s+(?:TRY \d+ )?([A-Z]+(?:-[A-Z]+)*)(?: \d+/\d+)? \[[^\]]*\]\s+(?:\((?:\s*\d+/\d+|[─-]+)\)\s+)?(\S+)\s+(\S.*?)\s*$",
     )
 });
 

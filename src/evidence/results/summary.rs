@@ -36,14 +36,12 @@ static MAVEN: LazyLock<Regex> = LazyLock::new(|| {
 pub(crate) fn passed_by_summary(output: &str) -> u64 {
     let plain = strip_ansi(output).replace("\r\n", "\n");
     let number = |m: Option<regex::Match<'_>>| m.and_then(|m| m.as_str().parse::<u64>().ok()).unwrap_or(0);
-    let stated: u64 = PASSED.captures_iter(&plain).map(|c| number(c.iter().skip(1).flatten().next())).sum();
-    let unittest: u64 =
-        UNITTEST.captures_iter(&plain).map(|c| number(c.get(1)).saturating_sub(number(c.get(2)))).sum();
-    let maven: u64 = MAVEN
+    let stated = PASSED.captures_iter(&plain).map(|c| number(c.iter().skip(1).flatten().next()));
+    let unittest = UNITTEST.captures_iter(&plain).map(|c| number(c.get(1)).saturating_sub(number(c.get(2))));
+    let maven = MAVEN
         .captures_iter(&plain)
-        .map(|c| number(c.get(1)).saturating_sub(number(c.get(2)) + number(c.get(3)) + number(c.get(4))))
-        .sum();
-    stated + unittest + maven
+        .map(|c| (2..=4).fold(number(c.get(1)), |run, group| run.saturating_sub(number(c.get(group)))));
+    stated.chain(unittest).chain(maven).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Test Anything Protocol, versions 12 to 14, with the subtests of node and of vitest.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -25,6 +26,9 @@ pub(super) fn read(lines: &[&str]) -> Found {
     let mut reader = Reader::default();
     for line in lines {
         reader.line(line);
+        if reader.found.is_overfull() {
+            break;
+        }
     }
     reader.found
 }
@@ -34,6 +38,8 @@ struct Reader {
     found: Found,
     /// Open parents: indent, title, whether a child was seen, whether one failed.
     parents: Vec<Parent>,
+    /// How often a name was seen: points are numbered, their titles may repeat.
+    names: HashMap<String, usize>,
     /// Indent of the YAML block that is being passed over.
     block: Option<usize>,
 }
@@ -109,7 +115,11 @@ impl Reader {
         } else if leaf {
             let mut path: Vec<&str> = self.parents.iter().map(|p| p.title.as_str()).collect();
             path.push(&title);
-            let name = path.join(" > ");
+            let mut name = path.join(" > ");
+            let nth = self.names.entry(name.clone()).and_modify(|n| *n += 1).or_insert(1);
+            if *nth > 1 {
+                name = format!("{name} #{nth}");
+            }
             self.found.add(&name, status);
             self.mark(status);
         } else {

@@ -12,6 +12,8 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^Ran \d+ tests? i
 /// `test_x (module.Class.test_x) (i=1) ... ok`, or its first line where the test has a description.
 static LINE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^\s*(\w+) \(([\w.]+)\)(?: [\[(].*[\])])*(?:( \.\.\. ?)(.*))?\s*$"));
+/// The next test on the line of one that had a failing part and no verdict of its own, in Python before 3.11.
+static NEXT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^.*? \.\.\. (\w+ \([\w.]+\)(?: \.\.\. ?.*)?)$"));
 static SECTION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (\w+) \(([\w.]+)\)"));
 static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
@@ -41,6 +43,10 @@ pub(super) fn read(lines: &[&str]) -> Found {
             }
             continue;
         }
+        let line = match NEXT.captures(line).and_then(|c| c.get(1)) {
+            Some(next) => next.as_str(),
+            None => line,
+        };
         if let Some(c) = LINE.captures(line) {
             let name = full_name(&c[1], &c[2]);
             match c.get(4).and_then(|rest| status(rest.as_str())) {

@@ -8,6 +8,7 @@ use super::allow::{Allow, Found, contains};
 use super::place::{self, Lines};
 use super::{Hit, Kind, hidden, masked, scan};
 use crate::domain::artifact::{Finding, FindingResult};
+use crate::domain::hex::hex;
 use crate::evidence::files::{FileKind, kind_of};
 
 /// The check's name in SENTINEL's report.
@@ -177,7 +178,7 @@ impl File<'_> {
         };
         let digest = |ordinal: u32| -> String {
             let text = [hit.rule, &self.change.path, line, &ordinal.to_string()].join("\0");
-            Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+            hex(&Sha256::digest(text)[..6])
         };
         let ordinal = seen.entry(digest(0)).and_modify(|count| *count += 1).or_insert(0);
         digest(*ordinal)

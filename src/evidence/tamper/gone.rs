@@ -1,7 +1,7 @@
 //! What the change takes out of the production code: names and routes that are nowhere any more, not under another
 //! name either. A test of them may go with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -13,6 +13,8 @@ use crate::evidence::pattern;
 /// Words that production code no longer has.
 pub(super) struct Gone {
     words: BTreeSet<String>,
+    /// Those with other characters, as routes have.
+    others: BTreeSet<String>,
 }
 
 static DEFINITION: LazyLock<Regex> = LazyLock::new(|| {
@@ -33,6 +35,7 @@ impl Gone {
             .filter_map(|file| file.after.as_deref().map(without_tests(&file.path)))
             .collect();
         let lines: BTreeSet<&str> = now.iter().flat_map(|text| text.lines()).map(str::trim).collect();
+        let there: HashSet<&str> = now.iter().flat_map(|text| runs(text)).collect();
         let mut words = BTreeSet::new();
         for file in production {
             let Some(before) = &file.before else { continue };
@@ -43,7 +46,11 @@ impl Gone {
                     DEFINITION.captures_iter(line).filter_map(|c| c.iter().skip(1).flatten().next());
                 let routes = ROUTE.captures_iter(line).filter_map(|c| c.get(1));
                 for word in defined.chain(routes).map(|m| m.as_str()) {
-                    let still = now.iter().any(|text| holds_word(text, word));
+                    let still = if is_run(word) {
+                        there.contains(word)
+                    } else {
+                        now.iter().any(|text| holds_word(text, word))
+                    };
                     if !still && !lives_on(&before[at + 1..], &lines) {
                         words.insert(word.to_owned());
                     }
@@ -55,12 +62,14 @@ impl Gone {
                 words.extend((stem.len() >= 3).then(|| stem.to_owned()));
             }
         }
-        Self { words }
+        let (words, others) = words.into_iter().partition(|word: &String| is_run(word));
+        Self { words, others }
     }
 
     /// Whether a line of test code speaks of something that is gone.
     pub(super) fn is_in(&self, line: &str) -> bool {
-        self.words.iter().any(|word| holds_word(line, word))
+        runs(line).any(|run| self.words.contains(run))
+            || self.others.iter().any(|word| holds_word(line, word))
     }
 }
 
@@ -83,8 +92,21 @@ fn lives_on(following: &[&str], lines: &BTreeSet<&str>) -> bool {
     !first.is_empty() && kept * 2 >= first.len()
 }
 
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Names and numbers.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !is_part(c)).filter(|run| !run.is_empty())
+}
+
+fn is_run(word: &str) -> bool {
+    word.chars().all(is_part)
+}
+
 fn holds_word(text: &str, word: &str) -> bool {
-    let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let part = |c: Option<char>| c.is_some_and(is_part);
     text.match_indices(word)
         .any(|(at, _)| !part(text[..at].chars().next_back()) && !part(text[at + word.len()..].chars().next()))
 }

@@ -9,8 +9,7 @@ use regex::Regex;
 use super::items::{self, Item};
 use super::patterns::is_assertion;
 use super::{Changed, Placed, is_test_code};
-use crate::evidence::code::assertions::TestText;
-use crate::evidence::code::bodies;
+use crate::evidence::code::test_text::TestText;
 use crate::evidence::pattern;
 
 static DEFINED: LazyLock<Regex> = LazyLock::new(|| {
@@ -52,7 +51,7 @@ fn helpers(path: &str, text: &str) -> Vec<Item> {
         if of_test || helpers.iter().any(|helper| helper.name == title) {
             continue;
         }
-        let Some(lines) = bodies::defined(&read, name).filter(|lines| lines.start == number) else {
+        let Some(lines) = read.function(name).filter(|lines| lines.start == number) else {
             continue;
         };
         let end = lines.end.saturating_sub(1);

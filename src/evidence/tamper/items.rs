@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::each;
 use crate::evidence::files::{FileKind, kind_of};
 use crate::evidence::pattern;
 
@@ -23,6 +24,16 @@ pub(super) struct Item {
     /// What it does: lines without blanks around them, comments left out.
     pub body: Vec<String>,
 }
+
+impl Item {
+    /// Whether it is a test, and not what a file holds besides.
+    pub(super) fn is_test(&self) -> bool {
+        self.name != BESIDES
+    }
+}
+
+/// Name of what a file holds outside of its tests.
+const BESIDES: &str = "a table of the file";
 
 /// How a test's body ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,6 +160,19 @@ pub(super) fn items(path: &str, text: &str) -> Vec<Item> {
     }
 }
 
+/// What a test file holds outside of its tests, where tables stand that several tests run through.
+pub(super) fn besides(path: &str, text: &str, items: &[Item]) -> Option<Item> {
+    if kind_of(path) != FileKind::Test || language(path).is_none() || extension(path) == "rs" {
+        return None;
+    }
+    let of_test = |n: u32| {
+        let first = |item: &Item| item.line.saturating_sub(u32::try_from(item.head.len()).unwrap_or(1)) + 1;
+        items.iter().any(|item| (first(item)..=item.end).contains(&n))
+    };
+    let left = (1..).zip(text.lines()).filter(|(n, _)| !of_test(*n)).map(|(_, line)| line);
+    Some(Item { name: BESIDES.to_owned(), line: 1, end: 1, head: vec![], body: code(left) })
+}
+
 fn whole(path: &str, text: &str) -> Option<Item> {
     let name = path.rsplit('/').next()?;
     TEST_FILE.is_match(name).then(|| Item {
@@ -173,6 +197,12 @@ fn of_language(language: &Language, path: &str, text: &str) -> Vec<Item> {
                 class = None;
             }
         }
+        if extension(path) != "py"
+            && let Some(item) = each::item(&lines, at)
+        {
+            found.push(item);
+            continue;
+        }
         let Some(captures) = language.definition.captures(line) else { continue };
         let Some(name) = captures.iter().skip(1).flatten().next() else { continue };
         let head = head(&lines, at);
@@ -190,7 +220,7 @@ fn of_language(language: &Language, path: &str, text: &str) -> Vec<Item> {
     found
 }
 
-fn number(at: usize) -> u32 {
+pub(super) fn number(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
 }
 
@@ -200,8 +230,18 @@ const LONGEST_HEAD: usize = 300;
 /// Decorators and attributes above the definition, and the definition.
 fn head(lines: &[&str], at: usize) -> Vec<String> {
     let mut first = at;
+    // How many brackets are closed below that open further up: a table of several lines.
+    let mut closed = 0_i32;
     while first > 0 && at - first < LONGEST_HEAD {
         let above = lines[first - 1].trim();
+        let within = closed > 0;
+        for c in outside_strings(above) {
+            closed += i32::from(matches!(c, ')' | ']')) - i32::from(matches!(c, '(' | '['));
+        }
+        if within || above.ends_with("\"\"\")") {
+            first -= 1;
+            continue;
+        }
         let ends_something =
             above.is_empty() || above.ends_with([';', '}', '{']) || above.starts_with("class ");
         let statement = above.ends_with(':') && !above.starts_with('@');
@@ -288,7 +328,7 @@ fn indent(line: &str) -> usize {
 }
 
 /// The characters of a line that are not inside a string on it.
-fn outside_strings(line: &str) -> Vec<char> {
+pub(super) fn outside_strings(line: &str) -> Vec<char> {
     let mut out = Vec::new();
     let mut inside: Option<char> = None;
     let mut escaped = false;

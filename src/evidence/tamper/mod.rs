@@ -3,6 +3,7 @@
 //! Pure: the files of the change come with their text before and after. A FAIL holds the day, an ADVISORY goes to the
 //! backlog, a PASS is something that would have held the day if the plan did not ask for it.
 
+mod each;
 mod gone;
 mod helpers;
 mod items;
@@ -13,6 +14,7 @@ mod runner_files;
 mod skips;
 mod strength;
 mod stubs;
+mod tables;
 mod under_test;
 mod vanished;
 
@@ -60,7 +62,8 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let now: Vec<Placed> = helpers.into_iter().chain(after.iter().cloned()).collect();
     signs.extend(vanished::signs(look.changed, &helped, &now, &same, &gone));
     signs.extend(strength::signs(look.changed, &helped, &now, &same, &gone));
-    signs.extend(rows::signs(look.changed, &before, &after, &pairs, &gone));
+    signs.extend(rows::signs(&before, &after, &pairs, &gone));
+    signs.extend(rows::beside(look.changed, &before, &after, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
     signs.extend(stubs::signs(look.changed));

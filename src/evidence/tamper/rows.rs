@@ -1,39 +1,30 @@
 //! Tables that a test runs through: parametrised tests, loops over cases. Rows that are gone are tests that are gone,
 //! though the test keeps its name.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::gone::Gone;
-use super::items::Item;
+use super::items::{self, Item};
 use super::patterns::{is_assertion, subject};
-use super::{Changed, Placed, Sign, is_test_code, items, quoted};
+use super::tables::{rows, values};
+use super::{Changed, Placed, Sign, quoted};
 use crate::evidence::pattern;
 
 const CHECK: &str = "Weakened test";
 
-pub(super) fn signs(
-    changed: &[Changed],
-    before: &[Placed],
-    after: &[Placed],
-    pairs: &[Option<usize>],
-    gone: &Gone,
-) -> Vec<Sign> {
+pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>], gone: &Gone) -> Vec<Sign> {
     // Also in a table of another test.
     let everywhere: BTreeSet<String> = after.iter().flat_map(|placed| rows(&placed.item)).collect();
     let bodies: HashSet<&[String]> = before.iter().map(|placed| &placed.item.body[..]).collect();
     let fresh = after.iter().map(|placed| &placed.item).filter(|item| !bodies.contains(&item.body[..]));
     let fresh: Vec<Fresh<'_>> = fresh.map(Fresh::of).collect();
     let mut signs = Vec::new();
-    let pairs = before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?])));
-    let tables: Vec<(Placed, Placed)> = changed.iter().filter_map(tables).collect();
-    let everywhere: BTreeSet<String> =
-        everywhere.into_iter().chain(tables.iter().flat_map(|(_, now)| rows(&now.item))).collect();
-    for (old, new) in pairs.chain(tables.iter().map(|(was, now)| (was, now))) {
+    for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
         let (had, has) = (rows(&old.item), rows(&new.item));
-        if has.len() >= had.len() {
+        if had == has {
             continue;
         }
         let subjects = asserted(&old.item);
@@ -43,43 +34,79 @@ pub(super) fn signs(
                 || fresh.iter().any(|fresh| *fresh.item != new.item && fresh.has_values(row, &subjects))
         };
         let there: HashSet<&String> = has.iter().collect();
-        let Some(first) = had.iter().find(|row| !there.contains(row) && !kept(row)) else { continue };
+        let lost: Vec<&String> = had.iter().filter(|row| !there.contains(row) && !kept(row)).collect();
+        let Some(first) = lost.first() else { continue };
+        let who =
+            if new.item.is_test() { format!("the test {}", new.item.name) } else { new.item.name.clone() };
+        let what = if has.len() < had.len() {
+            format!("{who} runs through {} rows, {} before: {} is gone", has.len(), had.len(), quoted(first))
+        } else if let Some((row, now)) = loosened(&lost, has.iter().filter(|row| !had.contains(row))) {
+            format!("{who} expects less of a row than before: {} became {}", quoted(row), quoted(now))
+        } else {
+            continue;
+        };
         signs.push(Sign {
             check: CHECK,
             path: new.path.clone(),
             line: Some(new.item.line),
-            test: Some(new.item.name.clone()),
-            what: format!(
-                "{} runs through {} rows, {} before: {} is gone",
-                new.item.name,
-                has.len(),
-                had.len(),
-                quoted(first)
-            ),
+            test: new.item.is_test().then(|| new.item.name.clone()),
+            what,
             holds: true,
         });
     }
     signs
 }
 
-/// What stands outside of the tests of a file that is there still, before and now: tables that they share.
-fn tables(file: &Changed) -> Option<(Placed, Placed)> {
-    let of = |text: &str| {
-        let tests = items::items(&file.path, text);
-        let above = |item: &Item| u32::try_from(item.head.len()).unwrap_or(1).saturating_sub(1);
-        let spans: Vec<_> =
-            tests.iter().map(|item| item.line.saturating_sub(above(item))..=item.end).collect();
-        let outside = (1_u32..)
-            .zip(text.lines())
-            .filter(|(n, _)| !spans.iter().any(|span| span.contains(n)))
-            .map(|(_, line)| line.trim().to_owned())
-            .collect();
-        let item = Item { name: "a table of the file".into(), line: 1, end: 1, head: vec![], body: outside };
-        (!tests.is_empty()).then(|| Placed { path: file.path.clone(), item })
+/// The same for what files hold outside of their tests: `describe.each`, lists that several tests run through.
+pub(super) fn beside(changed: &[Changed], before: &[Placed], after: &[Placed], gone: &Gone) -> Vec<Sign> {
+    let of = |items: &[Placed], path: &str, text: Option<&str>| {
+        let own: Vec<Item> =
+            items.iter().filter(|placed| placed.path == path).map(|placed| placed.item.clone()).collect();
+        let item = items::besides(path, text?, &own)?;
+        (!rows(&item).is_empty()).then(|| Placed { path: path.to_owned(), item })
     };
-    is_test_code(&file.path).then_some(())?;
-    Some((of(file.before.as_deref()?)?, of(file.after.as_deref()?)?))
+    let mut signs = Vec::new();
+    for file in changed {
+        let Some(old) = of(before, &file.path, file.before.as_deref()) else { continue };
+        let Some(text) = file.after.as_deref() else { continue };
+        // Where no table is left there is one of no rows.
+        let own: Vec<Item> = after.iter().filter(|p| p.path == file.path).map(|p| p.item.clone()).collect();
+        let Some(item) = items::besides(&file.path, text, &own) else { continue };
+        let now: Vec<Placed> =
+            std::iter::once(Placed { path: file.path.clone(), item }).chain(after.iter().cloned()).collect();
+        let old: Vec<Placed> = std::iter::once(old).chain(before.iter().cloned()).collect();
+        let pairs: Vec<Option<usize>> =
+            std::iter::once(Some(0)).chain(std::iter::repeat_n(None, before.len())).collect();
+        signs.extend(self::signs(&old, &now, &pairs, gone));
+    }
+    signs
 }
+
+/// A row that gave way to one that says less: another row once more, a value that fits everything, or one that is
+/// worked out where it was written down.
+fn loosened<'a>(
+    lost: &[&'a String],
+    mut won: impl Iterator<Item = &'a String>,
+) -> Option<(&'a str, &'a str)> {
+    let wild = |row: &str| WILD.is_match(row);
+    won.find_map(|now| {
+        let given: HashSet<&str> = values(now).collect();
+        let less = |row: &&&String| {
+            let had: HashSet<&str> = values(row).collect();
+            let computed = CALL.is_match(now) && !CALL.is_match(row);
+            let worked_out = given.len() < had.len() && given.is_subset(&had) && computed;
+            TWICE.is_match(now) || (wild(now) && !wild(row)) || worked_out
+        };
+        lost.iter().find(less).map(|row| (row.as_str(), now.as_str()))
+    })
+}
+
+/// A row that stands there already, by the number that it got.
+static TWICE: LazyLock<Regex> = LazyLock::new(|| pattern(r" #\d+$"));
+static WILD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\bANY\b|\bexpect\.any|\banything\b|\bAnything\b|\b[aA]ny\(|\bis_?[aA]\(|instance_?[oO]f|\.[*+]")
+});
+static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[a-z_][\w.]*\("));
 
 /// A test of which there was none with this body, with the values and the subjects of its lines.
 struct Fresh<'a> {
@@ -102,76 +129,7 @@ impl<'a> Fresh<'a> {
     }
 }
 
-pub(super) fn values(text: &str) -> impl Iterator<Item = &str> {
-    LITERAL.find_iter(text).map(|m| m.as_str())
-}
-
 /// What the assertions of a test are about.
 pub(super) fn asserted(item: &Item) -> BTreeSet<&str> {
     item.body.iter().filter(|line| is_assertion(line, false)).flat_map(|line| subject(line)).collect()
-}
-
-/// What begins a table, or is one on its line.
-static OPENS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?x)\bparametri[sz]e\b | ^for\b | \bin\s+[\[(]\s*$ | \.each\s*\(? | \brange\b | \b(?:test_?)?(?i:cases?|table|rows|params|examples)\b\s*(?:=|:=|:) | \btests\s*:?= |
-            @(?:CsvSource|ValueSource|MethodSource)\b",
-    )
-});
-/// A row on a line of its own.
-static ROW: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"^(?:pytest\.param|vec!)?(?:["'][^"']*["']\s*(?::|=>)\s*)?(?:[(\[{].*[)\]}]|"[^"]*")\s*,?$"#)
-});
-/// A row as an attribute of the test.
-static ATTRIBUTE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:#\[(?:case|test_case)\b|\[(?:InlineData|TestCase|DataRow)\()"));
-static INNERMOST: LazyLock<Regex> = LazyLock::new(|| pattern(r"[(\[{][^()\[\]{}]*[)\]}]"));
-static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
-
-/// The rows of a test's tables, blanks left out.
-pub(super) fn rows(item: &Item) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut inside = false;
-    for line in item.head.iter().chain(&item.body) {
-        let plain = line.trim();
-        if ATTRIBUTE.is_match(plain) {
-            found.push(folded(plain));
-        } else if OPENS.is_match(plain) && (plain.starts_with("for ") || !is_assertion(plain, false)) {
-            inside = true;
-            found.extend(on_one_line(plain));
-        } else if inside && ROW.is_match(plain) && LITERAL.is_match(plain) {
-            found.push(folded(plain));
-        } else {
-            inside = inside && plain.starts_with(['"', '\'', '(', '[', '{']);
-        }
-    }
-    counted(found)
-}
-
-/// `[(1, 2), (3, 4)]` has the rows `(1, 2)` and `(3, 4)`, `[1, 2]` the rows `1` and `2`.
-fn on_one_line(line: &str) -> Vec<String> {
-    let Some(table) = TABLE.find(line).map(|m| &line[m.end() - 1..]) else { return vec![] };
-    let groups: Vec<_> =
-        INNERMOST.find_iter(table).filter(|group| LITERAL.is_match(group.as_str())).collect();
-    match groups[..] {
-        [all] if all.start() == 0 => LITERAL.find_iter(table).map(|m| m.as_str().to_owned()).collect(),
-        _ => groups.into_iter().map(|group| folded(group.as_str())).collect(),
-    }
-}
-
-static TABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\(\[|, \[|\bin [\[(]|\(\{"));
-
-fn folded(row: &str) -> String {
-    row.trim_end_matches(',').split_whitespace().collect()
-}
-
-/// Equal rows told apart by their number.
-fn counted(rows: Vec<String>) -> Vec<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let number = |row: String| {
-        let n = seen.entry(row.clone()).or_default();
-        *n += 1;
-        if *n == 1 { row } else { format!("{row} #{n}") }
-    };
-    rows.into_iter().map(number).collect()
 }

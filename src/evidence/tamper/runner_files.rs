@@ -43,7 +43,10 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let mut signs = scripts::signs(look, file);
     let Some(after) = file.after.as_deref() else { return signs };
     signs.extend(values::signs(look, file));
-    let code = is_test_code(&file.path) || is_setup(&file.path) || is_script_of(look.commands, &file.path);
+    let code = is_test_code(&file.path)
+        || is_setup(&file.path)
+        || values::names(look.changed, &file.path)
+        || is_script_of(look.commands, &file.path);
     let shell = super::items::is_shell(&file.path);
     let production = kind_of(&file.path) == FileKind::Production;
     let prints = |line: &str| {
@@ -90,6 +93,9 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if COLLECT.is_match(line) {
             see("makes the runner collect less");
         }
+        if REPEATED.is_match(line) {
+            see("runs a test that failed once more, until it passes");
+        }
         if writes_reports && line.contains("<test") && REPORT.is_match(line) {
             see("writes a test report by itself");
         }
@@ -135,10 +141,16 @@ static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
         r"\bcollect_ignore(?:_glob)?\s*(?:=|\+=|\.)|\bdef\s+pytest_ignore_collect\b|\bpytest_deselected\b|\bitems\s*\[\s*:\s*\]\s*=|\bitems\.(?:clear|remove|pop)\(|\bdel\s+items\b|\bload_tests\b\s*[=(]",
     )
 });
+/// Calls and marks by which a test that fails is tried again.
+static REPEATED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\bjest\.retryTimes\(\s*[1-9]|\b(?:this|ctx)\.retries\(\s*[1-9]|\bretry\s*:\s*[1-9]|\bmark\.flaky\b|^\s*@(?:flaky|retry|Retry|RetryingTest|RepeatedIfExceptionsTest|FlakyTest)\b|\[Retry\(",
+    )
+});
 static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r#"(?x)(?:\b(?:echo|printf|print|printl[n]!?|puts|console\.log|stdout\.write|fmt\.Print\w*|System\.out\.print\w*|Console\.Write\w*|eprintl[n]!)\b).{0,12}['"`].{0,60}?
-           (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | ✓ | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
+           (?: \bok\s+(?:\d+|\$\w+|%d|\{\w*\})\s*-? | ::\w+\s+PASSED | ---\s+PASS: | \.\.\.\s+ok\b | \b[1-9]\d*\s+(?:tests?\s+)?(?:passed|passing)\b | [✓✔√] | \btest\s+result:\s+ok | \bTests:\s+\d+ | ^1\.\.\d )"#,
     )
 });
 static FORGED: LazyLock<Regex> = LazyLock::new(|| {
@@ -155,7 +167,7 @@ static REPORT_FILE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SETUP: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?:^|/)(?:conftest\.py|sitecustomize\.py|usercustomize\.py|setup-?tests?\.[cm]?[jt]sx?|(?:jest|vitest|mocha|test)[.-]setup\.[cm]?[jt]s|global-?setup\.[cm]?[jt]s|(?:test|spec|rails)_helper\.rb|test_helper\.exs|bootstrap\.php)$",
+        r"(?i)(?:^|/)(?:conftest\.py|sitecustomize\.py|usercustomize\.py|setup-?tests?\.[cm]?[jt]sx?|(?:jest|vitest|mocha|test)[.-]setup\.[cm]?[jt]s|global[-_.]?(?:setup|teardown)\.[cm]?[jt]s|(?:test|spec|rails)_helper\.rb|test_helper\.exs|bootstrap\.php)$",
     )
 });
 

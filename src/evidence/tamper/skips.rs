@@ -16,7 +16,7 @@ static MARK: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?x)
             pytest\.mark\.(?:skip|skipif|xfail)\b | \bmark\.(?:skip|skipif|xfail)\b | pytest\.(?:skip|xfail|importorskip|exit)\(
           | \bunittest\.(?:skip\w*|expectedFailure) | ^\s*@(?:skip\w*|expectedFailure|xfail)\b | \bSkipTest\b | \.skipTest\( | __test__\s*=\s*False
-          | \b(?:it|test|describe|context|suite|specify)(?:\.\w+)*\.(?:skip|only|todo|fixme|failing|skipIf|runIf)\b
+          | \b(?:it|test|describe|context|suite|specify)(?:\.\w+)*(?:\.(?:skip|only|todo|fixme|failing|fails|skipIf|runIf)\b|\[\s*[\x27"](?:skip|only|todo|failing|fails)[\x27"]\s*\])
           | ^\s*(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe)\s*\( | \b(?:this|t|ctx)\.skip\( | \bt\.todo\( | \b(?:it|test|describe|suite)\s*\(.*\b(?:skip|todo|only)\s*:\s*(?:true|['"])
           | \#\[ignore\b | \#\[cfg_attr\([^\]]*\bignore\b | \#\[cfg\((?:any\(\)|FALSE|not\(test\))\)\]
           | \bt\.Skip(?:f|Now)?\( | ^//go:build\s+(?:ignore|never) | ^//\s*\+build\s+ignore

@@ -1,5 +1,7 @@
 //! Tests that are gone or empty, with no test of a similar body elsewhere, though what they tested is still there.
 
+use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -8,7 +10,7 @@ use regex::Regex;
 use super::gone::Gone;
 use super::items::{self, Item};
 use super::patterns::{self, does_nothing, is_assertion};
-use super::{Changed, Placed, Sign, rows};
+use super::{Changed, Placed, Sign, rows, tables};
 use crate::evidence::pattern;
 
 const CHECK: &str = "Vanished test";
@@ -16,23 +18,45 @@ const CHECK: &str = "Vanished test";
 const SIMILAR: f64 = 0.6;
 
 /// Whether a test of before and one of now are the same.
-type Same = fn(&Placed, &Placed) -> bool;
+type Same = fn(&Known<'_>, &Known<'_>) -> bool;
+
+/// A test with what is asked of it again and again: a change may bring thousands of them.
+struct Known<'a> {
+    placed: &'a Placed,
+    /// Words of its body and how often, by word.
+    words: Vec<(&'a str, usize)>,
+    total: usize,
+    asserted: OnceCell<BTreeSet<&'a str>>,
+    said: OnceCell<HashSet<&'a str>>,
+}
+
+impl<'a> Known<'a> {
+    fn of(placed: &'a Placed) -> Self {
+        let mut words: Vec<(&str, usize)> = words(&placed.item).into_iter().collect();
+        words.sort_unstable();
+        let total = words.iter().map(|(_, n)| n).sum();
+        Self { placed, words, total, asserted: OnceCell::new(), said: OnceCell::new() }
+    }
+}
 
 /// For each test of before the one that it became, by place in the other list.
 pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
     let mut taken = BTreeSet::new();
     let mut pairs = vec![None; before.len()];
+    let before: Vec<Known<'_>> = before.iter().map(Known::of).collect();
+    let after: Vec<Known<'_>> = after.iter().map(Known::of).collect();
     let rules: [Same; 4] = [
-        |old, new| old.path == new.path && old.item.name == new.item.name,
+        |old, new| old.placed.path == new.placed.path && old.placed.item.name == new.placed.item.name,
         |old, new| {
             // The same method of a class that is none any more, or the other way round.
             let method = |a: &Item, b: &Item| a.name.ends_with(&format!("::{}", b.name));
-            old.path == new.path && (method(&old.item, &new.item) || method(&new.item, &old.item))
+            let (was, is) = (&old.placed.item, &new.placed.item);
+            old.placed.path == new.placed.path && (method(was, is) || method(is, was))
         },
         |old, new| {
-            last(&old.item.name) == last(&new.item.name) && likeness(&old.item, &new.item) >= SIMILAR / 2.0
+            last(&old.placed.item.name) == last(&new.placed.item.name) && likeness(old, new) >= SIMILAR / 2.0
         },
-        |old, new| likeness(&old.item, &new.item) >= SIMILAR && keeps_values(&old.item, &new.item),
+        |old, new| likeness(old, new) >= SIMILAR && keeps_values(old, new),
     ];
     for same in rules {
         for (i, old) in before.iter().enumerate() {
@@ -107,8 +131,8 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn of(item: &'a Item) -> Option<Self> {
-        let owned = |row: String| rows::values(&row).map(str::to_owned).collect();
-        let rows: Vec<HashSet<String>> = rows::rows(item).into_iter().map(owned).collect();
+        let owned = |row: String| tables::values(&row).map(str::to_owned).collect();
+        let rows: Vec<HashSet<String>> = tables::rows(item).into_iter().map(owned).collect();
         (!rows.is_empty()).then(|| Self { rows, subjects: rows::asserted(item) })
     }
 
@@ -117,7 +141,7 @@ impl<'a> Table<'a> {
         let mut asserted = old.body.iter().filter(|line| is_assertion(line, true)).peekable();
         asserted.peek().is_some()
             && asserted.all(|line| {
-                let wanted: HashSet<&str> = rows::values(line).collect();
+                let wanted: HashSet<&str> = tables::values(line).collect();
                 let about = patterns::subject(line).into_iter().any(|word| self.subjects.contains(word));
                 about
                     && !wanted.is_empty()
@@ -132,28 +156,42 @@ fn last(name: &str) -> &str {
 
 /// Whether a test under another name still speaks of the values that the old one asserted: a new test of the same thing
 /// with other values is a second test, not the old one.
-fn keeps_values(old: &Item, new: &Item) -> bool {
-    let asserted = old.body.iter().filter(|line| is_assertion(line, true));
-    let values: BTreeSet<&str> =
-        asserted.flat_map(|line| LITERAL.find_iter(line)).map(|m| m.as_str()).collect();
-    let kept: BTreeSet<&str> = new
-        .head
-        .iter()
-        .chain(&new.body)
-        .flat_map(|line| LITERAL.find_iter(line))
-        .map(|m| m.as_str())
-        .collect();
-    values.is_subset(&kept)
+fn keeps_values(old: &Known<'_>, new: &Known<'_>) -> bool {
+    let item = &old.placed.item;
+    let asserted = old.asserted.get_or_init(|| {
+        let lines = item.body.iter().filter(|line| is_assertion(line, true));
+        lines.flat_map(|line| LITERAL.find_iter(line)).map(|m| m.as_str()).collect()
+    });
+    let item = &new.placed.item;
+    let said = new.said.get_or_init(|| {
+        let lines = item.head.iter().chain(&item.body);
+        lines.flat_map(|line| LITERAL.find_iter(line)).map(|m| m.as_str()).collect()
+    });
+    asserted.iter().all(|value| said.contains(value))
 }
 
 static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r#""[^"]*"|'[^']*'|`[^`]*`|\b\d[\w.]*\b"#));
 
 /// Twice the words in common by all words of both.
-fn likeness(a: &Item, b: &Item) -> f64 {
-    let (left, right) = (words(a), words(b));
-    let total: usize = left.values().chain(right.values()).sum();
-    let common: usize = left.iter().map(|(word, n)| (*n).min(right.get(word).copied().unwrap_or(0))).sum();
-    if total == 0 { 0.0 } else { 2.0 * common as f64 / total as f64 }
+fn likeness(a: &Known<'_>, b: &Known<'_>) -> f64 {
+    let total = a.total + b.total;
+    // At most the shorter one is in common: most pairs are told apart by their length alone.
+    if total == 0 || 4.0 * (a.total.min(b.total) as f64) < SIMILAR * total as f64 {
+        return 0.0;
+    }
+    let (mut left, mut right) = (a.words.iter().peekable(), b.words.iter().peekable());
+    let mut common = 0;
+    while let (Some((word, n)), Some((other, m))) = (left.peek(), right.peek()) {
+        match word.cmp(other) {
+            Ordering::Less => _ = left.next(),
+            Ordering::Greater => _ = right.next(),
+            Ordering::Equal => {
+                common += n.min(m);
+                (left.next(), right.next());
+            }
+        }
+    }
+    2.0 * common as f64 / total as f64
 }
 
 fn words(item: &Item) -> HashMap<&str, usize> {

@@ -1,5 +1,7 @@
 //! Puts a reply of the Messages API together, from events or from one piece. Knows no request.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use crate::llm::tally::Tally;
@@ -14,7 +16,7 @@ pub(super) struct Assembly {
     model: String,
     blocks: Vec<Part>,
     /// Position in `blocks` by the stream's index; a repeated index begins a new block.
-    at: Vec<(u64, usize)>,
+    at: HashMap<u64, usize>,
     stop: Option<String>,
     ended: bool,
     tally: Tally,
@@ -97,6 +99,7 @@ impl Answer for Assembly {
         let mut content = Vec::new();
         let mut texts = Vec::new();
         let mut calls: Vec<ToolCall> = Vec::new();
+        let mut ids: HashSet<String> = HashSet::new();
         for part in self.blocks {
             let kind = part.head.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             match kind.as_str() {
@@ -110,7 +113,7 @@ impl Answer for Assembly {
                 "thinking" => content.push(part.thinking_block()),
                 "tool_use" => {
                     let (block, call) = part.tool_use_block(made_up_id(self.turn, calls.len()))?;
-                    if calls.iter().any(|c| c.id == call.id) {
+                    if !ids.insert(call.id.clone()) {
                         return Err(Fault::garbled(format!("two tool calls share the id `{}`", call.id)));
                     }
                     content.push(block);
@@ -135,14 +138,13 @@ impl Assembly {
         let Value::Object(head) = block else {
             return Err(Fault::garbled("a content block that is no object"));
         };
-        self.at.retain(|(i, _)| *i != index);
-        self.at.push((index, self.blocks.len()));
+        self.at.insert(index, self.blocks.len());
         self.blocks.push(Part { head: head.clone(), ..Part::default() });
         Ok(())
     }
 
     fn delta(&mut self, index: u64, delta: &Value) -> Result<(), Fault> {
-        let position = self.at.iter().find(|(i, _)| *i == index).map(|(_, position)| *position);
+        let position = self.at.get(&index).copied();
         let Some(part) = position.and_then(|position| self.blocks.get_mut(position)) else {
             return Err(Fault::garbled(format!("a delta for content block {index}, which never began")));
         };

@@ -1,6 +1,6 @@
 //! What a turn costs in processor time, printed; the bounds are far off, so that only a change of order fails.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use crate::llm::openai::OpenAi;
 use crate::llm::sse::Decoder;
 use crate::llm::wire::Protocol;
 use crate::llm::{Message, ToolResult};
+use crate::tests::work::spent;
 
 /// Thirty turns of an agent that reads files of 8 kB.
 fn long_conversation() -> crate::llm::Request {
@@ -49,11 +50,8 @@ fn stream() -> String {
 
 fn per_round(name: &str, rounds: u32, mut work: impl FnMut()) {
     work();
-    let started = Instant::now();
-    for _ in 0..rounds {
-        work();
-    }
-    let each = started.elapsed() / rounds;
+    let nanoseconds = spent(|| (0..rounds).for_each(|_| work()));
+    let each = Duration::from_nanos(nanoseconds) / rounds;
     println!("{name}: {each:?}");
     assert!(each < Duration::from_millis(100), "{name}: {each:?}");
 }

@@ -43,3 +43,26 @@ async fn a_bundle_that_is_too_large_is_refused_by_its_size() {
     assert!(refused.contains(&format!("{} bytes", LARGEST + 1)), "{refused}");
     assert!(refused.contains(&LARGEST.to_string()) && refused.contains("PACE_STAGE=all"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_local_branch_that_has_more_is_kept_and_one_that_has_less_is_not() {
+    let fixture = Fixture::with_remote();
+    fixture.git("checkout -q -b pace/sprint");
+    fixture.commit("new.txt", "new");
+    let path = fixture.dir.path().join("day.bundle");
+    let bundled = fixture.open().bundle("pace/sprint", &path).unwrap();
+    for (own, kept) in [(false, 0), (true, 1)] {
+        let other = fixture.colleague();
+        other.git("checkout -q -b pace/sprint");
+        if own {
+            other.commit("mine.txt", "mine");
+        }
+        let tip = other.head();
+        other.git("checkout -q --detach main");
+        other.open().take_over("pace/sprint", &bundled, &path).await.unwrap();
+        let left = other.git("for-each-ref --format=%(objectname) refs/pace/left");
+        assert_eq!(left.lines().count(), kept, "{left}");
+        assert!(!own || left == tip, "{left}");
+        assert_eq!(other.head(), bundled.head);
+    }
+}

@@ -9,7 +9,6 @@ use crate::domain::hold::Cause;
 use crate::domain::money::{Bill, Usage};
 use crate::report::view::{
     AgentState, BillView, FindingView, HistoryDay, HoldView, ProductView, RoundView, TestsView, agents,
-    hold_marker, review_marker, summary_marker,
 };
 
 fn bill(agents: &[Agent]) -> Bill {
@@ -263,7 +262,7 @@ fn templates() -> Templates {
 fn review_bodies() {
     for (name, view) in days() {
         let body = review(&templates(), &view).unwrap();
-        assert!(body.starts_with(&review_marker(&view.sprint)), "{name}");
+        assert!(body.starts_with(&marker::review(&view.sprint)), "{name}");
         insta::assert_snapshot!(format!("review_{name}"), body);
     }
 }
@@ -273,7 +272,7 @@ fn escalation_bodies() {
     for (name, view) in days() {
         if view.hold.is_some() {
             let body = escalation(&templates(), &view).unwrap();
-            assert!(body.starts_with(&hold_marker(&view.sprint, view.day)), "{name}");
+            assert!(body.starts_with(&marker::hold(&view.sprint, view.day)), "{name}");
             insta::assert_snapshot!(format!("escalation_{name}"), body);
         }
     }
@@ -436,6 +435,6 @@ fn a_note_is_the_summary_below_its_marker() {
     for view in [ship(), hostile()] {
         let (note, summary) = (note(&templates, &view).unwrap(), summary(&templates, &view).unwrap());
         let (marker, rest) = note.split_once('\n').unwrap();
-        assert_eq!((marker, rest), (summary_marker(&view.sprint).as_str(), summary.trim_start()));
+        assert_eq!((marker, rest), (marker::summary(&view.sprint).as_str(), summary.trim_start()));
     }
 }

@@ -84,6 +84,10 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
 /// Types into a terminal as if its user did.
 const TYPING: [libc::c_ulong; 2] = [libc::TIOCSTI, 0x541C];
 
+/// Options of ip(7) and ipv6(7) that the library does not name; those from 42 to 48 are `MCAST_…`, the same for both.
+const IP_MSFILTER: libc::c_int = 41;
+const IPV6_JOIN_ANYCAST: libc::c_int = 27;
+
 /// Code of a filter's answer.
 const RETURN: u16 = 0x06;
 
@@ -132,17 +136,75 @@ fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
     Ok(programs)
 }
 
-/// Hands the calls that make or connect sockets over, for this process and all that it starts; the end at which they
-/// are received. Needs `no_new_privs`, and [`restrict`] beside it. `datagrams`: those that name a receiver too.
-pub(super) fn hand_over(datagrams: bool) -> anyhow::Result<OwnedFd> {
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let families = families.map(|family| when(0, SeccompCmpOp::Eq, of(family))).into_iter();
-    let mut rules: Rules =
-        [libc::SYS_connect, libc::SYS_bind, libc::SYS_listen].map(|call| (call, vec![])).into();
-    rules.insert(libc::SYS_socket, families.collect::<Result<_, _>>()?);
-    if datagrams {
+/// Calls that make, move or remove files, which a supervisor may do at the top of the work tree.
+pub(super) const AT_TOP: &[libc::c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_mkdirat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_creat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rmdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rename,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_renameat,
+];
+
+/// Calls that make processes and threads, which a supervisor refuses when the command is over: else whoever ends what it
+/// left behind might be outrun for good.
+pub(super) const MAKING_PROCESSES: &[libc::c_long] = &[
+    libc::SYS_clone,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+];
+
+/// What a supervisor is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handed {
+    /// Calls that make or connect sockets.
+    pub sockets: bool,
+    /// Those that name a datagram's receiver too.
+    pub datagrams: bool,
+    /// What mounts and a process namespace would hold: [`AT_TOP`] and [`MAKING_PROCESSES`].
+    pub no_namespaces: bool,
+}
+
+/// Hands calls over, for this process and all that it starts; the end at which they are received. Needs `no_new_privs`,
+/// and [`restrict`] beside it.
+pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
+    let mut rules = Rules::new();
+    if handed.sockets {
+        let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+        let families = families.map(|family| when(0, SeccompCmpOp::Eq, of(family))).into_iter();
+        rules.extend([libc::SYS_connect, libc::SYS_bind, libc::SYS_listen].map(|call| (call, vec![])));
+        rules.insert(libc::SYS_socket, families.collect::<Result<_, _>>()?);
+    }
+    if handed.datagrams {
         let named = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
         rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![named])?]);
+    }
+    if handed.sockets && handed.no_namespaces {
+        // Nobody's network holds these: they are made by the supervisor alone.
+        let sending = [libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_sendmmsg];
+        rules.extend(sending.map(|call| (call, vec![])));
+        rules.insert(libc::SYS_setsockopt, joining()?);
+    }
+    if handed.no_namespaces {
+        rules.extend(AT_TOP.iter().chain(MAKING_PROCESSES).map(|&call| (call, vec![])));
+        let makes = |argument| when(argument, SeccompCmpOp::MaskedEq(of(libc::O_CREAT)), of(libc::O_CREAT));
+        rules.insert(libc::SYS_openat, vec![makes(2)?]);
+        #[cfg(target_arch = "x86_64")]
+        rules.insert(libc::SYS_open, vec![makes(1)?]);
     }
     // The library knows no such answer; it is put in place of one that it knows.
     let known = SeccompAction::Trace(0);
@@ -152,6 +214,26 @@ pub(super) fn hand_over(datagrams: bool) -> anyhow::Result<OwnedFd> {
         step.k = notify::HAND_OVER;
     }
     notify::listen(&program).context("calls cannot be handed over")
+}
+
+/// Options that join a group of receivers: the kernel tells the machine's network of it.
+fn joining() -> anyhow::Result<Vec<SeccompRule>> {
+    const BOTH: [libc::c_int; 6] = [42, 43, 44, 46, 47, 48];
+    let four = [
+        libc::IP_ADD_MEMBERSHIP,
+        libc::IP_ADD_SOURCE_MEMBERSHIP,
+        libc::IP_BLOCK_SOURCE,
+        libc::IP_UNBLOCK_SOURCE,
+        IP_MSFILTER,
+    ];
+    let six = [libc::IPV6_ADD_MEMBERSHIP, IPV6_JOIN_ANYCAST];
+    let four = four.iter().chain(&BOTH).map(|option| (libc::IPPROTO_IP, *option));
+    let six = six.iter().chain(&BOTH).map(|option| (libc::IPPROTO_IPV6, *option));
+    let rule = |(level, option)| {
+        let level = condition(1, SeccompCmpOp::Eq, of(level))?;
+        Ok(SeccompRule::new(vec![level, condition(2, SeccompCmpOp::Eq, of(option))?])?)
+    };
+    four.chain(six).map(rule).collect()
 }
 
 type Rules = BTreeMap<libc::c_long, Vec<SeccompRule>>;

@@ -10,6 +10,7 @@ use landlock::{
 };
 
 use super::order::{Order, Tier};
+use super::spares;
 
 /// The least that holds: without `Truncate` (ABI 3, Linux 6.2) every readable file could be emptied.
 const LEAST: ABI = ABI::V3;
@@ -102,6 +103,9 @@ fn alone(order: &Order) -> Rules {
     }
     kept.extend(rooms.readonly.iter().cloned());
     open(&rooms.work, &kept, writing(), &mut rules);
+    if let Some(folder) = &rooms.spares {
+        rules.extend(spares::all(folder).map(|path| (path, writing())));
+    }
     for path in rooms.caches.iter().filter(|path| !hides(path, &rooms.hidden)) {
         open(path, &rooms.hidden, writing(), &mut rules);
     }

@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -24,7 +26,7 @@ use rustix::thread::UnshareFlags;
 use super::bubblewrap::{self, View};
 use super::order::{CONFINED, INIT, Identity, Network, Order, Right, SIGNAL, Task, Tier};
 use super::raw::Fork;
-use super::supervisor::hosts::Outside;
+use super::supervisor::hosts::{Host, Outside};
 use super::supervisor::{Lookout, Supervisor};
 use super::{calls, files, mounts, powers, probe, raw};
 use crate::sandbox::tree;
@@ -64,6 +66,7 @@ fn outer() -> anyhow::Result<u8> {
     raw::close_rest_on_exec().context("open files cannot be closed")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let order = Order::receive(std::io::stdin())?;
+    rustix::process::chdir(&order.dir).with_context(|| format!("cannot enter {}", order.dir.display()))?;
     if let Tier::Namespaces { by: Right::Bubblewrap, .. } = order.tier {
         return by_bubblewrap(&order);
     }
@@ -80,9 +83,11 @@ fn outer() -> anyhow::Result<u8> {
     } else {
         // Whoever is left behind by its parent stays below this process, which alone may look into it.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        outside(&order.network)?
+        // The top of the work tree is supervised whatever the network is.
+        Some(outside(&order.network)?.map_or_else(|| outside_of(&[]), Ok)?)
     };
-    let start = |outside| Supervisor::start(&order, lookout, outside, tell);
+    let over = Arc::new(AtomicBool::new(false));
+    let start = |outside| Supervisor::start(&order, lookout, outside, (tell, Arc::clone(&over)));
     let supervisor = outside.map(start).transpose()?;
     if order.tier != Tier::Rules {
         raw::unshare(UnshareFlags::NEWPID).context("process namespaces are not allowed")?;
@@ -116,6 +121,8 @@ fn outer() -> anyhow::Result<u8> {
     }
     let code = wait_for(inner).context("the confined process was lost");
     if order.tier == Tier::Rules {
+        // From now on nobody in there becomes two.
+        over.store(true, Ordering::SeqCst);
         end_the_rest();
     }
     code
@@ -195,7 +202,11 @@ fn take_on(identity: &Identity) -> anyhow::Result<()> {
 /// What connects to opened hosts, from the network that this process is in now; `None`: nothing is supervised.
 fn outside(network: &Network) -> anyhow::Result<Option<Outside>> {
     let Network::Supervised { hosts } = network else { return Ok(None) };
-    Ok(Some(Outside::here(hosts.clone()).context("no thread for opened hosts")?))
+    outside_of(hosts).map(Some)
+}
+
+fn outside_of(hosts: &[Host]) -> anyhow::Result<Outside> {
+    Outside::here(hosts.to_vec()).context("no thread for opened hosts")
 }
 
 /// The end at which the child's calls are received, if it hands them over.
@@ -340,13 +351,12 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     }
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
     let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
-    let listener = match order.network {
-        Network::Supervised { .. } if !alone => calls::hand_over(own_network).ok(),
-        _ => None,
-    };
+    let sockets = matches!(order.network, Network::Supervised { .. }) && !alone;
+    let handed = calls::Handed { sockets, datagrams: sockets && own_network, no_namespaces: !own_network };
+    let listener = if sockets || !own_network { calls::hand_over(handed).ok() } else { None };
     calls::restrict(match (&listener, &order.network) {
+        (_, Network::Open) => calls::Sockets::Internet,
         (Some(_), _) => calls::Sockets::Supervised,
-        (None, Network::Open) => calls::Sockets::Internet,
         // Another sandbox around this one may have taken the supervisor's place; the namespace holds all the same.
         (None, Network::Supervised { .. }) if own_network => calls::Sockets::Internet,
         (None, Network::Supervised { .. }) => calls::Sockets::None,

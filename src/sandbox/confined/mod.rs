@@ -15,8 +15,11 @@ mod powers;
 mod probe;
 mod raw;
 mod rooms;
+mod spares;
 pub(super) mod supervisor;
+mod without_git;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -29,8 +32,11 @@ use anyhow::Context;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
-use self::order::{CONFINED, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier};
+use self::order::{
+    CONFINED, FILES, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier,
+};
 use self::probe::{Found, Trap};
+use self::spares::Spares;
 use self::supervisor::hosts::{self, Host};
 use super::ground::{Ground, Reach};
 use super::{Command, Sandbox, running};
@@ -147,7 +153,7 @@ impl Confined {
             lack(!bubblewrap::limits_sizes(), "no limit to what lies in /tmp: this bwrap knows no --size");
         }
         if self.tier == Tier::Rules {
-            lack(!open, "no datagrams on loopback");
+            lack(!open && !found.datagrams, "no datagrams on loopback");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
@@ -173,22 +179,35 @@ impl Confined {
         task: Task,
         setup: bool,
     ) -> anyhow::Result<(CommandRun, Vec<String>)> {
-        // Dropped, and with it all that the child left there, at the end of this function.
-        let temporary =
-            tempfile::Builder::new().prefix("pace-tmp-").tempdir().context("no temporary folder")?;
+        // Dropped, and with it all that the child left there, at the end of this function. Where `/tmp` can be private
+        // there is none.
+        let temporary = if self.tier == Tier::Rules {
+            let folder = tempfile::Builder::new().prefix("pace-tmp-").tempdir();
+            Some(folder.context("no temporary folder")?)
+        } else {
+            None
+        };
         // In this tier a child makes nothing new at the top of the work tree.
         let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        let order = self.order(command, task, setup, &temporary)?;
+        // Where nothing can lie ready nothing new is made there, as the probe sees and the log says.
+        let spares = (self.tier == Tier::Rules).then(|| Spares::lay(&self.ground.root).ok()).flatten();
+        let mut order = self.order(command, task, setup, temporary.as_ref())?;
+        let ready = spares.as_ref().and_then(Spares::folder);
+        order.rooms.spares = ready.and_then(|folder| std::fs::canonicalize(folder).ok());
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
-        let run = running::run_to_end(command, || self.helper(command, &order, theirs.into())).await;
+        let run = running::run_to_end(command, &self.ground.redactor, || {
+            self.helper(command, &order, theirs.into())
+        })
+        .await;
         // The helper's end of the socket is closed by now, whatever became of it.
         let said = talk.await.context("the sandbox helper")?;
         for folder in made {
             // One that was filled stays.
             let _ = std::fs::remove_dir(folder);
         }
+        drop(spares);
         let mut run = run?;
         let Some(ending) = said.strip_prefix(CONFINED) else {
             // A command that ran out of time before it began ran out of time.
@@ -199,7 +218,7 @@ impl Confined {
             anyhow::bail!("a command cannot be confined: {reason}");
         };
         let (refused, ending): (Vec<&str>, Vec<&str>) =
-            ending.lines().partition(|line| line.starts_with(NETWORK));
+            ending.lines().partition(|line| [NETWORK, FILES].iter().any(|about| line.starts_with(about)));
         if let Some(signal) = ending.first().and_then(|line| line.strip_prefix(SIGNAL)) {
             if run.exit != Exit::TimedOut {
                 run.exit = Exit::Signal(signal.trim().parse().unwrap_or(0));
@@ -215,11 +234,11 @@ impl Confined {
         command: &Command,
         task: Task,
         setup: bool,
-        temporary: &TempDir,
+        temporary: Option<&TempDir>,
     ) -> anyhow::Result<Order> {
-        let temporary = match self.tier {
-            Tier::Namespaces { .. } => "/tmp".into(),
-            Tier::Rules => std::fs::canonicalize(temporary.path())?,
+        let temporary = match temporary {
+            None => "/tmp".into(),
+            Some(folder) => std::fs::canonicalize(folder.path())?,
         };
         let network = if setup && self.open_setup { &Network::Open } else { &self.network };
         let mut rooms: Rooms = self.ground.rooms(&temporary, setup.then_some(command.script.as_str()));
@@ -233,6 +252,10 @@ impl Confined {
         let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
         let mut env = self.ground.dependencies.environment(&self.ground.env);
         env.extend(command.env.iter().cloned());
+        if self.tier == Tier::Rules {
+            // The last one of a name counts.
+            env.extend(without_git::told(&env));
+        }
         env.push((
             "TMPDIR".into(),
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),
@@ -254,14 +277,16 @@ impl Confined {
             let me = format!("/proc/{}/exe", rustix::process::getpid());
             // It gives the program another name and takes its environment: what the helper must know is in its order.
             let mut sudo = tokio::process::Command::new(SUDO);
-            sudo.args(["-n", "--", &me, HELPER]);
+            sudo.args(["-n", "--", &me, HELPER]).current_dir(&command.dir);
             sudo
         } else {
             let mut helper = tokio::process::Command::new("/proc/self/exe");
             helper.arg0(HELPER);
             helper
         };
-        helper.current_dir(&command.dir).env_clear().stdin(Stdio::from(socket));
+        // The helper goes to its folder itself: to start a program in another one the standard library copies this whole
+        // process first, and a copy of so much memory is not cheap.
+        helper.env_clear().stdin(Stdio::from(socket));
         Ok(helper)
     }
 }
@@ -284,6 +309,10 @@ impl Sandbox for Confined {
 
     fn set_up<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, anyhow::Result<CommandRun>> {
         Box::pin(self.shell(command, true))
+    }
+
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.ground.redactor.redact(text)
     }
 
     fn describe(&self) -> String {

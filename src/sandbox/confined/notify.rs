@@ -97,6 +97,13 @@ impl Listener {
         self.send(libc::seccomp_notif_resp { id: call.id, val: 0, error, flags: 0 });
     }
 
+    /// Ends the call with a number or an error.
+    pub(super) fn answer_with(&self, call: &Call, result: Result<usize, Errno>) {
+        let val = result.ok().and_then(|number| i64::try_from(number).ok()).unwrap_or(0);
+        let error = result.err().map_or(0, |errno| -errno.raw_os_error());
+        self.send(libc::seccomp_notif_resp { id: call.id, val, error, flags: 0 });
+    }
+
     /// Lets the kernel make the call as it then stands. Only for calls whose arguments do not decide anything.
     pub(super) fn proceed(&self, call: &Call) {
         let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(0);

@@ -22,6 +22,9 @@ pub(super) const SIGNAL: &str = "signal ";
 /// Before what was refused to the child, a line each.
 pub(super) const NETWORK: &str = "network: ";
 
+/// The same for files.
+pub(super) const FILES: &str = "files: ";
+
 /// How far a child is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Tier {
@@ -110,6 +113,10 @@ pub(super) struct Rooms {
     pub programs: Vec<PathBuf>,
     /// Stands for `/tmp` where that cannot be private.
     pub temporary: PathBuf,
+    /// Names at the top of the work tree that a child neither makes nor changes, whether they exist or not.
+    pub reserved: Vec<String>,
+    /// Where the files and folders lie ready that a child makes at the top of the work tree, without mounts.
+    pub spares: Option<PathBuf>,
     /// A file inside a hidden folder that is seen all the same.
     pub shown: Option<Shown>,
 }

@@ -47,6 +47,8 @@ pub(super) struct Found {
     pub processes: usize,
     /// Servers on its own loopback work.
     pub loopback: bool,
+    /// So do datagrams.
+    pub datagrams: bool,
     /// So do servers on Unix sockets by name in its folder for temporary files.
     pub named: bool,
     /// It may make files at the top of the work tree.
@@ -166,6 +168,7 @@ pub(super) fn escape(bait: &Bait, rooms: &Rooms) -> Found {
         signal: signals(bait.pid),
         processes: processes().count(),
         loopback: loopback().is_ok(),
+        datagrams: datagrams().is_ok(),
         named: named(&rooms.temporary.join("pace-probe-socket")).is_ok(),
         top: fs::write(&top, "").is_ok(),
         temporary: fs::write(&temporary, "").is_ok(),
@@ -219,6 +222,14 @@ fn signals(pid: i32) -> bool {
 fn loopback() -> anyhow::Result<()> {
     let server = TcpListener::bind(("127.0.0.1", 0))?;
     TcpStream::connect_timeout(&server.local_addr()?, PATIENCE)?;
+    Ok(())
+}
+
+fn datagrams() -> anyhow::Result<()> {
+    let server = UdpSocket::bind(("127.0.0.1", 0))?;
+    server.set_read_timeout(Some(PATIENCE))?;
+    UdpSocket::bind(("127.0.0.1", 0))?.send_to(b"own", server.local_addr()?)?;
+    anyhow::ensure!(server.recv(&mut [0; 8])? == 3, "another datagram came");
     Ok(())
 }
 

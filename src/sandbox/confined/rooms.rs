@@ -56,7 +56,11 @@ impl Ground {
             readonly.extend(made.iter().cloned());
             scratch.filter(|path| path.is_dir() && made.iter().any(|made| path.starts_with(made))).collect()
         };
+        let mut reserved = vec![".git".to_owned()];
+        reserved.extend(self.protected.iter().filter_map(|path| Some(path.split('/').next()?.to_owned())));
         Rooms {
+            reserved,
+            spares: None,
             readonly,
             replaced: git::configurations(&git),
             git,
@@ -134,7 +138,9 @@ fn real(path: &Path) -> Option<PathBuf> {
 
 /// Those that exist, links followed, each once.
 fn present(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = paths.into_iter().filter_map(|path| real(&path)).collect();
+    // Most are not there. To see that takes one call, to follow every link on the way one for each part.
+    let there = paths.into_iter().filter(|path| fs::symlink_metadata(path).is_ok());
+    let mut found: Vec<PathBuf> = there.filter_map(|path| real(&path)).collect();
     found.sort();
     found.dedup();
     found
@@ -161,6 +167,7 @@ mod tests {
             hidden: vec![base.join("nowhere"), home.clone()],
             env: vec![("HOME".into(), home.display().to_string())],
             dependencies: Dependencies::default(),
+            redactor: crate::secret::Redactor::default(),
         };
         let rooms = ground.rooms(&base, None);
         assert_eq!(rooms.readonly, [home.join("work/.pace")]);

@@ -74,7 +74,7 @@ fn edits(text: &str, story: &Map, shipped_at: &str) -> Option<Vec<Edit>> {
         let below_status = story.get("status").filter(|_| key == "shipped_at");
         let anchor = below_status.or_else(|| story.get("title").filter(|(_, node)| node.is_one_line(text)));
         let (near, node) = anchor.or_else(|| story.get("id"))?;
-        edits.push(insert(text, story.style, near, node, rank, key, value)?);
+        edits.push(insert(text, story.style, near, node, rank, key, value));
     }
     Some(edits)
 }
@@ -112,7 +112,7 @@ fn insert(
     rank: u8,
     key: &str,
     value: &str,
-) -> Option<Edit> {
+) -> Edit {
     let end = node.end().unwrap_or(near.at.end).max(near.at.end);
     if style == StructureStyle::Flow {
         let with = if near.style == ScalarStyle::DoubleQuoted {
@@ -120,7 +120,7 @@ fn insert(
         } else {
             format!(", {key}: {value}")
         };
-        return Some(Edit { at: end..end, with, rank });
+        return Edit { at: end..end, with, rank };
     }
     let indent = " ".repeat(near.column);
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
@@ -128,7 +128,7 @@ fn insert(
         Some(offset) => (end + offset + 1, format!("{indent}{key}: {value}{line_end}")),
         None => (text.len(), format!("{line_end}{indent}{key}: {value}")),
     };
-    Some(Edit { at: at..at, with, rank })
+    Edit { at: at..at, with, rank }
 }
 
 /// A node of the text, with the bytes that it takes.

@@ -1,7 +1,7 @@
 //! The three shapes of a plan: stories by id, days with stories, days with a target. Only what they say; that
 //! a named day exists or may run is not decided here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::plan::{DayPlan, Plan, Sprint, Story};
 use crate::schema::yaml::{Entry, Node, Tree};
@@ -212,10 +212,13 @@ fn story(fields: &Fields<'_>, title: &str, criteria: &str, notes: &mut Notes) ->
 /// A day of `stories`, still without its number and theme.
 fn day_plan(fields: &Fields<'_>, stories: Vec<Told>, notes: &mut Notes) -> DayPlan {
     let criteria: Vec<&Text> = stories.iter().flat_map(|s| &s.criteria).collect();
-    for (i, criterion) in criteria.iter().enumerate() {
-        if let Some(first) = criteria[..i].iter().find(|c| c.text == criterion.text) {
-            let what = format!("the same criterion stands on line {} already", first.line);
+    let mut first: HashMap<&str, u64> = HashMap::new();
+    for criterion in &criteria {
+        if let Some(line) = first.get(criterion.text.as_str()) {
+            let what = format!("the same criterion stands on line {line} already");
             notes.problem(criterion.line, &criterion.place, what);
+        } else {
+            first.insert(&criterion.text, criterion.line);
         }
     }
     let said = criteria.iter().any(|c| clearance::speaks_of_it(&c.text));

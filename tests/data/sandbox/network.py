@@ -181,6 +181,177 @@ def datagrams():
     assert server.recv(9) == b"again"
 
 
+def message():
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::1", 0))
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    assert client.sendmsg([b"in ", b"parts"], [], 0, server.getsockname()) == 8
+    data, sender = server.recvfrom(99)
+    assert data == b"in parts" and sender[1] == client.getsockname()[1]
+    client.connect(server.getsockname())
+    assert client.getpeername() == server.getsockname()
+    client.sendmsg([b"again"])
+    assert server.recv(99) == b"again"
+    server.sendto(b"back", client.getsockname())
+    assert client.recv(9) == b"back"
+    big = os.urandom(60000)
+    client.send(big)
+    assert server.recv(65536) == big
+
+
+def free_datagram_port():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", 0))
+    at = s.getsockname()
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(at)
+    except OSError as error:
+        assert error.errno == errno.EADDRINUSE
+    else:
+        raise AssertionError("two sockets have one port")
+    s.close()
+    again = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    again.bind(at)
+    again.sendto(b"self", ("127.0.0.1", at[1]))
+    assert again.recvfrom(9) == (b"self", ("127.0.0.1", at[1]))
+    # Whoever sends to nobody is not told, as ever.
+    again.close()
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"lost", ("127.0.0.1", at[1]))
+
+
+def many_datagrams():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    for n in range(500):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.sendto(b"%d" % n, server.getsockname())
+        assert server.recv(9) == b"%d" % n
+        client.close()
+
+
+async def echoes():
+    class Echo(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, sender):
+            self.transport.sendto(data.upper(), sender)
+
+    class Client(asyncio.DatagramProtocol):
+        def __init__(self):
+            self.answer = asyncio.get_running_loop().create_future()
+
+        def datagram_received(self, data, _):
+            self.answer.set_result(data)
+
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.create_datagram_endpoint(Echo, ("127.0.0.1", 0))
+    at = server.get_extra_info("sockname")
+    client, protocol = await loop.create_datagram_endpoint(Client, remote_addr=at)
+    client.sendto(b"hello")
+    assert await asyncio.wait_for(protocol.answer, 5) == b"HELLO"
+    client.close()
+    server.close()
+
+
+def node_datagrams():
+    script = """
+    const dgram = require('dgram');
+    const server = dgram.createSocket('udp4', (data, from) => server.send('pong ' + data, from.port, from.address));
+    server.bind(0, '127.0.0.1', () => {
+      const client = dgram.createSocket('udp4', data => { console.log(String(data)); process.exit(0); });
+      client.send('ping', server.address().port, '127.0.0.1');
+    });
+    """
+    got = subprocess.run(["node", "-e", script], capture_output=True, timeout=60)
+    assert got.stdout == b"pong ping\n", got
+
+
+def datagram_to(to, family=socket.AF_INET, **options):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    return s.sendto(b"escaped", to)
+
+
+def bound_pair():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(server.getsockname())
+    return server, client
+
+
+def beside(control):
+    server, client = bound_pair()
+    return client.sendmsg([b"escaped"], [control])
+
+
+def reconnected(bytes_):
+    _, client = bound_pair()
+    return libc.connect(client.fileno(), ctypes.create_string_buffer(bytes_, 16), 16) == 0 and "connected"
+
+
+def past_the_peer():
+    _, client = bound_pair()
+    return client.sendto(b"escaped", ("127.0.0.1", bait["udp"]))
+
+
+def several():
+    server, client = bound_pair()
+    part = (ctypes.c_void_p * 2)(ctypes.cast(ctypes.create_string_buffer(b"x"), ctypes.c_void_p).value, 1)
+    name = ctypes.create_string_buffer(address(bait["udp"]), 16)
+    head = struct.pack("=QIxxxxQQQQixxxxIxxxx", ctypes.addressof(name), 16, ctypes.addressof(part), 1, 0, 0, 0, 0)
+    return libc.sendmmsg(client.fileno(), ctypes.create_string_buffer(head, 64), 1, 0) > 0
+
+
+def joined(level, option, value):
+    s = socket.socket(socket.AF_INET if level == 0 else socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(level, option, value)
+    return "joined"
+
+
+def written():
+    """Past the supervisor: by a call that it never sees."""
+    server, client = bound_pair()
+    return os.write(client.fileno(), b"x")
+
+
+def datagram_race():
+    """The receiver changes while the call is looked at. The socket outside tells whether it was reached."""
+    server, client = bound_pair()
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    mine, other = address(server.getsockname()[1]), address(bait["udp"])
+    name, stop = ctypes.create_string_buffer(mine, 16), []
+    part = (ctypes.c_void_p * 2)(ctypes.cast(ctypes.create_string_buffer(b"x"), ctypes.c_void_p).value, 1)
+    head = struct.pack("=QIxxxxQQQQixxxx", ctypes.addressof(name), 16, ctypes.addressof(part), 1, 0, 0, 0)
+    head = ctypes.create_string_buffer(head, 56)
+    stream = socket.create_connection(socket.create_server(("127.0.0.1", 0)).getsockname())
+    turning = os.dup(stream.fileno())
+
+    def swap():
+        while not stop:
+            name[2:4] = other[2:4]
+            os.dup2(client.fileno(), turning)
+            name[2:4] = mine[2:4]
+            os.dup2(stream.fileno(), turning)
+
+    server.setblocking(False)
+    thread = threading.Thread(target=swap)
+    thread.start()
+    for _ in range(4000):
+        libc.sendmsg(client.fileno(), head, 0)
+        libc.sendto(client.fileno(), b"x", 1, 0, name, 16)
+        # A stream's call goes on by itself: by then it may be the other socket's.
+        libc.sendmsg(turning, head, 0x4000)
+        try:
+            while True:
+                server.recv(9)
+        except BlockingIOError:
+            pass
+    stop.append(True)
+    thread.join()
+
+
 def address(at, ip=b"\x7f\0\0\1"):
     return struct.pack("=HH4s8x", socket.AF_INET, socket.htons(at), ip)
 
@@ -322,8 +493,14 @@ def own_servers():
     pair = socket.socketpair()
     works("socketpair", lambda: pair[0].send(b"x"))
     works("interfaces", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
+    works("datagrams", datagrams)
+    works("datagrams_message", message)
+    works("datagrams_port", free_datagram_port)
+    works("datagrams_many", many_datagrams)
+    works("datagrams_asyncio", lambda: asyncio.run(echoes()))
+    if shutil.which("node"):
+        works("datagrams_node", node_datagrams)
     if tier == 1:
-        works("datagrams", datagrams)
         works("unix_abstract", lambda: unix("\0pace-own"))
 
 
@@ -360,6 +537,24 @@ def others():
     probe("unix_abstract", lambda: connect("\0" + bait["abstract"], socket.AF_UNIX))
     probe("unix_datagram", lambda: unix_datagram(False))
     probe("unix_datagram_pair", lambda: unix_datagram(True))
+    if tier == 2:
+        probe("udp_any", lambda: datagram_to(("0.0.0.0", bait["udp"])))
+        probe("udp_mapped", lambda: datagram_to(("::ffff:127.0.0.1", bait["udp"]), socket.AF_INET6))
+        probe("udp_out_6", lambda: datagram_to(("2001:db8::1", 53), socket.AF_INET6))
+        probe("udp_broadcast", lambda: datagram_to(("255.255.255.255", bait["udp"])))
+        probe("udp_multicast", lambda: datagram_to(("224.0.0.251", 5353)))
+        probe("udp_resolver", lambda: datagram_to(("127.0.0.53", 53)) and "sent")
+        probe("udp_bind", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("192.0.2.1", 0)) or "bound")
+        probe("udp_way_out", lambda: beside((0, 8, struct.pack("=i4s4s", 2, bytes(4), bytes(4)))))
+        probe("udp_unspecified", lambda: reconnected(bytes(16)))
+        probe("udp_again", lambda: reconnected(address(bait["udp"])))
+        probe("udp_past", past_the_peer)
+        probe("udp_several", several)
+        probe("udp_written", written)
+        probe("udp_join", lambda: joined(0, 35, bytes([224, 1, 2, 3]) + bytes(4)))
+        probe("udp_join_any", lambda: joined(0, 42, bytes(136)))
+        probe("udp_join_6", lambda: joined(41, 20, bytes(20)))
+        probe("udp_race", datagram_race)
     probe("race", race)
     probe("path_race", path_race)
     probe("descriptor_race", descriptor_race)

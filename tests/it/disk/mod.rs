@@ -3,17 +3,21 @@
 //!
 //! Errors are put in the way of single system calls (`traced`), and real ones come from a small file system of its own.
 
+mod limited;
 mod small;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
-use crate::binary::{Finished, Pace};
+use regex::Regex;
+
+use crate::binary::{Finished, Pace, own_variable};
 use crate::model_server::ModelServer;
 use crate::model_server::wire::Protocol;
 use crate::project::{Project, collect};
+use crate::scenario::normal::apart_from_cost;
 use crate::scenario::{scenarios_dir, shared_script};
 use crate::traced::{self, Call, Then};
 
@@ -56,6 +60,10 @@ fn variables(server: &ModelServer, home: &Path) -> Vec<(String, String)> {
     env
 }
 
+/// Names that are others in every run.
+static OBJECTS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"objects/[0-9a-f]{2}.*|_git2_\w+|\b[0-9a-f]{8,}\b|-write-\d+-\d+").unwrap());
+
 /// What a call changes, without what is another one in every run.
 fn kind(call: &Call, project: &Project) -> Option<String> {
     let name = match call.number {
@@ -71,8 +79,7 @@ fn kind(call: &Call, project: &Project) -> Option<String> {
     }
     let file = call.file()?;
     let below = file.strip_prefix(&project.dir).or_else(|_| file.strip_prefix(&project.home)).ok()?;
-    let hex = regex::Regex::new(r"objects/[0-9a-f]{2}.*|_git2_\w+|\b[0-9a-f]{8,}\b|-write-\d+-\d+").unwrap();
-    Some(format!("{name} {}", hex.replace_all(&below.display().to_string(), "<object>")))
+    Some(format!("{name} {}", OBJECTS.replace_all(&below.display().to_string(), "<object>")))
 }
 
 /// What is wrong with the disk.
@@ -80,6 +87,10 @@ fn kind(call: &Call, project: &Project) -> Option<String> {
 enum Ill {
     /// From then on nothing can be written; what is there can be renamed and removed.
     Full,
+    /// The same for the quota of the user.
+    Quota,
+    /// From then on no file can grow beyond a limit, and each has come to it.
+    Limited,
     /// From then on nothing can be changed at all.
     ReadOnly,
     /// Once.
@@ -90,6 +101,8 @@ impl Ill {
     const fn error(self) -> i32 {
         match self {
             Self::Full => libc::ENOSPC,
+            Self::Quota => libc::EDQUOT,
+            Self::Limited => libc::EFBIG,
             Self::ReadOnly => libc::EROFS,
             Self::Broken => libc::EIO,
         }
@@ -98,6 +111,8 @@ impl Ill {
     const fn words(self) -> &'static str {
         match self {
             Self::Full => "No space left on device",
+            Self::Quota => "Disk quota exceeded",
+            Self::Limited => "File too large",
             Self::ReadOnly => "Read-only file system",
             Self::Broken => "Input/output error",
         }
@@ -106,7 +121,8 @@ impl Ill {
     /// Whether a call of this kind fails once the disk is ill.
     fn befalls(self, kind: &str, first: bool) -> bool {
         match self {
-            Self::Full => kind.starts_with("write") || kind.starts_with("mkdir"),
+            Self::Full | Self::Quota => kind.starts_with("write") || kind.starts_with("mkdir"),
+            Self::Limited => kind.starts_with("write"),
             Self::ReadOnly => !kind.starts_with("sync"),
             Self::Broken => first,
         }
@@ -145,24 +161,10 @@ fn left(dir: &Path) -> BTreeMap<String, String> {
         let own = name.starts_with(".git/") || name.starts_with(".pace/.run/") || name == ".pace/report.html";
         if !own {
             let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();
-            files.insert(name, timeless(&text));
+            files.insert(name, apart_from_cost(&text));
         }
     });
     files
-}
-
-fn timeless(text: &str) -> String {
-    let rules = [
-        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z| UTC)?", "<time>"),
-        (r"\b[0-9a-f]{7,40}\b", "<sha>"),
-        (r"\$?\b\d+\.\d+x?\b ?(k|M|s|ms)?", "<amount>"),
-        (r"\b\d+ model calls", "<amount> model calls"),
-        (r"\| \d+ \| [\d.]+k? \| <amount>", "| <calls> | <tokens> | <amount>"),
-        (r"127\.0\.0\.1:\d+", "<server>"),
-    ];
-    rules.iter().fold(text.to_owned(), |text, (pattern, word)| {
-        regex::Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
-    })
 }
 
 /// What is wrong with a run that the disk failed.
@@ -259,14 +261,15 @@ fn is_one_of_many(kind: &str) -> bool {
         || (kind.starts_with("sync") && !kind.contains("jsonl") && !kind.contains("story-card"))
 }
 
-#[test]
-fn a_disk_that_fails_at_any_write_costs_nothing_twice() {
-    let whole = whole();
-    let mut cases: Vec<(Ill, String, usize)> = Vec::new();
-    for (kind, count) in whole.kinds.iter().filter(|(kind, _)| !is_one_of_many(kind)) {
+/// One fault for every kind of change that a day makes, and more of them for its journal.
+fn cases(whole: &Whole) -> Vec<(Ill, String, usize)> {
+    let mut cases = Vec::new();
+    let kinds = whole.kinds.iter().filter(|(kind, _)| !is_one_of_many(kind));
+    let mut stops = [Ill::Full, Ill::Quota, Ill::Limited].into_iter().cycle();
+    for (kind, count) in kinds {
         let middle = count.div_ceil(2);
         if kind.starts_with("write") {
-            cases.push((Ill::Full, kind.clone(), middle));
+            cases.extend(stops.next().map(|ill| (ill, kind.clone(), middle)));
         } else {
             cases.push((Ill::Broken, kind.clone(), middle));
         }
@@ -274,10 +277,37 @@ fn a_disk_that_fails_at_any_write_costs_nothing_twice() {
             cases.extend([
                 (Ill::Broken, kind.clone(), *count),
                 (Ill::Full, kind.clone(), 2),
+                (Ill::Quota, kind.clone(), middle),
+                (Ill::Limited, kind.clone(), *count),
                 (Ill::ReadOnly, kind.clone(), middle),
             ]);
         }
     }
+    cases
+}
+
+/// Every fault at every change of every kind.
+fn all_cases(whole: &Whole) -> Vec<(Ill, String, usize)> {
+    let of = |(kind, count): (&String, &usize)| {
+        let ills = [Ill::Full, Ill::Quota, Ill::Limited, Ill::ReadOnly, Ill::Broken];
+        let fitting = ills.into_iter().filter(|ill| ill.befalls(kind, true));
+        fitting.flat_map(|ill| (1..=*count).map(move |number| (ill, number))).collect::<Vec<_>>()
+    };
+    whole
+        .kinds
+        .iter()
+        .flat_map(|kind| of(kind).into_iter().map(|(ill, n)| (ill, kind.0.clone(), n)))
+        .collect()
+}
+
+/// `EVERY_WRITE=10`: each tenth of all faults at all changes (`just soak`).
+#[test]
+fn a_disk_that_fails_at_any_write_costs_nothing_twice() {
+    let whole = whole();
+    let cases = match own_variable("EVERY_WRITE") {
+        Some(share) => all_cases(&whole).into_iter().step_by(share.parse().unwrap()).collect(),
+        None => cases(&whole),
+    };
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {

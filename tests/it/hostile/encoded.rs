@@ -34,7 +34,11 @@ fn leak(user: User, machine: Machine) -> usize {
     // A person wrote it down once: pace's scan of the day's change is not what is tried here.
     site.project.write("leaks.txt", &lines);
     let runner = site.project.read("test.sh").unwrap();
-    site.project.write("test.sh", &runner.replacen('\n', "\nsed 's/^/# /' leaks.txt\n", 1));
+    let leak = "sed 's/^/# /' leaks.txt";
+    let reports = ".pace/.run/day-1/output.reports";
+    // On two ways, and one that is not pace's to keep.
+    let leaking = format!("\n{leak}\n{leak} >{reports}/leak.tap\ncp leaks.txt {reports}/notes\n");
+    site.project.write("test.sh", &runner.replacen('\n', &leaking, 1));
     site.project.delete("bait.json");
     // CONDUIT asks no model where there is nothing to judge.
     site.project.delete(".github/workflows/test.yml");
@@ -77,22 +81,26 @@ fn leak(user: User, machine: Machine) -> usize {
     for exchange in server.exchanges() {
         sinks.push((format!("a prompt of {}", exchange.agent), prompts(&exchange.body)));
     }
-    // A child's complete output stays as the child wrote it, in files that go nowhere.
-    let spool = site.project.dir.join(".pace/.run/day-1");
-    let spooled = |path: &Path| {
-        ["output.txt", "output.green.json", "baseline.json"].iter().any(|name| path == spool.join(name))
-    };
-    let its_own = |path: &Path| path.ends_with("leaks.txt") || spooled(path);
     let mut seen = |path: &Path| {
-        if !its_own(path) && !path.starts_with(site.project.dir.join(".git")) {
+        if !path.ends_with("leaks.txt") && !path.starts_with(site.project.dir.join(".git")) {
             let bytes = std::fs::read(path).unwrap_or_default();
             sinks.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
         }
     };
     collect(&site.project.dir, &mut seen);
     seen(&summary);
-    let kinds =
-        ["the log", "a prompt of FORGE", "handoff.yaml", "review-pr.md", ".pace/.run", "pace-summary.md"];
+    let kinds = [
+        "the log",
+        "a prompt of FORGE",
+        "handoff.yaml",
+        "review-pr.md",
+        ".jsonl",
+        "pace-summary.md",
+        "day-1/output.txt",
+        "day-1/output.green.json",
+        "day-1/output.reports/",
+        "day-1/baseline.json",
+    ];
     for kind in kinds {
         assert!(sinks.iter().any(|(name, _)| name.contains(kind)), "no {kind} was looked at:\n{told}");
     }

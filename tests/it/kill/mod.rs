@@ -138,10 +138,14 @@ fn broken(whole: &Whole, case: &Case) -> Vec<String> {
     let mut log = String::new();
     let mut hits = 0;
     let mut ended = false;
+    let mut told = true;
     for &at in &case.moments {
         let (run, sent) = interrupted(&site, signal, at);
         log.push_str(&run.transcript());
-        ended = run.code == which.code();
+        // A HOLD that is on record stands, and the next run would be another attempt.
+        let on_record = which == Try::Held && site.has_ended();
+        told = !on_record || run.code == which.code();
+        ended = run.code == which.code() || on_record;
         if ended {
             break;
         }
@@ -167,6 +171,9 @@ fn broken(whole: &Whole, case: &Case) -> Vec<String> {
         }
     }
     let mut problems = compared(whole, &site, which, hits);
+    if told {
+        problems.extend(untold(&site, which));
+    }
     if !problems.is_empty() {
         problems.push(log);
     }
@@ -202,15 +209,18 @@ fn compared(whole: &Whole, site: &Site, which: Try, hits: usize) -> Vec<String> 
     if site.attempts().matches("run:").count() != which.attempt() {
         problems.push(format!("attempts:\n{}", site.attempts()));
     }
-    let verdict = if which == Try::Held { "HOLD" } else { "SHIP" };
-    if !site.outputs().lines().rev().take(40).any(|line| line.contains(verdict)) {
-        problems.push(format!("outputs do not say {verdict}: {}", site.outputs()));
-    }
     if site.project.read("notes.txt").as_deref() != Some("mine\n") {
         problems.push("a person's file was touched".into());
     }
     problems.extend(site.model.problems());
     problems
+}
+
+/// What the CI was not told of the day's verdict.
+fn untold(site: &Site, which: Try) -> Option<String> {
+    let verdict = if which == Try::Held { "HOLD" } else { "SHIP" };
+    let told = site.outputs().lines().rev().take(40).any(|line| line.contains(verdict));
+    (!told).then(|| format!("outputs do not say {verdict}: {}", site.outputs()))
 }
 
 /// What a run that `signal` ended must show.
@@ -361,6 +371,38 @@ fn every_record_is_a_boundary_too() {
     println!("{done} cases of signal, record and try");
     assert!(failures.is_empty(), "{} of {done}:{}", failures.len(), failures.concat());
 }
+
+/// A run that was killed late is killed once more at every change of a file with which it is resumed: `just soak`.
+#[test]
+fn a_run_is_killed_again_wherever_it_is_resumed() {
+    let Some(share) = own_variable("RESUMED") else { return };
+    let share: usize = share.parse().unwrap();
+    let mut cases = Vec::new();
+    for which in Try::ALL {
+        let records = whole(which).records;
+        let last = |kind: &str| records.iter().rposition(|record| record["kind"] == kind).unwrap() + 1;
+        for (first, what) in [
+            (At::Unwritten(records.len()), "the end"),
+            (At::Unwritten(last("push")), "push"),
+            (At::Written(last("commit")), "commit"),
+        ] {
+            let again = (1..=BEGINNING).map(At::Change);
+            cases.extend(again.map(|second| Case {
+                which,
+                signal: Signal::KILL,
+                moments: vec![first, second],
+                what: format!("{what}, and at the resumption"),
+            }));
+        }
+    }
+    let cases: Vec<Case> = cases.into_iter().step_by(share.max(1)).collect();
+    let (done, failures) = all(&cases, Duration::MAX);
+    println!("{done} cases of a resumed run that is killed again");
+    assert!(failures.is_empty(), "{} of {done}:{}", failures.len(), failures.concat());
+}
+
+/// Changes of files until a resumed run plays its records, and a little more.
+const BEGINNING: usize = 120;
 
 /// Changes of files in the longest of the days; a little more, so that some cases are not reached.
 const FILE_CHANGES: usize = 1300;

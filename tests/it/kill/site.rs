@@ -13,6 +13,7 @@ use crate::forge::{github, server::Server};
 use crate::model_server::ModelServer;
 use crate::model_server::wire::Protocol;
 use crate::project::Project;
+use crate::scenario::normal::apart_from_cost;
 use crate::scenario::{scenarios_dir, shared_script};
 
 const SHIPS: [&str; 5] = ["prime", "forge", "gate", "sentinel", "scribe"];
@@ -72,8 +73,10 @@ impl Site {
         git(&project.dir, &format!("remote add origin {}", bare.display()));
         // A person's own file, which no run may touch.
         project.write("notes.txt", "mine\n");
+        // A CI that waits for a person has its say at once; a green one is asked twice, a second apart.
+        let conclusion = if which == Try::Retry { "success" } else { "action_required" };
         let check = json!({
-            "name": "test", "status": "completed", "conclusion": "success", "html_url": null, "details_url": null,
+            "name": "test", "status": "completed", "conclusion": conclusion, "html_url": null, "details_url": null,
             "check_suite": {"id": 1}, "id": 1, "output": {"annotations_count": 0}, "pull_requests": [],
         });
         let forge = github::GitHub { check_runs: vec![check], ..Default::default() };
@@ -117,13 +120,21 @@ impl Site {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// The end of that attempt is on record.
+    pub(super) fn has_ended(&self) -> bool {
+        self.records().last().is_some_and(|last| last["kind"] == "end")
+    }
+
     pub(super) fn left(&self) -> Left {
         let branch = "pace/sprint";
         let mut files = BTreeMap::new();
         for path in git(&self.bare, &format!("ls-tree -r --name-only {branch}")).lines() {
             // The page with charts draws the costs.
             if path != ".pace/report.html" {
-                files.insert(path.to_owned(), normal(&git(&self.bare, &format!("show {branch}:{path}"))));
+                files.insert(
+                    path.to_owned(),
+                    apart_from_cost(&git(&self.bare, &format!("show {branch}:{path}"))),
+                );
             }
         }
         let head = git(&self.bare, &format!("rev-parse {branch}"));
@@ -183,19 +194,4 @@ impl Site {
         }
         problems
     }
-}
-
-/// `text` without times, commits and amounts: a repeated call costs.
-fn normal(text: &str) -> String {
-    let rules = [
-        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z| UTC)?", "<time>"),
-        (r"\b[0-9a-f]{7,40}\b", "<sha>"),
-        (r"\$?\b\d+\.\d+x?\b ?(k|M|s|ms)?", "<amount>"),
-        (r"\b\d+ model calls", "<amount> model calls"),
-        (r"\| \d+ \| [\d.]+k? \| <amount>", "| <calls> | <tokens> | <amount>"),
-        (r"127\.0\.0\.1:\d+", "<server>"),
-    ];
-    rules.iter().fold(text.to_owned(), |text, (pattern, word)| {
-        Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
-    })
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -44,12 +44,16 @@ pub(crate) struct Exchange {
 }
 
 struct Shared {
+    key: String,
     player: Mutex<Player>,
     model: String,
     exchanges: Mutex<Vec<Exchange>>,
     problems: Mutex<Vec<String>>,
     hanging: AtomicBool,
     stopping: AtomicBool,
+    /// The agent whose questions wait for their answers.
+    held: Mutex<Option<String>>,
+    let_go: Condvar,
     /// What was said to each agent last, and to which question: said again where the question comes again.
     said: Option<Mutex<HashMap<String, (Value, Turn)>>>,
 }
@@ -57,15 +61,20 @@ struct Shared {
 impl ModelServer {
     /// Starts to play `script` on a free port.
     pub(crate) fn start(script: &Script) -> Self {
-        Self::serving(script, None)
+        Self::serving(script, None, KEY)
+    }
+
+    /// As [`ModelServer::start`], with a key of its own.
+    pub(crate) fn start_with_key(script: &Script, key: &str) -> Self {
+        Self::serving(script, None, key)
     }
 
     /// As [`ModelServer::start`], but a question that is asked again right away gets the same reply again.
     pub(crate) fn start_repeating(script: &Script) -> Self {
-        Self::serving(script, Some(Mutex::default()))
+        Self::serving(script, Some(Mutex::default()), KEY)
     }
 
-    fn serving(script: &Script, said: Option<Mutex<HashMap<String, (Value, Turn)>>>) -> Self {
+    fn serving(script: &Script, said: Option<Mutex<HashMap<String, (Value, Turn)>>>, key: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -75,7 +84,10 @@ impl ModelServer {
             problems: Mutex::default(),
             hanging: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            held: Mutex::default(),
+            let_go: Condvar::new(),
             said,
+            key: key.to_owned(),
         });
         let acceptor = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -102,7 +114,7 @@ impl ModelServer {
         [
             ("PACE_LLM_PROVIDER", provider.to_owned()),
             ("PACE_LLM_BASE_URL", format!("http://{}{path}", self.address)),
-            (key, KEY.to_owned()),
+            (key, self.shared.key.clone()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -127,6 +139,18 @@ impl ModelServer {
         calls
     }
 
+    /// Leaves the questions of `agent` without an answer until [`ModelServer::let_go`].
+    pub(crate) fn hold_back(&self, agent: &str) {
+        *lock(&self.shared.held) = Some(agent.to_owned());
+    }
+
+    /// Answers what was held back.
+    pub(crate) fn let_go(&self) {
+        *lock(&self.shared.held) = None;
+        self.shared.hanging.store(false, Ordering::SeqCst);
+        self.shared.let_go.notify_all();
+    }
+
     /// A request is being left without an answer.
     pub(crate) fn is_hanging(&self) -> bool {
         self.shared.hanging.load(Ordering::SeqCst)
@@ -146,6 +170,7 @@ impl ModelServer {
 impl Drop for ModelServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
+        self.let_go();
         // Wakes the acceptor up, which then sees that it is to stop.
         drop(TcpStream::connect(self.address));
     }
@@ -211,7 +236,8 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
         left: None,
         body,
     };
-    let turn = if !has_key(request, protocol) {
+    wait_at_the_gate(shared, &agent);
+    let turn = if !has_key(request, protocol, &shared.key) {
         Turn::Fail(401, None)
     } else if exchange.body["stream"] != Value::Bool(true) {
         lock(&shared.problems).push(format!("{agent} asked without streaming"));
@@ -272,6 +298,15 @@ fn answer(stream: &TcpStream, shared: &Shared, request: &HttpRequest) -> std::io
     }
 }
 
+/// Waits where the agent is held back.
+fn wait_at_the_gate(shared: &Shared, agent: &str) {
+    let mut held = lock(&shared.held);
+    while held.as_deref() == Some(agent) && !shared.stopping.load(Ordering::SeqCst) {
+        shared.hanging.store(true, Ordering::SeqCst);
+        held = shared.let_go.wait(held).unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+}
+
 /// The script's next turn, or the last one once more.
 fn turn_for(shared: &Shared, agent: &str, question: &Value) -> Turn {
     let Some(said) = &shared.said else { return lock(&shared.player).next(agent) };
@@ -286,11 +321,11 @@ fn turn_for(shared: &Shared, agent: &str, question: &Value) -> Turn {
     turn
 }
 
-fn has_key(request: &HttpRequest, protocol: Protocol) -> bool {
+fn has_key(request: &HttpRequest, protocol: Protocol, own: &str) -> bool {
     match protocol {
-        Protocol::Anthropic => request.headers.get("x-api-key").is_some_and(|key| key == KEY),
+        Protocol::Anthropic => request.headers.get("x-api-key").is_some_and(|key| key == own),
         Protocol::OpenAi => {
-            request.headers.get("authorization").is_some_and(|v| v.strip_prefix("Bearer ") == Some(KEY))
+            request.headers.get("authorization").is_some_and(|v| v.strip_prefix("Bearer ") == Some(own))
         }
     }
 }

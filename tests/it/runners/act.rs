@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{run, tool};
+use super::{model_url, run, tool};
 use crate::binary::{Finished, own_variable};
-use crate::model_server::KEY;
+use crate::forge::GitHubSite;
+use crate::model_server::{KEY, ModelServer};
 use crate::project::Project;
 
 /// A run of `act` on a project.
@@ -23,6 +24,24 @@ pub(super) struct Act<'a> {
     pub(super) stand_ins: &'a [(String, PathBuf)],
     /// A folder of programs that are found before the machine's.
     pub(super) programs: Option<&'a Path>,
+}
+
+/// Variables and environment of a job on `site` that runs `binary` with the model at `model`.
+pub(super) fn job(site: &GitHubSite, binary: &Path, model: &ModelServer) -> [Vec<(&'static str, String)>; 2] {
+    let vars = [
+        ("BINARY", binary.display().to_string()),
+        ("PACE_LLM_BASE_URL", model_url(model)),
+        ("PACE_TEST_COMMAND", "sh test.sh".to_owned()),
+        ("PACE_SANDBOX", "off".to_owned()),
+    ];
+    let env = [
+        ("GITHUB_API_URL", site.prism.url.clone()),
+        ("GITHUB_SERVER_URL", site.git_url().to_owned()),
+        ("GITHUB_REPOSITORY", "o/r".to_owned()),
+        ("PACE_MAX_RETRIES", "0".to_owned()),
+        ("PACE_CI_TIMEOUT", "1s".to_owned()),
+    ];
+    [vars.into(), env.into()]
 }
 
 impl<'a> Act<'a> {

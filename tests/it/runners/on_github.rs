@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use super::act::Act;
+use super::act::{Act, job};
 use super::{model_url, root, shipped};
 use crate::binary::{Finished, PACE};
 use crate::forge::fixture::git;
@@ -216,20 +216,8 @@ fn play(site: &GitHubSite, script: &Script, event: &str, payload: &str) -> Playe
     .unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(&summary, "").unwrap();
-    let vars = [
-        ("BINARY", program.display().to_string()),
-        ("MODEL", model_url(&model)),
-        ("PACE_LLM_BASE_URL", model_url(&model)),
-        ("PACE_TEST_COMMAND", "sh test.sh".to_owned()),
-        ("PACE_SANDBOX", "off".to_owned()),
-    ];
-    let env = [
-        ("GITHUB_API_URL", site.prism.url.clone()),
-        ("GITHUB_SERVER_URL", site.git_url().to_owned()),
-        ("GITHUB_REPOSITORY", "o/r".to_owned()),
-        ("PACE_MAX_RETRIES", "0".to_owned()),
-        ("PACE_CI_TIMEOUT", "1s".to_owned()),
-    ];
+    let [mut vars, env] = job(site, &program, &model);
+    vars.push(("MODEL", model_url(&model)));
     let act = Act { token: github::TOKEN, vars: &vars, env: &env, ..Act::new(&site.project) };
     let finished = act.run(shipped().path(), event, payload);
     assert_eq!(model.problems(), [] as [&str; 0], "{}", finished.transcript());

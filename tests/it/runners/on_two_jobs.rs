@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::act::Act;
+use super::act::{Act, job};
 use super::component::template;
 use super::gitlab_ci_local::local;
 use super::{greeter, model_url, root, shipped};
@@ -264,21 +264,8 @@ fn play(site: &GitHubSite, script: &Script, forged: &str) -> Finished {
         home.join("seen").display()
     );
     program(&binary, &noting);
-    let vars = [
-        ("BINARY", binary.display().to_string()),
-        ("PACE_LLM_BASE_URL", model_url(&model)),
-        ("PACE_TEST_COMMAND", "sh test.sh".to_owned()),
-        ("PACE_SANDBOX", "off".to_owned()),
-    ];
-    let env = [
-        ("GITHUB_API_URL", site.prism.url.clone()),
-        ("GITHUB_SERVER_URL", site.git_url().to_owned()),
-        ("GITHUB_REPOSITORY", "o/r".to_owned()),
-        ("PACE_MAX_RETRIES", "0".to_owned()),
-        ("PACE_CI_TIMEOUT", "1s".to_owned()),
-        ("ARTIFACTS", home.join("artifacts").display().to_string()),
-        ("FORGED", forged.to_owned()),
-    ];
+    let [vars, mut env] = job(site, &binary, &model);
+    env.extend([("ARTIFACTS", home.join("artifacts").display().to_string()), ("FORGED", forged.to_owned())]);
     let stand_ins = artifacts(home);
     let act = Act {
         token: JOBS_TOKEN,

@@ -31,6 +31,9 @@ pub(crate) struct Scenario {
     /// A service beside the runs, as a CI starts one: it answers whoever connects with this line and closes.
     #[serde(default)]
     pub(crate) service: Option<String>,
+    /// A folder of `tests/frameworks`, whose `node_modules` lie in the project as after a person's `npm ci`.
+    #[serde(default)]
+    pub(crate) packages: Option<String>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -72,6 +75,8 @@ pub(crate) struct Step {
     pub(crate) stdout_lacks: Vec<String>,
     #[serde(default)]
     pub(crate) stderr_has: Vec<String>,
+    #[serde(default)]
+    pub(crate) stderr_lacks: Vec<String>,
     #[serde(default)]
     pub(crate) files: BTreeMap<String, FileCheck>,
     /// Replies given, by agent. An agent that is not named may be asked as often as the script allows.

@@ -4,6 +4,7 @@
 
 mod checks;
 mod format;
+mod frameworks;
 mod made_up;
 pub(crate) mod normal;
 mod reports;
@@ -111,6 +112,9 @@ fn run(folder: &Path) -> Vec<String> {
         Err(problem) => return vec![problem],
     };
     let project = Project::new(&scenario.trees(folder));
+    if let Some(packages) = &scenario.packages {
+        frameworks::install(packages, &project.dir);
+    }
     let service = scenario.service.as_deref().map(serve).unwrap_or_default();
     for (i, step) in scenario.steps.iter().enumerate() {
         let problems = play(folder, &scenario, step, &project, &service);
@@ -205,7 +209,8 @@ fn command(
     for (name, value) in scenario.env.iter().chain(&step.env) {
         pace = match value {
             Some(value) => {
-                pace.env([(name, value.replace("{{rust}}", RUST).replace("{{service}}", service))])
+                let value = value.replace("{{rust}}", RUST).replace("{{service}}", service);
+                pace.env([(name, frameworks::filled(&value))])
             }
             None => pace.without(name),
         };
@@ -229,7 +234,7 @@ fn judge(step: &Step, server: &ModelServer, finished: &Finished) -> Vec<String> 
         problems.push(format!("exit {} instead of {}", finished.code, step.exit));
     }
     checks::text("stdout", &finished.stdout, &step.stdout_has, &step.stdout_lacks, &mut problems);
-    checks::text("stderr", &finished.stderr, &step.stderr_has, &[], &mut problems);
+    checks::text("stderr", &finished.stderr, &step.stderr_has, &step.stderr_lacks, &mut problems);
     let calls = server.calls();
     for (agent, count) in &step.calls {
         let given = calls.get(agent).copied().unwrap_or(0);

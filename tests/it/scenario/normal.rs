@@ -18,9 +18,33 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .collect()
 });
 
+/// What a run that was stopped and gone on with may have otherwise: also what it cost and how often it asked.
+static REPEATED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z| UTC)?", "<time>"),
+        (r"\b[0-9a-f]{7,40}\b", "<sha>"),
+        (r"\$?\b\d+\.\d+x?\b ?(k|M|s|ms)?", "<amount>"),
+        (r"\b\d+ model calls", "<amount> model calls"),
+        (r"\| \d+ \| [\d.]+k? \| <amount>", "| <calls> | <tokens> | <amount>"),
+        (r"127\.0\.0\.1:\d+", "<server>"),
+    ]
+    .into_iter()
+    .map(|(pattern, word)| (Regex::new(pattern).unwrap(), word))
+    .collect()
+});
+
+/// `text` without times, commits and amounts: a repeated call costs.
+pub(crate) fn apart_from_cost(text: &str) -> String {
+    fixed(&REPEATED, text)
+}
+
 /// `text` with the accidents of a run taken out.
 pub(crate) fn normal(text: &str) -> String {
-    RULES.iter().fold(text.to_owned(), |text, (pattern, word)| pattern.replace_all(&text, *word).into_owned())
+    fixed(&RULES, text)
+}
+
+fn fixed(rules: &[(Regex, &str)], text: &str) -> String {
+    rules.iter().fold(text.to_owned(), |text, (pattern, word)| pattern.replace_all(&text, *word).into_owned())
 }
 
 #[cfg(test)]

@@ -142,6 +142,6 @@ pub(super) static NARROW: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?x)(?:^|[\s'\x22=,\[]) (?: --ignore(?:-glob)?\b | --deselect\b | -k[\s='\x22] | --co(?:llect-only)?\b | --no-run\b | --passWithNoTests | --pass-with-no-tests
           | --testPathIgnorePatterns | --testNamePattern | --exclude\b | --skip\b | --grep\b | --list\b | --dry-run\b | --help\b | --version\b
-          | -DskipTests\b | -Dmaven\.test\.skip\b | -Dmaven\.test\.failure\.ignore | --continue-on-error | --suppress-no-test-exit-code | --no-tests=(?:pass|warn) | -run[\s=] | -skip[\s=] | -x\s+test\b )",
+          | -DskipTests\b | -Dmaven\.test\.skip\b | -Dmaven\.test\.failure\.ignore | --continue-on-error | --suppress-no-test-exit-code | --no-tests=(?:pass|warn) | --pass-on-failing-test-suite | --fail-zero=false | --fgrep\b | --invert\b | --testPathIgnore | --onlyChanged\b | --changedSince | --changed\b | --shard\b | --reruns\b | --retr(?:y|ies)\b | --flake-finder | -run[\s=] | -skip[\s=] | -x\s+test\b )",
     )
 });

@@ -21,7 +21,7 @@ pub(super) fn signs(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         }
         "package.json" => package_json(look, file),
         "Cargo.toml" => by_line(file, |line, section| !section.contains("bench") && CARGO.is_match(line)),
-        "nextest.toml" => by_line(file, |line, _| line.contains("default-filter")),
+        "nextest.toml" => by_line(file, |line, _| NEXTEST.is_match(line)),
         "config.toml" if file.path.contains(".cargo/") => {
             by_line(file, |line, _| CARGO_CONFIG.is_match(line))
         }
@@ -41,8 +41,11 @@ static CARGO: LazyLock<Regex> =
 static CARGO_CONFIG: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:runner|test|t|nextest)\s*="));
 static JVM: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|<skip>\s*true|\benabled\s*=\s*false|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>",
+        r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|<skip>\s*true|\benabled\s*=\s*false|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>|rerunFailingTestsCount>\s*[1-9]|maxRetries\s*(?:=|\.set)",
     )
+});
+static NEXTEST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"default-filter|^\s*retries\s*=\s*(?:[1-9]|\{)|^\s*status-level\s*=\s*\x22none")
 });
 static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -224,7 +227,8 @@ fn scripts(look: &Look<'_>, file: &Changed, before: &Value, after: &Value) -> Ve
         let lost = had_tests && runners(was).iter().any(|word| !runners(now).contains(word));
         let what = format!("script {name} is {} now", quoted(now));
         let idle = (had_tests || told(name)) && does_nothing(now);
-        if swallows(now) || tests_by_name(name) && NARROW.is_match(now) || lost || idle {
+        let less = tests_by_name(name) && (NARROW.is_match(now) || SNAPSHOTS.is_match(now));
+        if swallows(now) || less || lost || idle {
             let text = format!("{what}: it may pass without the tests");
             signs.push(sign(file, SETTING, line_of(file, name), text, true));
         } else if had_tests {
@@ -237,9 +241,16 @@ fn scripts(look: &Look<'_>, file: &Changed, before: &Value, after: &Value) -> Ve
 /// What became of the settings of the runner `key`.
 fn runner_settings(look: &Look<'_>, file: &Changed, key: &str, (was, now): (&Value, &Value)) -> Option<Sign> {
     /// Settings that decide how much is run.
-    const EXTENT: [&str; 9] = [
+    const EXTENT: [&str; 16] = [
         "testPathIgnorePatterns",
+        "modulePathIgnorePatterns",
+        "testNamePattern",
         "passWithNoTests",
+        "testRunner",
+        "runner",
+        "retries",
+        "shard",
+        "fgrep",
         "testMatch",
         "testRegex",
         "roots",
@@ -268,6 +279,10 @@ fn tests_by_name(script: &str) -> bool {
     ["test", "pretest", "posttest", "check", "ci"].iter().any(|s| script == *s || script.starts_with("test:"))
 }
 
+/// Snapshots that are written anew agree with whatever the code gives.
+static SNAPSHOTS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:jest|vitest)\b[^&|;]*\s(?:-u|--update(?:Snapshot)?)(?:\s|=|$)"));
+
 static RUNNERS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"\b(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|node\s+--test|tsx\s+--test|bun\s+test|deno\s+test|react-scripts\s+test|c8|nyc)\b",
@@ -293,7 +308,35 @@ fn javascript(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
 
 static JAVASCRIPT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(?:exclude|testPathIgnorePatterns|modulePathIgnorePatterns|testNamePattern|testIgnore|grep|grepInvert|testMatch|testRegex|include|excludeSpecPattern|ignore|spec)['\x22]?\s*[:=]|\b(?:passWithNoTests|dangerouslyIgnoreUnhandledErrors|forceExit)['\x22]?\s*:\s*true",
+        r"(?i)\b(?:exclude|testPathIgnorePatterns|modulePathIgnorePatterns|testNamePattern|testIgnore|grep|grepInvert|testMatch|testRegex|include|excludeSpecPattern|ignore|spec|fgrep|invert|retry|retries|shard)['\x22]?\s*[:=]|\b(?:passWithNoTests|dangerouslyIgnoreUnhandledErrors|forceExit|pass-?on-?failing-?test-?suite|dry-?run|update|allow-?uncaught)['\x22]?\s*:\s*true|\bfail-?zero['\x22]?\s*:\s*false|\bupdateSnapshot['\x22]?\s*:\s*['\x22]all|\b(?:testRunner|runner|testResultsProcessor)['\x22]?\s*:\s*['\x22](?:\.{0,2}/|<rootDir>)",
+    )
+});
+
+/// Whether settings of a JavaScript runner that the day wrote name the file: it is loaded before, after or beside the tests.
+pub(super) fn names(changed: &[Changed], path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.split('.').next().unwrap_or(name);
+    if !PROGRAM.is_match(name) {
+        return false;
+    }
+    let settings = changed.iter().filter(|file| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        name == "package.json" || SCRIPTED.is_match(name)
+    });
+    let names = |line: &str| {
+        LOADED.is_match(line)
+            && [format!("/{stem}."), format!("/{stem}\""), format!("/{stem}'")]
+                .iter()
+                .any(|n| line.contains(n))
+    };
+    settings.filter_map(|file| file.after.as_deref()).any(|text| text.lines().any(names))
+}
+
+static PROGRAM: LazyLock<Regex> = LazyLock::new(|| pattern(r"\.[cm]?[jt]sx?$"));
+/// Settings whose values are programs of the project.
+static LOADED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:globalSetup|globalTeardown|setupFiles\w*|reporters?|testRunner|runner|testEnvironment|environment|resolver|snapshotSerializers|testResultsProcessor|testSequencer|require|import|file|loader)\b",
     )
 });
 

@@ -72,13 +72,17 @@ pub(super) enum Meaning {
 #[derive(Debug)]
 pub(in crate::sandbox) struct Outside {
     hosts: Vec<Host>,
-    work: mpsc::Sender<Job>,
+    /// Without hosts there is nothing to do, and nobody to do it.
+    work: Option<mpsc::Sender<Job>>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Outside {
     pub(in crate::sandbox) fn here(hosts: Vec<Host>) -> io::Result<Self> {
+        if hosts.is_empty() {
+            return Ok(Self { hosts, work: None });
+        }
         let (work, jobs) = mpsc::channel::<Job>();
         thread::Builder::new().name("outside".into()).spawn(move || {
             for job in jobs {
@@ -86,7 +90,7 @@ impl Outside {
                 let _ = thread::Builder::new().spawn(job);
             }
         })?;
-        Ok(Self { hosts, work })
+        Ok(Self { hosts, work: Some(work) })
     }
 
     /// What `address` means; looks no name up.
@@ -119,7 +123,7 @@ impl Outside {
     /// Does `job` there, on a thread of its own.
     pub(super) fn have(&self, job: impl FnOnce() + Send + 'static) {
         // The receiver lives as long as this process.
-        let _ = self.work.send(Box::new(job));
+        let _ = self.work.as_ref().map(|work| work.send(Box::new(job)));
     }
 }
 

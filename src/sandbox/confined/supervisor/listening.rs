@@ -1,5 +1,5 @@
-//! Who listens on this machine's loopback: asked of the kernel by sock_diag(7), which looks at listeners alone, or
-//! read from `/proc/net/tcp` where that is missing. Must not know what is decided from it.
+//! Who listens on this machine's loopback, or receives datagrams there: asked of the kernel by sock_diag(7), or
+//! read from `/proc/net/tcp` and `/proc/net/udp` where that is missing. Must not know what is decided from it.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +17,8 @@ const LISTENS: &str = "0A";
 /// Servers of the network namespace that [`Listening::here`] was called in.
 #[derive(Debug)]
 pub(super) struct Listening {
+    /// Streams have listeners; of datagram sockets every one receives.
+    datagrams: bool,
     files: [Option<File>; 2],
     /// For one question at a time.
     kernel: Option<Mutex<OwnedFd>>,
@@ -34,9 +36,20 @@ pub(super) enum Server {
 impl Listening {
     /// The files stay those of this network namespace wherever the process goes.
     pub(super) fn here() -> Self {
+        Self::of(false)
+    }
+
+    /// The same for whoever receives datagrams.
+    pub(super) fn for_datagrams() -> Self {
+        Self::of(true)
+    }
+
+    fn of(datagrams: bool) -> Self {
+        let files = if datagrams { ["udp", "udp6"] } else { ["tcp", "tcp6"] };
         let kind = (SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG));
         Self {
-            files: ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|path| File::open(path).ok()),
+            datagrams,
+            files: files.map(|name| File::open(format!("/proc/self/net/{name}")).ok()),
             kernel: socket_with(AddressFamily::NETLINK, kind.0, kind.1, kind.2).ok().map(Mutex::new),
         }
     }
@@ -56,15 +69,15 @@ impl Listening {
 
     fn ask(&self, port: u16) -> Option<Vec<Entry>> {
         let kernel = self.kernel.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entries = asked(&kernel, libc::AF_INET, port)?;
+        let mut entries = asked(&kernel, (libc::AF_INET, self.datagrams), port)?;
         // Without IPv6 there are none.
-        entries.extend(asked(&kernel, libc::AF_INET6, port).unwrap_or_default());
+        entries.extend(asked(&kernel, (libc::AF_INET6, self.datagrams), port).unwrap_or_default());
         Some(entries)
     }
 
     fn read(&self) -> Option<Vec<Entry>> {
         self.files[0].as_ref()?;
-        Some(self.files.iter().flatten().flat_map(listeners).collect())
+        Some(self.files.iter().flatten().flat_map(|file| listed(file, self.datagrams)).collect())
     }
 }
 
@@ -90,8 +103,8 @@ impl Entry {
     }
 }
 
-/// The listeners at `port`, by the kernel's answer to one `inet_diag_req_v2`.
-fn asked(kernel: &OwnedFd, family: i32, port: u16) -> Option<Vec<Entry>> {
+/// The listeners at `port`, or all `datagrams` sockets there, by the kernel's answer to one `inet_diag_req_v2`.
+fn asked(kernel: &OwnedFd, (family, datagrams): (i32, bool), port: u16) -> Option<Vec<Entry>> {
     const BY_FAMILY: u16 = 20;
     const REQUEST_AND_DUMP: u16 = 1 | 0x300;
     const HEADER: usize = 16;
@@ -105,8 +118,9 @@ fn asked(kernel: &OwnedFd, family: i32, port: u16) -> Option<Vec<Entry>> {
     message.extend(REQUEST_AND_DUMP.to_ne_bytes());
     // Sequence number and sender.
     message.extend([0; 8]);
-    message.extend([family, u8::try_from(libc::IPPROTO_TCP).ok()?, 0, 0]);
-    message.extend(LISTENING.to_ne_bytes());
+    let protocol = if datagrams { libc::IPPROTO_UDP } else { libc::IPPROTO_TCP };
+    message.extend([family, u8::try_from(protocol).ok()?, 0, 0]);
+    message.extend(if datagrams { u32::MAX } else { LISTENING }.to_ne_bytes());
     message.extend(port.to_be_bytes());
     message.resize(LENGTH as usize, 0);
     send(kernel, &message, SendFlags::empty()).ok()?;
@@ -140,8 +154,8 @@ fn told(socket: &[u8]) -> Option<Entry> {
     Some(Entry { address: SocketAddr::new(ip, port), socket: u64::from(socket) })
 }
 
-/// The kernel lists them first: reading ends at the first socket of another state, however many there are.
-fn listeners(file: &File) -> Vec<Entry> {
+/// The kernel lists listeners first: reading ends at the first socket of another state, however many there are.
+fn listed(file: &File, datagrams: bool) -> Vec<Entry> {
     let mut text = Vec::new();
     let mut part = vec![0; 16 * 1024];
     let mut entries = Vec::new();
@@ -156,7 +170,7 @@ fn listeners(file: &File) -> Vec<Entry> {
             if fields.first().is_none_or(|first| *first == "sl") {
                 continue;
             }
-            if fields.get(3) != Some(&LISTENS) {
+            if !datagrams && fields.get(3) != Some(&LISTENS) {
                 return entries;
             }
             entries.extend(entry(&fields));
@@ -208,6 +222,24 @@ mod tests {
         ] {
             let entry = Entry { address: mine.parse().unwrap(), socket: 1 };
             assert_eq!(entry.answers(to.parse().unwrap()), answers, "{mine} {to}");
+        }
+    }
+
+    #[test]
+    fn receivers_of_datagrams_are_told_apart() {
+        for address in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0"] {
+            let server = std::net::UdpSocket::bind(address).unwrap();
+            let number = rustix::fs::fstat(server.as_fd()).unwrap().st_ino;
+            let ip = server.local_addr().unwrap().ip();
+            let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
+            let at = SocketAddr::new(ip, server.local_addr().unwrap().port());
+            let reads = Listening { kernel: None, ..Listening::for_datagrams() };
+            for receiving in [&Listening::for_datagrams(), &reads] {
+                assert_eq!(receiving.at(at, |socket| socket == number), Server::Own);
+                assert_eq!(receiving.at(at, |_| false), Server::Others);
+            }
+            drop(server);
+            assert_eq!(Listening::for_datagrams().at(at, |_| true), Server::Nobodys);
         }
     }
 

@@ -4,20 +4,23 @@
 //! call that nobody answers fails.
 //!
 //! Loopback is the child's own where it has a network namespace. Elsewhere every internet socket is tied to the
-//! machine's loopback when it is made, and a connection is made only to a server that this sandbox has. Datagrams
-//! are refused there: each can name a receiver where no filter can look, and the name service of the machine is one.
+//! machine's loopback when it is made, and a connection is made only to a server that this sandbox has. A datagram is sent
+//! by the supervisor alone, to a socket that this sandbox has.
 
 mod address;
 mod connecting;
+mod datagrams;
 pub(in crate::sandbox) mod hosts;
 mod listening;
 mod reading;
 mod refusals;
 mod sockets;
+mod top;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -27,10 +30,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use self::address::Address;
+use self::datagrams::Datagrams;
 use self::hosts::Outside;
 use self::listening::Listening;
 use self::refusals::Refusals;
 use self::sockets::{Socket, Sockets};
+use self::top::Top;
+use super::calls;
 use super::notify::{self, Call, Listener};
 use super::order::{Order, Tier};
 
@@ -43,13 +49,14 @@ pub(super) struct Lookout {
     /// The process list that shows the child's processes as this process numbers them.
     processes: OwnedFd,
     listening: Listening,
+    receiving: Listening,
 }
 
 impl Lookout {
     pub(super) fn here() -> anyhow::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let processes = rustix::fs::open("/proc", flags, Mode::empty()).context("/proc")?;
-        Ok(Self { processes, listening: Listening::here() })
+        Ok(Self { processes, listening: Listening::here(), receiving: Listening::for_datagrams() })
     }
 }
 
@@ -65,10 +72,17 @@ pub(super) struct Supervisor {
     closed: Vec<PathBuf>,
     /// Of the machine's own network.
     listening: Listening,
+    /// Sockets there that receive datagrams.
+    receiving: Listening,
     /// Of the child's.
     inside: Listening,
     outside: Outside,
+    /// Where the child has no mounts of its own.
+    top: Option<Top>,
+    /// The command is over: whoever is left makes no more processes.
+    over: Arc<AtomicBool>,
     sockets: Mutex<Sockets>,
+    datagrams: Mutex<Datagrams>,
     refusals: Mutex<Refusals>,
 }
 
@@ -80,7 +94,7 @@ impl Supervisor {
         order: &Order,
         lookout: Lookout,
         outside: Outside,
-        tell: fn(&str),
+        (tell, over): (fn(&str), Arc<AtomicBool>),
     ) -> anyhow::Result<mpsc::Sender<OwnedFd>> {
         let own_network = matches!(order.tier, Tier::Namespaces { .. });
         let mut rooms = vec![order.rooms.work.clone(), order.rooms.temporary.clone()];
@@ -88,15 +102,20 @@ impl Supervisor {
         let closed =
             [&order.rooms.git, &order.rooms.readonly, &order.rooms.hidden].map(Clone::clone).concat();
         let inside = Listening::here();
+        let top = if own_network { None } else { Top::of(&order.rooms) };
         let supervise = move |listener| Self {
             listener: Listener::new(listener),
             own_network,
             rooms,
             closed,
             listening: lookout.listening,
+            receiving: lookout.receiving,
             inside,
             outside,
+            top,
+            over,
             sockets: Mutex::default(),
+            datagrams: Mutex::default(),
             refusals: Mutex::new(Refusals::new(tell)),
         };
         let processes = lookout.processes;
@@ -127,6 +146,20 @@ impl Supervisor {
                     self.listener.answer(&call, Err(error));
                 }
             }
+            libc::SYS_connect
+            | libc::SYS_bind
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_sendmmsg
+                if let Some(socket) = self.datagram_socket(&call) =>
+            {
+                let done = match call.number {
+                    libc::SYS_connect => self.connect_datagrams(&call, socket).map(|()| 0),
+                    libc::SYS_bind => self.bind_datagrams(&call, socket).map(|()| 0),
+                    _ => self.send_datagram(&call, socket),
+                };
+                self.listener.answer_with(&call, done);
+            }
             libc::SYS_connect => {
                 if let Err(error) = self.connect(call) {
                     self.listener.answer(&call, Err(error));
@@ -142,12 +175,30 @@ impl Supervisor {
                 Ok(()) => self.listener.proceed(&call),
                 Err(error) => self.listener.answer(&call, Err(error)),
             },
+            libc::SYS_setsockopt => {
+                self.refusals().datagrams_by("joining a multicast group");
+                self.listener.answer(&call, Err(Errno::OPNOTSUPP));
+            }
+            // Not of a datagram: the sockets that send those are mute, whatever became of the descriptor by now.
+            libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg => self.listener.proceed(&call),
+            _ if calls::MAKING_PROCESSES.contains(&call.number) => {
+                if self.over.load(Ordering::SeqCst) {
+                    self.listener.answer(&call, Err(Errno::AGAIN));
+                } else {
+                    self.listener.proceed(&call);
+                }
+            }
+            _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }
     }
 
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn datagrams(&self) -> MutexGuard<'_, Datagrams> {
+        self.datagrams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
@@ -166,7 +217,7 @@ impl Supervisor {
         let allowed = match kind {
             // Not MPTCP: it would connect to more than it was told.
             libc::SOCK_STREAM if internet => matches!(protocol, 0 | libc::IPPROTO_TCP),
-            libc::SOCK_DGRAM if internet => self.own_network && matches!(protocol, 0 | libc::IPPROTO_UDP),
+            libc::SOCK_DGRAM if internet => matches!(protocol, 0 | libc::IPPROTO_UDP),
             libc::SOCK_RAW if internet => return Err(Errno::PERM),
             libc::SOCK_STREAM | libc::SOCK_SEQPACKET => domain == libc::AF_UNIX && matches!(protocol, 0 | 1),
             _ => false,
@@ -179,19 +230,22 @@ impl Supervisor {
             libc::AF_INET6 => AddressFamily::INET6,
             _ => AddressFamily::UNIX,
         };
+        let close_on_exec = flags & libc::SOCK_CLOEXEC != 0;
+        let waits =
+            if flags & libc::SOCK_NONBLOCK == 0 { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
+        if kind == libc::SOCK_DGRAM && !self.own_network {
+            return self.make_datagrams(call, family, waits, close_on_exec);
+        }
         let kind = match kind {
             libc::SOCK_STREAM => SocketType::STREAM,
             libc::SOCK_DGRAM => SocketType::DGRAM,
             _ => SocketType::SEQPACKET,
         };
-        let waits =
-            if flags & libc::SOCK_NONBLOCK == 0 { SocketFlags::empty() } else { SocketFlags::NONBLOCK };
         let file = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | waits, None)?;
         if internet && !self.own_network {
             notify::tie_to_loopback(file.as_fd()).map_err(|error| errno(&error))?;
         }
         let socket = self.sockets().hold(file, internet)?;
-        let close_on_exec = flags & libc::SOCK_CLOEXEC != 0;
         self.listener.give(call, socket.file.as_fd(), close_on_exec).map_err(|error| errno(&error))
     }
 

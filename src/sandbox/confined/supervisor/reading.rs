@@ -14,6 +14,11 @@ use rustix::io::Errno;
 use super::address::{self, Address};
 use super::{Call, Supervisor};
 
+/// Linux takes no longer one.
+const LONGEST_PATH: usize = 4096;
+/// No processor has smaller ones.
+const PAGE: u64 = 4096;
+
 impl Supervisor {
     /// The address that a call names, copied once.
     pub(super) fn address(&self, call: &Call, at: u64, length: u64) -> Result<Address, Errno> {
@@ -30,6 +35,33 @@ impl Supervisor {
             return Err(Errno::SRCH);
         }
         address::parse(bytes)
+    }
+
+    /// Bytes of the caller's memory, copied once.
+    pub(super) fn memory(&self, call: &Call, at: u64, length: u64) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| Errno::INVAL)?];
+        let memory = File::open(format!("{}/mem", call.thread)).map_err(|_| Errno::ACCESS)?;
+        memory.read_exact_at(&mut bytes, at).map_err(|_| Errno::FAULT)?;
+        Ok(bytes)
+    }
+
+    /// The path that begins at `at` in the caller's memory, copied once.
+    pub(super) fn path(&self, call: &Call, at: u64) -> Option<Vec<u8>> {
+        let memory = File::open(format!("{}/mem", call.thread)).ok()?;
+        let mut path = Vec::new();
+        while path.len() < LONGEST_PATH {
+            // What lies behind the path's own page may be nobody's.
+            let here = at.checked_add(path.len() as u64)?;
+            let mut part = [0; PAGE as usize];
+            let part = &mut part[..(PAGE - here % PAGE) as usize];
+            let length = memory.read_at(part, here).ok().filter(|&length| length > 0)?;
+            let end = part[..length].iter().position(|&byte| byte == 0);
+            path.extend_from_slice(&part[..end.unwrap_or(length)]);
+            if end.is_some() {
+                return self.listener.waits(call).then_some(path);
+            }
+        }
+        None
     }
 
     /// Opens the file of a Unix socket as the child would; where it really is.

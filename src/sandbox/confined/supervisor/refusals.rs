@@ -2,10 +2,11 @@
 //! listens.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::super::order::NETWORK;
+use super::super::order::{FILES, NETWORK};
 
 /// Told of one command.
 const MOST: usize = 20;
@@ -28,7 +29,25 @@ impl Refusals {
     }
 
     pub(super) fn datagram(&mut self, address: SocketAddr) {
-        self.add(&format!("datagram to {address} refused; nothing but loopback takes datagrams"));
+        self.add(&format!(
+            "datagram to {address} refused; nothing but loopback takes datagrams, by its own address"
+        ));
+    }
+
+    pub(super) fn others_datagram(&mut self, address: SocketAddr) {
+        self.add(&format!("datagram to {address} refused; what receives there is not this command's own"));
+    }
+
+    pub(super) fn datagrams_by(&mut self, what: &str) {
+        self.add(&format!(
+            "{what} refused; in this tier datagrams go one by one, from a socket to another of this command's own on loopback"
+        ));
+    }
+
+    pub(super) fn no_datagrams(&mut self) {
+        self.add(
+            "no UDP socket on this kernel in this tier (whoever looks a name up asks for one too); TCP on loopback works",
+        );
     }
 
     pub(super) fn name_service(&mut self) {
@@ -60,7 +79,30 @@ impl Refusals {
         self.add("connect of a bound socket refused; this machine lets nobody look after it");
     }
 
+    pub(super) fn closed_at_top(&mut self, name: &OsStr) {
+        self.add_to(
+            FILES,
+            &format!(
+                "{} at the top of the repository stays as it is: git, pace, the pipeline or the setup need it so",
+                name.display()
+            ),
+        );
+    }
+
+    pub(super) fn exhausted_at_top(&mut self, files: usize, folders: usize) {
+        self.add_to(
+            FILES,
+            &format!(
+                "one command makes {files} new files and {folders} new folders at the top of the repository at most; make more in a folder, or by another command"
+            ),
+        );
+    }
+
     fn add(&mut self, text: &str) {
+        self.add_to(NETWORK, text);
+    }
+
+    fn add_to(&mut self, about: &str, text: &str) {
         // A path may hold anything: one refusal is one line.
         let text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).take(300).collect();
         if self.told.len() > MOST || !self.told.insert(text.clone()) {
@@ -68,7 +110,7 @@ impl Refusals {
         }
         let text = if self.told.len() > MOST { "more was refused" } else { &text };
         if let Some(tell) = self.tell {
-            tell(&format!("{NETWORK}{text}\n"));
+            tell(&format!("{about}{text}\n"));
         }
     }
 }

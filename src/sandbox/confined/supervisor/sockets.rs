@@ -78,9 +78,7 @@ impl Sockets {
 
     /// Lets the socket with this descriptor go: the child binds it, or listens.
     pub(super) fn let_go(&mut self, thread: u32, descriptor: u32) {
-        if let Ok(link) = fs::read_link(format!("{thread}/fd/{descriptor}"))
-            && let Some(number) = number(&link)
-        {
+        if let Some(number) = number_of(thread, descriptor) {
             self.forget(number);
         }
     }
@@ -103,19 +101,30 @@ impl Sockets {
 
     /// Lets go what no process has open any more.
     fn sweep(&mut self) {
-        let mut open = HashSet::new();
-        let processes = fs::read_dir(".").into_iter().flatten().filter_map(Result::ok);
-        let me = std::process::id().to_string();
-        for process in processes.filter(|entry| entry.file_name() != *me && is_number(&entry.file_name())) {
-            let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().filter_map(Result::ok);
-            open.extend(files.filter_map(|file| number(&fs::read_link(file.path()).ok()?)));
-        }
+        let open = open_numbers();
         self.held.retain(|number, _| open.contains(number));
         self.order.retain(|number| open.contains(number));
         while self.order.len() > TOO_MANY {
             self.held.remove(&self.order.remove(0));
         }
     }
+}
+
+/// Numbers of the sockets that other processes have open.
+pub(super) fn open_numbers() -> HashSet<u64> {
+    let mut open = HashSet::new();
+    let processes = fs::read_dir(".").into_iter().flatten().filter_map(Result::ok);
+    let me = std::process::id().to_string();
+    for process in processes.filter(|entry| entry.file_name() != *me && is_number(&entry.file_name())) {
+        let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().filter_map(Result::ok);
+        open.extend(files.filter_map(|file| number(&fs::read_link(file.path()).ok()?)));
+    }
+    open
+}
+
+/// The number of the socket that the descriptor of a thread means now.
+pub(super) fn number_of(thread: u32, descriptor: u32) -> Option<u64> {
+    number(&fs::read_link(format!("{thread}/fd/{descriptor}")).ok()?)
 }
 
 fn is_number(name: &std::ffi::OsStr) -> bool {

@@ -1,0 +1,156 @@
+//! Whole toolchains in tier 2: a small project's build and tests run as they would anywhere, new files at the top of the
+//! repository included. A toolchain that is missing here counts as failed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Machine, Site, User, text, told};
+use crate::binary::own_variable;
+
+/// A project of one language.
+struct Sample {
+    files: &'static [(&'static str, &'static str)],
+    command: &'static str,
+    /// What its tests say.
+    said: &'static str,
+    /// What it makes at the top.
+    made: &'static [&'static str],
+}
+
+const PYTHON: Sample = Sample {
+    files: &[
+        ("sums.py", "def double(n):\n    return 2 * n\n"),
+        (
+            "tests/test_sums.py",
+            "from sums import double\n\n\ndef test_double():\n    assert double(2) == 4\n",
+        ),
+        ("tests/conftest.py", "import sys, os\nsys.path.insert(0, os.getcwd())\n"),
+    ],
+    command: "/usr/bin/python3 -m venv --without-pip env && /usr/bin/python3 -m pytest -v --junitxml=junit.xml",
+    said: "1 passed",
+    made: &[".pytest_cache", "junit.xml", "env"],
+};
+const NODE: Sample = Sample {
+    files: &[
+        ("package.json", r#"{"name": "sums", "version": "1.0.0", "scripts": {"test": "node --test"}}"#),
+        ("sums.js", "exports.double = (n) => 2 * n;\n"),
+        (
+            "tests/sums.test.js",
+            "const assert = require('node:assert');\nconst { double } = require('../sums.js');\n\
+             require('node:test')('doubles', () => assert.equal(double(2), 4));\n",
+        ),
+    ],
+    command: "npm install --offline --no-audit --no-fund && npm test",
+    said: "# pass 1",
+    made: &["package-lock.json"],
+};
+const RUST: Sample = Sample {
+    files: &[
+        ("Cargo.toml", "[package]\nname = \"sums\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"),
+        (
+            "src/lib.rs",
+            "pub fn double(n: u32) -> u32 {\n    2 * n\n}\n\n#[test]\nfn doubles() {\n    assert_eq!(double(2), 4);\n}\n",
+        ),
+    ],
+    command: "cargo test --offline",
+    said: "test result: ok. 1 passed",
+    made: &["Cargo.lock", "target"],
+};
+const GO: Sample = Sample {
+    files: &[
+        ("go.mod", "module sums\n\ngo 1.18\n"),
+        ("sums.go", "package main\n\nfunc Double(n int) int { return 2 * n }\n\nfunc main() {}\n"),
+        (
+            "sums_test.go",
+            "package main\n\nimport \"testing\"\n\nfunc TestDouble(t *testing.T) {\n\tif Double(2) != 4 {\n\t\tt.Fail()\n\t}\n}\n",
+        ),
+    ],
+    command: "go mod tidy && go build -o sums . && go test ./... -v",
+    said: "--- PASS: TestDouble",
+    made: &["sums"],
+};
+
+#[test]
+fn pythons_run_in_tier_2() {
+    in_tier_2(&PYTHON);
+}
+
+#[test]
+fn nodes_run_in_tier_2() {
+    in_tier_2(&NODE);
+}
+
+#[test]
+fn rusts_run_in_tier_2() {
+    in_tier_2(&RUST);
+}
+
+#[test]
+fn gos_run_in_tier_2() {
+    in_tier_2(&GO);
+}
+
+fn in_tier_2(sample: &Sample) {
+    let rust = Rust::to_share();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", rust.bin().display());
+    for user in [User::Root, User::Nobody] {
+        let site = Site::new(user);
+        site.take_back();
+        for (path, content) in sample.files {
+            site.project.write(path, content);
+        }
+        site.project.commit_all("Sample");
+        site.hand_over();
+        let before = site.outside();
+        let command = format!("{{ {}; }} >src/said 2>&1; echo $? >src/exit", sample.command);
+        let env = [
+            ("PACE_TEST_COMMAND", command.as_str()),
+            ("PACE_SETUP_COMMAND", "none"),
+            ("PATH", &path),
+            ("RUSTUP_HOME", rust.0.path().to_str().unwrap()),
+        ];
+        let output = site.pace(Machine::Container, "check", &env);
+        assert!(text(&output.stdout).contains("sandbox: tier 2"), "{}", told(&output));
+        let said = site.project.read("src/said").unwrap_or_default();
+        assert!(said.contains(sample.said), "{user:?} {}: {said}{}", sample.command, told(&output));
+        assert_eq!(site.project.read("src/exit").as_deref(), Some("0\n"), "{user:?}: {said}");
+        for made in sample.made {
+            assert!(site.project.dir.join(made).exists(), "{user:?} {}: no {made}: {said}", sample.command);
+        }
+        let git = site.project.dir.join(".git");
+        let kept = |files: std::collections::BTreeMap<PathBuf, String>| -> Vec<_> {
+            files.into_iter().filter(|(path, _)| path.starts_with(&git)).collect()
+        };
+        assert_eq!(kept(before), kept(site.outside()), "{user:?} {}", sample.command);
+    }
+}
+
+/// Rust's toolchain where everybody may read it: it often lies in a home folder that is closed to others.
+struct Rust(tempfile::TempDir);
+
+impl Rust {
+    #[expect(clippy::disallowed_methods, reason = "a test may start programs")]
+    fn to_share() -> Self {
+        let path = own_variable("PATH").unwrap();
+        let root = Command::new("rustc").args(["--print", "sysroot"]).env("PATH", path).output().unwrap();
+        let root = text(&root.stdout);
+        let place = tempfile::Builder::new().prefix("pace-rust-").tempdir().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(place.path(), open).unwrap();
+        for part in ["bin", "lib"] {
+            let from = Path::new(root.trim()).join(part);
+            // Names alone where the file system is the same.
+            let copied = ["-al", "-a"].iter().any(|how| {
+                let to = place.path().join(part);
+                let _ = std::fs::remove_dir_all(&to);
+                Command::new("cp").arg(how).arg(&from).arg(&to).output().unwrap().status.success()
+            });
+            assert!(copied, "{} cannot be copied", from.display());
+        }
+        Self(place)
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.0.path().join("bin")
+    }
+}

@@ -1,0 +1,3 @@
+package broken
+import "testing"
+func TestNever(t *testing.T) { undefined() }

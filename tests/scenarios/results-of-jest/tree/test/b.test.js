@@ -1,0 +1,1 @@
+test('top level passes', () => { expect(1).toBe(1); });

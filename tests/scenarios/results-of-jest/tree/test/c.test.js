@@ -1,0 +1,2 @@
+const x = require('./nothing');
+test('never', () => {});

@@ -1,0 +1,1 @@
+it('top level passes', () => {});

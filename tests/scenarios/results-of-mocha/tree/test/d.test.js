@@ -1,0 +1,2 @@
+it('only here', () => {});
+describe('suite', () => { it('in suite', () => {}); });

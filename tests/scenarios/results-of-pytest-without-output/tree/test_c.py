@@ -1,0 +1,2 @@
+import nothing_here
+def test_never(): pass

@@ -1,0 +1,3 @@
+import { test, it, describe, expect } from 'vitest';
+test('only here', () => { expect(1).toBe(1); });
+describe('suite', () => { it('in suite', () => {}); });

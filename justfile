@@ -69,6 +69,10 @@ soak: static
 crowd: static
     SEEDS=20 PACE_BINARY={{ pace }} cargo test --locked --test it exactly_one_of_many -- --nocapture
 
+# Everything that comes from outside, bent forty times as often as in `unit`: plans, settings, replies, reports, code, records.
+fuzz:
+    PROPTEST_CASES=10240 cargo test --locked --lib -- outside any_ no_ bent_tests hostile_values
+
 # What it costs: start, memory, time per turn, CPU of a day, bytes sent, size.
 bench: static
     PACE_BINARY={{ pace }} RUSTFLAGS='{{ static_flags }}' cargo bench --locked --target {{ target }} --bench cost

@@ -300,6 +300,34 @@ mod tests {
         assert_eq!(redactor.redact(&format!("{KEY} form-of-a-key")), "*** ***");
     }
 
+    proptest::proptest! {
+        #![proptest_config(crate::tests::bent::cases(256))]
+
+        /// Whole, line by line, and masked twice: no form of a secret is left in whatever text.
+        #[test]
+        fn no_form_of_a_secret_is_left_in_any_text(
+            secrets in proptest::collection::vec("[ -~é\\n]{6,40}", 1..4),
+            pieces in proptest::collection::vec((0..9_usize, 0..9_usize, "[a-zA-Z0-9+/=%\\\\\" \n:.é-]{0,12}"), 0..12),
+        ) {
+            let secrets: Vec<Secret> = secrets.into_iter().map(Secret::new).collect();
+            let redactor = Redactor::new(&secrets);
+            let all: Vec<String> = secrets.iter().flat_map(|secret| forms(secret.expose())).collect();
+            let mut text = String::new();
+            for (secret, form, noise) in pieces {
+                let forms: Vec<String> = forms(secrets[secret % secrets.len()].expose()).into_iter().collect();
+                text.push_str(&noise);
+                text.push_str(forms.get(form * 7 % forms.len().max(1)).map_or("", String::as_str));
+            }
+            let whole = redactor.redact(&text).into_owned();
+            let lines: String = text.split_inclusive('\n').map(|line| redactor.redact(line).into_owned()).collect();
+            // What a mask or the cut between two lines itself makes into a form is masked the next time at the latest.
+            for form in all.iter().filter(|form| !form.contains("***")) {
+                proptest::prop_assert!(!whole.contains(form), "{form:?} in {whole:?}");
+                proptest::prop_assert!(form.contains('\n') || !lines.contains(form), "{form:?} in {lines:?}");
+            }
+        }
+    }
+
     #[test]
     fn prints_no_secret() {
         let secret = Secret::new(KEY);

@@ -15,6 +15,7 @@ mod binary;
 mod caching;
 #[path = "../../tests/it/forge/fixture.rs"]
 mod fixture;
+#[expect(clippy::expect_used, reason = "shared with the crate's own tests")]
 #[path = "../../src/repo/tests/server.rs"]
 mod git_bridge;
 #[path = "../../tests/it/forge/git_server.rs"]

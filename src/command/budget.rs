@@ -176,11 +176,34 @@ mod tests {
             ("UTC", "2026-03-03T01:00:00Z", "2026-03-02T00:00:00Z", -1),
             ("UTC", "2026-03-01T00:00:00Z", "2026-03-02T01:00:00Z", 1),
             ("UTC", "2025-12-31T10:00:00Z", "2026-03-01T00:00:00Z", 60),
+            // Over the end of a leap February and of a year.
+            ("UTC", "2028-02-28T23:59:59Z", "2028-03-01T00:00:00Z", 2),
+            ("UTC", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z", 1),
+            // Zones that are not whole hours off, and the two ends of the calendar: 26 hours apart.
+            ("Asia/Kolkata", "2026-03-01T18:29:59Z", "2026-03-01T18:30:00Z", 1),
+            ("Asia/Kathmandu", "2026-03-01T18:14:59Z", "2026-03-01T18:15:00Z", 1),
+            ("Pacific/Kiritimati", "2026-03-01T09:59:59Z", "2026-03-01T10:00:00Z", 1),
+            ("Etc/GMT+12", "2026-03-01T11:59:59Z", "2026-03-01T12:00:00Z", 1),
+            // Half an hour of summer time.
+            ("Australia/Lord_Howe", "2026-04-04T12:59:59Z", "2026-04-04T13:00:00Z", 1),
+            ("Australia/Lord_Howe", "2026-04-04T13:00:00Z", "2026-04-05T13:29:59Z", 0),
+            // An hour that comes twice is of the same day both times.
+            ("America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z", 0),
+            // A whole day that a zone left out.
+            ("Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-30T10:00:00Z", 2),
+            // Clocks that were never set, and one that is years ahead.
+            ("UTC", "1970-01-01T00:00:00Z", "2026-03-02T00:00:00Z", 20_514),
+            ("UTC", "2038-01-19T03:14:08Z", "2026-03-02T00:00:00Z", -4_341),
         ] {
             let zone = TimeZone::get(zone).unwrap();
             let time = |text: &str| text.parse::<Timestamp>().unwrap();
             let is = Budget { usd: 1.0, zone: &zone }.age(time(at).as_second(), time(now));
             assert_eq!(is, age, "{at} and {now}");
+        }
+        // What no calendar has: ahead of all days it counts today, before them it does not.
+        let budget = Budget { usd: 1.0, zone: &TimeZone::UTC };
+        for (at, counts) in [(i64::MAX, true), (i64::MIN, false)] {
+            assert_eq!(budget.age(at, "2026-03-02T00:00:00Z".parse().unwrap()) <= 0, counts, "{at}");
         }
     }
 

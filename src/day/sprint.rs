@@ -9,7 +9,8 @@ use crate::domain::estimate::Planner;
 use crate::domain::plan::Plan;
 use crate::domain::progress;
 use crate::platform::{IssueText, Published};
-use crate::report::sprint::{self, AdvisoryView, SprintDay, SprintView, advisory_marker, changed_files};
+use crate::report::marker;
+use crate::report::sprint::{self, AdvisoryView, SprintDay, SprintView, changed_files};
 use crate::report::view::ProductView;
 use crate::store::artifacts::Store;
 
@@ -138,7 +139,7 @@ impl Day<'_> {
         if entry.issue.is_none() || !closed_today {
             return Ok(());
         }
-        let marker = advisory_marker(&self.desk.terms.sprint, &entry.id);
+        let marker = marker::advisory(&self.desk.terms.sprint, &entry.id);
         if let Err(error) =
             self.remote("advisory-closed", &marker, self.platform.tracker.close(&marker, ADVISORY)).await?
         {

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::code::Language;
 use super::collected;
-use super::day_change::{DayChange, FileChange};
+use super::day_change::DayChange;
 use super::related::{self, Subject};
 use super::some;
 use super::waivers::Waivers;
@@ -101,11 +100,6 @@ fn untested(subject: &Subject<'_>, change: &DayChange) -> String {
 fn mended<'a>((before, now): (&'a TestRun, &'a TestRun)) -> Vec<&'a str> {
     let failed: BTreeSet<&str> = before.names(TestStatus::Failed).collect();
     now.names(TestStatus::Passed).filter(|name| failed.contains(name)).collect()
-}
-
-/// Whether the file is one whose tests are looked at for assertions.
-pub(super) fn readable(file: &FileChange) -> bool {
-    Language::of(&file.path) != Language::Other
 }
 
 #[cfg(test)]

@@ -102,7 +102,23 @@ pub(crate) fn prove(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Red
 
 /// The assertions of the day's tests as the red phase saw them: what must still be there at handoff.
 pub(crate) fn seen(change: &DayChange) -> Vec<String> {
-    DayTests::of(change).added_keys().into_iter().collect()
+    let tests = DayTests::of(change);
+    let rows = (1..=tests.rows()).map(|n| format!("{ROW}{n}"));
+    tests.added_keys().into_iter().chain(rows).collect()
+}
+
+/// What stands for a row of a table among the assertions that were seen: how many there are, whatever they say.
+const ROW: &str = "row ";
+
+/// Rows of tables that stood in the red phase and are gone, with no assertion in their place.
+fn rows_gone(tests: &DayTests<'_>, rows: usize, assertions: usize) -> Option<String> {
+    let now = tests.rows();
+    let gained = tests.added_keys().len().saturating_sub(assertions);
+    (now + gained < rows).then(|| {
+        format!(
+            "The tables of today's tests had {rows} rows in the red phase and have {now} now. Put back what is gone."
+        )
+    })
 }
 
 /// Why the tests as they are cannot make a red phase; `None` where they can.
@@ -136,7 +152,11 @@ fn lack(runs: &Runs<'_>, change: &DayChange, seen: &[String]) -> Result<Vec<Stri
     }
     let failing =
         if runs.green.cases.is_empty() { by_exit(runs, &tests)? } else { by_name(runs, &tests, &files)? };
-    let gone = tests.without(seen);
+    let (rows, seen): (Vec<_>, Vec<_>) = seen.iter().cloned().partition(|key| key.starts_with(ROW));
+    if let Some(lack) = rows_gone(&tests, rows.len(), seen.len()) {
+        return Err(lack);
+    }
+    let gone = tests.without(&seen);
     if !gone.is_empty() && is_error(runs, &failing) {
         return Err(format!(
             "Without the production change the tests do not fail at an assertion but at what is missing, and \

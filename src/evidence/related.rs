@@ -11,7 +11,6 @@ use regex::Regex;
 use super::code::test_text::TestText;
 use super::code::worth::Worth;
 use super::code::{self, Language, mask};
-use super::coverage_rule::readable;
 use super::day_change::{DayChange, FileChange};
 use super::pattern;
 use crate::domain::diff::Change;
@@ -147,7 +146,9 @@ fn goes_with(test: &FileChange, subject: &Subject<'_>, count: usize) -> bool {
 
 /// Whether a test file asserts, but never on something computed.
 fn is_hollow(test: &FileChange) -> bool {
-    let Some(text) = test.test_text().filter(|_| readable(test)) else { return false };
+    let Some(text) = test.test_text().filter(|_| Language::of(&test.path) != Language::Other) else {
+        return false;
+    };
     let all = TestText::new(&test.path, &text).assertions();
     !all.is_empty() && all.iter().all(|a| a.worth != Worth::Computed)
 }

@@ -183,6 +183,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
 }
 
 #[cfg(test)]
+#[path = "bent_tests.rs"]
+mod bent_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

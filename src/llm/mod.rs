@@ -5,9 +5,11 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod client;
+mod endpoints;
 pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod openai;
+mod patience;
 pub(crate) mod prices;
 pub(crate) mod recorded;
 pub(crate) mod sse;

@@ -21,6 +21,14 @@ use super::clock::Clock;
 /// Items of a page: the most that either forge gives.
 pub(super) const PAGE: usize = 100;
 
+/// Bytes of an answer at most: the largest page of a list has a few of them.
+pub(super) const LARGEST_ANSWER: usize = 16 << 20;
+
+/// Why an answer was not read to its end.
+pub(super) fn too_large() -> String {
+    format!("the answer is larger than {} MiB, which no answer of this API is", LARGEST_ANSWER >> 20)
+}
+
 /// How long a secondary limit of GitHub lasts at least where the answer does not say (GitHub, rate limits for REST).
 const SECONDARY_LIMIT: Duration = Duration::from_secs(60);
 

@@ -6,6 +6,7 @@ mod fake_github;
 mod fake_gitlab;
 mod faults;
 mod obstacle;
+mod outside;
 mod protection;
 mod publishing;
 #[path = "../../tests/it/forge/sample.rs"]

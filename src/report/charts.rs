@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::sprint::SprintDay;
+use super::sprint::view::SprintDay;
 use crate::domain::decision::Decision;
 use crate::prompt::figures::cents;
 

@@ -16,3 +16,8 @@ pub(crate) fn summary(sprint: &str) -> String {
 pub(crate) fn hold(sprint: &str, day: u32) -> String {
     format!("<!-- pace:{}:day-{day}:hold -->", markdown::marker(sprint))
 }
+
+/// Hidden marker of an advisory's issue.
+pub(crate) fn advisory(sprint: &str, id: &str) -> String {
+    format!("<!-- pace:{}:advisory-{} -->", markdown::marker(sprint), markdown::marker(id))
+}

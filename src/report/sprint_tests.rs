@@ -1,8 +1,11 @@
 use super::*;
 use crate::domain::Agent;
-use crate::domain::artifact::FindingResult;
+use crate::domain::artifact::{FindingResult, HandoffFile};
 use crate::domain::backlog::{Judgement, Status};
-use crate::domain::progress;
+use crate::domain::decision::Decision;
+use crate::domain::diff::Change;
+use crate::domain::progress::{self, DayProgress};
+use crate::report::view::ProductView;
 
 fn templates() -> Templates {
     Templates::new(None).unwrap()
@@ -66,7 +69,7 @@ fn the_sprints_pages_read_well() {
     let escalated = AdvisoryView { sprint: "spring", entry: &view.advisories[0], escalated: true };
     let (title, body) = advisory(&templates(), &escalated).unwrap();
     insta::assert_snapshot!("advisory", format!("{title}\n---\n{body}"));
-    assert_eq!(body.lines().next(), Some(advisory_marker("spring", "0a1b2c3d4e5f").as_str()));
+    assert_eq!(body.lines().next(), Some(marker::advisory("spring", "0a1b2c3d4e5f").as_str()));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod tests;
 mod values;
 pub(crate) mod variables;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -126,19 +127,21 @@ impl Settings {
 struct Findings {
     problems: Vec<String>,
     warnings: Vec<String>,
+    /// Both, to tell what was noted before.
+    noted: BTreeSet<String>,
 }
 
 impl Findings {
     /// Notes a problem once.
     fn problem(&mut self, problem: String) {
-        if !self.problems.contains(&problem) {
+        if self.noted.insert(format!("problem {problem}")) {
             self.problems.push(problem);
         }
     }
 
     /// Notes a warning once.
     fn warning(&mut self, warning: String) {
-        if !self.warnings.contains(&warning) {
+        if self.noted.insert(format!("warning {warning}")) {
             self.warnings.push(warning);
         }
     }

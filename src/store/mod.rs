@@ -8,3 +8,6 @@ mod round;
 mod run;
 mod seal;
 mod write;
+
+#[cfg(test)]
+mod outside_tests;

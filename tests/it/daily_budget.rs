@@ -41,7 +41,7 @@ pub(crate) fn day_1() -> Script {
     dear(&["prime", "forge", "gate", "sentinel", "scribe"])
 }
 
-fn hanging() -> ModelServer {
+pub(crate) fn hanging() -> ModelServer {
     let mut script = day_1();
     script.replies[0].fault = Some(Fault { hang: true, ..Fault::default() });
     ModelServer::start(&script)

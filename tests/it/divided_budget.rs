@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::binary::{Finished, Pace};
-use crate::daily_budget::{REPLY, billed, day_1, dear, ledger, pace, refused, team};
+use crate::daily_budget::{REPLY, billed, day_1, dear, hanging, ledger, pace, refused, team};
 use crate::forge::fixture::git;
 use crate::model_server::ModelServer;
 use crate::model_server::script::Script;
@@ -157,6 +158,22 @@ fn a_working_job_without_a_verdict_hands_its_bill_over() {
         let abort = free.pace(&server).env([("PACE_STAGE", "work"), ("RETRY", "true")]).run();
         assert_eq!((abort.code, digest(&free).as_str()), (4, "null"), "{}", abort.transcript());
     }
+}
+
+/// The call in flight counts with what was reserved for it.
+#[test]
+fn a_working_job_that_was_cancelled_hands_its_bill_over() {
+    let team = team(Over::Http);
+    let (worker, publisher) = (team.runner("worker"), team.runner("publisher"));
+    let server = hanging();
+    let job = pace(&worker, &server, "1", "1").env([("PACE_STAGE", "work")]);
+    let cancelled = job.run_until(Signal::TERM, || server.is_hanging());
+    assert_eq!(cancelled.code, 143, "{}", cancelled.transcript());
+    let published = publishing(&worker, &publisher).run();
+    assert_eq!(published.code, 11, "{}", published.transcript());
+    let entered = entries(&team);
+    assert_eq!(entered.len(), 1, "{}", published.transcript());
+    assert!(entered[0].1 > 0.05 && entered[0].1 < 1.0 && !entered[0].2, "{entered:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::Language;
-use super::test_text::{TestText, line_before};
+use super::test_text::{TestText, line_after, line_before};
 
 /// Places in which a failed assertion goes unseen.
 pub(super) fn swallowed(test: &TestText<'_>) -> Vec<(usize, usize)> {
@@ -81,7 +81,7 @@ fn braces(test: &TestText<'_>) -> Vec<(usize, usize)> {
         if m.as_str().starts_with("catch_unwind") {
             return line_before(masked, m.start()).contains("let _").then_some((m.start(), close));
         }
-        let handler = CATCH.find(&masked[close + 1..])?;
+        let handler = CATCH.find(line_after(masked, close + 1))?;
         let open = close + handler.end();
         let end = test.closing(open)?;
         (end - open <= LONGEST && !SEEN.is_match(&masked[open..end])).then_some((m.start(), close))

@@ -112,4 +112,5 @@ fn shell(context: &Context<'_>, word: &str, text: &str, masked: &str) -> bool {
 }
 
 static ON_FILES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s-[edfrwxsL]\s"));
-static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{?(\w+|[?@*#])"));
+// A shell's names are ASCII.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{?((?-u:\w)+|[?@*#])"));

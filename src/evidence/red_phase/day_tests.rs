@@ -8,7 +8,7 @@ use crate::evidence::code::bodies;
 use crate::evidence::code::test_text::TestText;
 use crate::evidence::code::worth::Worth;
 use crate::evidence::day_change::DayChange;
-use crate::evidence::some;
+use crate::evidence::{some, tamper};
 
 /// All test files that the day created or modified.
 pub(super) struct DayTests<'a> {
@@ -75,6 +75,11 @@ impl<'a> DayTests<'a> {
     pub(super) fn added_keys(&self) -> BTreeSet<String> {
         let added = self.files.iter().flat_map(|file| &file.added);
         added.filter(|a| a.worth == Worth::Computed).map(|a| a.key.clone()).collect()
+    }
+
+    /// How many rows their tables have.
+    pub(super) fn rows(&self) -> usize {
+        self.files.iter().map(|file| tamper::table_rows(file.path, &file.text)).sum()
     }
 
     /// Those of the assertions `seen` that are no longer there, each in backticks.

@@ -121,3 +121,21 @@ fn days_that_need_none() {
     assert_eq!(seen(&day(REAL)), ["assertadd(0)", "assertadd(0)==0"]);
     assert!(hollow(&day(EMPTY)).is_some() && hollow(&day(REAL)).is_none());
 }
+
+#[test]
+fn rows_of_tables_are_counted_from_the_red_phase_on() {
+    let table = |rows: &str| {
+        format!("@pytest.mark.parametrize(\"n\", [{rows}])\ndef test_adds(n):\n    assert add(n) == n\n")
+    };
+    let three = seen(&day(&table("1, 2, 3")));
+    assert_eq!(three.iter().filter(|key| key.starts_with(ROW)).count(), 3);
+    let split = format!("{}\ndef test_three():\n    assert total(3, 3) == 6\n", table("1, 2"));
+    let green = run(0, &[("test_adds", Passed)], "");
+    let red = run(1, &[("test_adds", Failed)], "");
+    for (now, lost) in
+        [(table("1, 2, 3"), false), (table("1, 2"), true), (table("3, 2, 4, 5"), false), (split, false)]
+    {
+        let proof = prove(&Runs { baseline: None, green: &green, red: &red }, &day(&now), &three);
+        assert_eq!(matches!(proof, RedPhase::Lacking(_)), lost, "{now}: {proof:?}");
+    }
+}

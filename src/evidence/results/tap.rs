@@ -40,6 +40,9 @@ struct Reader {
     parents: Vec<Parent>,
     /// How often a name was seen: points are numbered, their titles may repeat.
     names: HashMap<String, usize>,
+    /// Number of the last point, and of the last one that is planned.
+    last: usize,
+    planned: usize,
     /// Indent of the YAML block that is being passed over.
     block: Option<usize>,
 }
@@ -70,6 +73,8 @@ impl Reader {
             self.open(depth, &unescape(title));
         } else if let Some(why) = text.strip_prefix("Bail out!") {
             self.found.add(&format!("Bail out!{why}"), TestStatus::Failed);
+        } else if let Some(end) = line.strip_prefix("1..") {
+            self.planned = end.split_whitespace().next().and_then(|end| end.parse().ok()).unwrap_or(0);
         } else if text.starts_with("ok") || text.starts_with("not ok") {
             self.point(depth, line);
         }
@@ -91,6 +96,14 @@ impl Reader {
         let failed = c.get(1).is_some();
         let number = c.get(2).map_or("", |m| m.as_str());
         let rest = c.get(3).map_or("", |m| m.as_str());
+        if number.is_empty() && rest.is_empty() && depth == 0 && self.planned > 0 && self.last == self.planned
+        {
+            // What `prove` says of a whole file, behind its last point.
+            return;
+        }
+        if depth == 0 {
+            self.last = number.parse().unwrap_or(self.last + 1);
+        }
         let (rest, opens) = rest.strip_suffix('{').map_or((rest, false), |r| (r.trim_end(), true));
         let rest = TIMING.replace(rest, "");
         let directive = DIRECTIVE.find(&rest);

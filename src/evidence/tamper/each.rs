@@ -12,10 +12,13 @@ static BEGINS: LazyLock<Regex> =
 static TITLE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"^\s*\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)"#));
 
+/// A longer one is not read as a test.
+const LONGEST: usize = 1000;
+
 /// The test that begins on line `at`: its table is the head, what it does the body.
 pub(super) fn item(lines: &[&str], at: usize) -> Option<Item> {
     let begins = BEGINS.find(lines[at])?;
-    let text = lines[at..].join("\n");
+    let text = lines[at..lines.len().min(at + LONGEST)].join("\n");
     let table_end = closes(&text, begins.end())?;
     let rest = text.get(table_end..)?;
     let title = TITLE.captures(rest)?;

@@ -84,6 +84,13 @@ pub(crate) fn became_rows(files: &[(&str, &str, &str)]) -> std::collections::BTr
     vanished::became_rows(files)
 }
 
+/// How many rows the tables of a test file have.
+pub(crate) fn table_rows(path: &str, text: &str) -> usize {
+    let items = items::items(path, text);
+    let besides = items::besides(path, text, &items);
+    items.iter().chain(&besides).map(|item| tables::rows(item).len()).sum()
+}
+
 /// The findings that hold the day.
 pub(crate) fn holding(findings: &[Finding]) -> Vec<Finding> {
     findings.iter().filter(|f| f.result == FindingResult::Fail).cloned().collect()

@@ -9,7 +9,7 @@ use regex::Regex;
 use super::gone::Gone;
 use super::items::{self, Item};
 use super::patterns::{is_assertion, subject};
-use super::tables::{rows, values};
+use super::tables::{rows, values, without_values};
 use super::{Changed, Placed, Sign, quoted};
 use crate::evidence::pattern;
 
@@ -59,27 +59,26 @@ pub(super) fn signs(before: &[Placed], after: &[Placed], pairs: &[Option<usize>]
 
 /// The same for what files hold outside of their tests: `describe.each`, lists that several tests run through.
 pub(super) fn beside(changed: &[Changed], before: &[Placed], after: &[Placed], gone: &Gone) -> Vec<Sign> {
-    let of = |items: &[Placed], path: &str, text: Option<&str>| {
+    let of = |items: &[Placed], path: &str, text: &str| {
         let own: Vec<Item> =
             items.iter().filter(|placed| placed.path == path).map(|placed| placed.item.clone()).collect();
-        let item = items::besides(path, text?, &own)?;
-        (!rows(&item).is_empty()).then(|| Placed { path: path.to_owned(), item })
+        items::besides(path, text, &own).map(|item| Placed { path: path.to_owned(), item })
     };
-    let mut signs = Vec::new();
+    let (mut old, mut now) = (Vec::new(), Vec::new());
     for file in changed {
-        let Some(old) = of(before, &file.path, file.before.as_deref()) else { continue };
-        let Some(text) = file.after.as_deref() else { continue };
-        // Where no table is left there is one of no rows.
-        let own: Vec<Item> = after.iter().filter(|p| p.path == file.path).map(|p| p.item.clone()).collect();
-        let Some(item) = items::besides(&file.path, text, &own) else { continue };
-        let now: Vec<Placed> =
-            std::iter::once(Placed { path: file.path.clone(), item }).chain(after.iter().cloned()).collect();
-        let old: Vec<Placed> = std::iter::once(old).chain(before.iter().cloned()).collect();
-        let pairs: Vec<Option<usize>> =
-            std::iter::once(Some(0)).chain(std::iter::repeat_n(None, before.len())).collect();
-        signs.extend(self::signs(&old, &now, &pairs, gone));
+        let (Some(had), Some(has)) = (&file.before, &file.after) else { continue };
+        let Some(had) = of(before, &file.path, had).filter(|had| !rows(&had.item).is_empty()) else {
+            continue;
+        };
+        if let Some(has) = of(after, &file.path, has) {
+            old.push(had);
+            now.push(has);
+        }
     }
-    signs
+    let pairs: Vec<Option<usize>> = (0..old.len()).map(Some).chain(before.iter().map(|_| None)).collect();
+    old.extend(before.iter().cloned());
+    now.extend(after.iter().cloned());
+    signs(&old, &now, &pairs, gone)
 }
 
 /// A row that gave way to one that says less: another row once more, a value that fits everything, or one that is
@@ -93,7 +92,8 @@ fn loosened<'a>(
         let given: HashSet<&str> = values(now).collect();
         let less = |row: &&&String| {
             let had: HashSet<&str> = values(row).collect();
-            let computed = CALL.is_match(now) && !CALL.is_match(row);
+            let calls = |row: &str| CALL.is_match(&without_values(row));
+            let computed = calls(now) && !calls(row);
             let worked_out = given.len() < had.len() && given.is_subset(&had) && computed;
             TWICE.is_match(now) || (wild(now) && !wild(row)) || worked_out
         };

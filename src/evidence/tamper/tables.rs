@@ -2,6 +2,7 @@
 //!
 //! Reads lines and brackets. A row may span lines; knows no verdict.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -33,10 +34,19 @@ pub(super) fn rows(item: &Item) -> Vec<String> {
             found.extend(first);
             table = open;
             at += 1;
+        } else if matches!(table, Table::Fields) {
+            table = if line.starts_with("}{") { Table::Open } else { Table::Fields };
+            at += 1;
         } else if matches!(table, Table::Awaited) && BARE.is_match(line) {
             table = Table::Open;
             at += 1;
-        } else if !matches!(table, Table::None) && ROW.is_match(&whole) && LITERAL.is_match(&whole) {
+        } else if matches!(table, Table::Awaited) && line.starts_with('[') {
+            // The list begins on the line of its first row, or is there as a whole.
+            let over = balance(line) <= 0;
+            found.extend(on_one_line(&format!("({line}")));
+            table = if over { Table::None } else { Table::Open };
+            at += 1;
+        } else if matches!(table, Table::Open) && ROW.is_match(&whole) && LITERAL.is_match(&whole) {
             found.push(folded(&whole));
             at += taken;
         } else {
@@ -53,12 +63,19 @@ pub(super) fn values(text: &str) -> impl Iterator<Item = &str> {
     LITERAL.find_iter(text).map(|m| m.as_str())
 }
 
+/// A row without its literals.
+pub(super) fn without_values(row: &str) -> Cow<'_, str> {
+    LITERAL.replace_all(row, "")
+}
+
 /// Where reading stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Table {
     None,
     /// Something that takes a table has begun; its list has not.
     Awaited,
+    /// Among the fields of the rows' type, which Go writes before them.
+    Fields,
     Open,
     /// In a text whose lines are rows, up to this mark.
     Text(&'static str),
@@ -76,9 +93,13 @@ fn opened(line: &str) -> (Vec<String>, Table) {
             return (vec![], Table::Text(mark));
         }
     }
+    if line.ends_with("struct {") {
+        return (vec![], Table::Fields);
+    }
     let here = on_one_line(line);
     let list = line.ends_with(['[', '{'])
         || line.ends_with("of(")
+        || line.ends_with("= (")
         || line.ends_with("[]struct{")
         || !here.is_empty();
     (here, if list { Table::Open } else { Table::Awaited })

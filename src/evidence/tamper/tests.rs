@@ -177,6 +177,130 @@ fn rows_of_tables() {
     assert_eq!(seen(&[("tests/test_a.py", table, &two)], ""), []);
 }
 
+/// Tables of many languages over several lines: a row that is gone, or says less, holds; another wording does not.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn rows_over_lines() {
+    let each = "describe('next', () => {\n  it.each([\n    ['one', 1, 2],\n    ['three (3)', 3, 4],\n  ])('of %s', (_, a, b) => {\n    expect(next(a)).toBe(b);\n  });\n});\n";
+    let objects = "test.each([\n  {\n    a: 1,\n    b: 2,\n  },\n  {\n    a: 3,\n    b: 4,\n  },\n])(\n  'next of $a',\n  ({ a, b }) => {\n    expect(next(a)).toBe(b);\n  },\n);\n";
+    let template = "test.each`\n  a    | b\n  ${1} | ${2}\n  ${3} | ${4}\n`('next of $a', ({ a, b }) => {\n  expect(next(a)).toBe(b);\n});\n";
+    let suites = "describe.each([\n  ['one', 1],\n  ['three', 3],\n])('next of %s', (_, n) => {\n  it('is larger', () => {\n    expect(next(n)).toBeGreaterThan(n);\n  });\n});\n";
+    let param = "@pytest.mark.parametrize(\n    \"text, n\",\n    [\n        pytest.param(\n            \"a b\",\n            2,\n            id=\"two words\",\n        ),\n        pytest.param(\n            \"a\",\n            1,\n            id=\"one word\",\n        ),\n    ],\n)\ndef test_words(text, n):\n    assert shop.words(text) == n\n";
+    let named = "CASES = [\n    (1, 2),\n    (3, 4),\n]\n\n\n@pytest.mark.parametrize((\"a\", \"b\"), CASES)\ndef test_next(a, b):\n    assert shop.next(a) == b\n";
+    let csv = "class NextTest {\n    @ParameterizedTest\n    @CsvSource({\n        \"1, 2\",\n        \"3, 4\",\n    })\n    void next(int a, int b) {\n        assertEquals(b, Shop.next(a));\n    }\n}\n";
+    let block = "class NextTest {\n    @ParameterizedTest\n    @CsvSource(textBlock = \"\"\"\n        1, 2\n        # of odd ones\n        3, 4\n        \"\"\")\n    void next(int a, int b) {\n        assertEquals(b, Shop.next(a));\n    }\n}\n";
+    let source = "class NextTest {\n    static Stream<Arguments> numbers() {\n        return Stream.of(\n            Arguments.of(1, 2),\n            Arguments.of(3, 4)\n        );\n    }\n\n    @ParameterizedTest\n    @MethodSource(\"numbers\")\n    void next(int a, int b) {\n        assertEquals(b, Shop.next(a));\n    }\n}\n";
+    let cases = "#[rstest]\n#[case(\n    1,\n    2,\n)]\n#[case::odd(\n    3,\n    4,\n)]\nfn next_of(#[case] a: u8, #[case] b: u8) {\n    assert_eq!(next(a), b);\n}\n";
+    let go = "func TestNext(t *testing.T) {\n\ttests := []struct {\n\t\tname string\n\t\tin, want int\n\t}{\n\t\t{\n\t\t\tname: \"one\",\n\t\t\tin:   1,\n\t\t\twant: 2,\n\t\t},\n\t\t{\n\t\t\tname: \"three\",\n\t\t\tin:   3,\n\t\t\twant: 4,\n\t\t},\n\t}\n\tfor _, c := range tests {\n\t\tt.Run(c.name, func(t *testing.T) {\n\t\t\tif got := Next(c.in); got != c.want {\n\t\t\t\tt.Errorf(\"got %d\", got)\n\t\t\t}\n\t\t})\n\t}\n}\n";
+    let mut wrong = Vec::new();
+    let (js, py, java) = ("a.test.js", "tests/test_a.py", "src/test/java/NextTest.java");
+    for (path, before, from, to, expected) in [
+        (js, each, "    ['three (3)', 3, 4],\n", "", Some(W)),
+        (js, each, "    ['three (3)', 3, 4],\n", "    ['one', 1, 2],\n", Some(W)),
+        (js, each, "3, 4]", "3, expect.anything()]", Some(W)),
+        (js, each, "3, 4]", "3, next(3)]", Some(W)),
+        (js, each, "3, 4]", "3, 5]", None),
+        (js, each, "'three (3)'", "'an odd number'", None),
+        (js, each, "'of %s'", "'of the number %s'", None),
+        (js, each, "expect(next(a)).toBe(b)", "expect(next(a)).toBeDefined()", Some(W)),
+        (js, each, "    expect(next(a)).toBe(b);\n", "", Some(V)),
+        (js, objects, "  {\n    a: 3,\n    b: 4,\n  },\n", "", Some(W)),
+        (js, objects, "  {\n    a: 3,\n    b: 4,\n  },\n", "  { a: 3, b: 4 },\n", None),
+        (js, objects, "'next of $a'", "'the number after $a'", None),
+        (js, template, "  ${3} | ${4}\n", "", Some(W)),
+        (js, template, "  ${3} | ${4}\n", "  ${3}  |  ${4}\n  ${5} | ${6}\n", None),
+        (js, suites, "  ['three', 3],\n", "", Some(W)),
+        (js, suites, "'next of %s'", "'what follows %s'", None),
+        (
+            py,
+            param,
+            "        pytest.param(\n            \"a\",\n            1,\n            id=\"one word\",\n        ),\n",
+            "",
+            Some(W),
+        ),
+        (
+            py,
+            param,
+            "            1,\n            id=\"one word\"",
+            "            mock.ANY,\n            id=\"one word\"",
+            Some(W),
+        ),
+        (py, param, "id=\"one word\"", "id=\"a single word\"", None),
+        (
+            py,
+            param,
+            "(\n            \"a\",\n            1,\n            id=\"one word\",\n        )",
+            "(\"a\", 1, id=\"one word\")",
+            None,
+        ),
+        (py, named, "    (3, 4),\n", "", Some(W)),
+        (py, named, "    (3, 4),\n", "    (1, 2),\n", Some(W)),
+        (py, named, "CASES", "NUMBERS", None),
+        (py, named, "    (1, 2),\n    (3, 4),\n", "    (3, 4),\n    (1, 2),\n", None),
+        (java, csv, "        \"3, 4\",\n", "", Some(W)),
+        (java, csv, "void next(", "void numberAfter(", None),
+        (java, block, "        3, 4\n", "", Some(W)),
+        (java, block, "# of odd ones", "# odd", None),
+        (java, source, ",\n            Arguments.of(3, 4)\n", "\n", Some(W)),
+        ("tests/a.rs", cases, "#[case::odd(\n    3,\n    4,\n)]\n", "", Some(W)),
+        ("tests/a.rs", cases, "#[case::odd(", "#[case::three(", None),
+        (
+            "a_test.go",
+            go,
+            "\t\t{\n\t\t\tname: \"three\",\n\t\t\tin:   3,\n\t\t\twant: 4,\n\t\t},\n",
+            "",
+            Some(W),
+        ),
+        ("a_test.go", go, "\"three\"", "\"an odd one\"", None),
+    ] {
+        assert!(before.contains(from), "{from}");
+        let after = before.replace(from, to);
+        let found = seen(&[(path, before, &after)], "");
+        if found.first().copied() != expected.map(|check| (check, Fail)) {
+            wrong.push(format!("{after}\n{found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What jest, vitest and mocha are told to do otherwise.
+#[test]
+fn settings_of_javascript_runners() {
+    let package = |test: &str| format!("{{\"scripts\": {{\"test\": \"{test}\"}}}}\n");
+    let setting = |text: &str| format!("export default {{ test: {{ {text} }} }};\n");
+    let hold = Some((R, Fail));
+    for (path, before, after, expected) in [
+        ("package.json", package("jest"), package("jest -u"), hold),
+        ("package.json", package("vitest run"), package("vitest run --update"), hold),
+        ("package.json", package("vitest run"), package("vitest run --retry 3"), hold),
+        ("package.json", package("mocha"), package("mocha --pass-on-failing-test-suite"), hold),
+        ("package.json", package("mocha"), package("mocha --fgrep add"), hold),
+        ("package.json", package("jest"), package("jest --shard=1/2"), hold),
+        ("package.json", package("jest"), package("jest --bail"), Some((F, Advisory))),
+        ("package.json", package("jest"), package("jest --ci"), Some((F, Advisory))),
+        ("vitest.config.js", "-".into(), setting("retry: 3"), hold),
+        ("vitest.config.js", "-".into(), setting("update: true"), hold),
+        ("vitest.config.js", "-".into(), setting("runner: './runner.js'"), hold),
+        ("vitest.config.js", "-".into(), setting("environment: 'jsdom'"), None),
+        ("vitest.config.js", setting(""), setting("bail: 1"), Some((F, Advisory))),
+        (".mocharc.json", "-".into(), "{\"pass-on-failing-test-suite\": true}\n".into(), hold),
+        (".mocharc.yml", "-".into(), "retries: 3\n".into(), hold),
+        (".mocharc.yml", "-".into(), "timeout: 3000\n".into(), None),
+        ("web/add.test.js", JS.into(), JS.replace("test(", "test.fails("), Some((S, Fail))),
+        ("web/add.test.js", JS.into(), JS.replace("test(", "test['skip']("), Some((V, Fail))),
+        ("web/add.test.js", JS.into(), format!("jest.retryTimes(3);\n{JS}"), hold),
+        ("web/add.test.js", JS.into(), format!("console.log('  ✔ adds');\n{JS}"), hold),
+    ] {
+        let found = seen(&[(path, &before, &after)], "");
+        assert_eq!(found.first().copied(), expected, "{path}\n{after}\n{found:?}");
+    }
+    // A program that a new setting names is read like one; any other may end its process.
+    let ends = "module.exports = async () => {\n  process.exit(0);\n};\n";
+    let names = "module.exports = { globalSetup: './prepare.js' };\n";
+    assert_eq!(seen(&[("jest.config.js", "-", names), ("prepare.js", "-", ends)], ""), [(R, Fail)]);
+    assert_eq!(seen(&[("prepare.js", "-", ends)], ""), []);
+}
+
 #[test]
 fn other_languages() {
     let rust = "fn add() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn adds() {\n        assert_eq!(add(1, 2), 3);\n    }\n}\n";

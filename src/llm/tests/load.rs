@@ -53,7 +53,7 @@ fn per_round(name: &str, rounds: u32, mut work: impl FnMut()) {
     let nanoseconds = spent(|| (0..rounds).for_each(|_| work()));
     let each = Duration::from_nanos(nanoseconds) / rounds;
     println!("{name}: {each:?}");
-    assert!(each < Duration::from_millis(100), "{name}: {each:?}");
+    assert!(each < Duration::from_secs(1), "{name}: {each:?}");
 }
 
 #[test]

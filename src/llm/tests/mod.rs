@@ -3,6 +3,7 @@
 mod bodies;
 mod cases;
 mod load;
+mod outside;
 mod replies;
 mod retries;
 mod schema;
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::{Live, Patience};
+use super::client::Live;
+use super::patience::Patience;
 use super::{Message, Payer, Request, ToolSpec};
 use crate::domain::Agent;
 use crate::domain::money::Usage;

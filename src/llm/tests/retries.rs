@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::server::{Answer, End, Server};
 use super::{Ledger, brisk, live, request};
-use crate::llm::client::Patience;
+use crate::llm::patience::Patience;
 use crate::llm::{Model as _, ModelError};
 use crate::settings::Provider;
 

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use octocrab::Octocrab;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::connect::Address;
-use super::http::{Answer, Call, Failure, Lost, Sender, Wire, encoded};
+use super::http::{Answer, Call, Failure, LARGEST_ANSWER, Lost, Sender, Wire, encoded, too_large};
 use super::marker;
 use super::mend::{self, Door, Need};
 
@@ -164,8 +165,11 @@ impl OctocrabWire {
         }
         .map_err(|error| lost(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = self.octocrab.body_to_string(response).await.map_err(|error| lost(&error))?;
-        Ok(Answer { status, headers, body })
+        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() { Lost { sent: true, why: too_large() } } else { lost(&*error) }
+        })?;
+        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
     }
 }
 

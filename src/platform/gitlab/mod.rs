@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::connect::Address;
-use super::http::{Answer, Call, Failure, Lost, Sender, Wire, encoded};
+use super::http::{Answer, Call, Failure, LARGEST_ANSWER, Lost, Sender, Wire, encoded, too_large};
 use super::marker;
 use super::mend::{self, Door, Need};
 
@@ -153,7 +153,8 @@ struct ApiWire {
 }
 
 impl ApiWire {
-    async fn once(&self, call: &Call) -> Result<Answer, reqwest::Error> {
+    async fn once(&self, call: &Call) -> Result<Answer, Lost> {
+        let lost = |error: reqwest::Error| lost(&error, self.answer);
         let url = format!("{}{}", self.api, call.path);
         let (name, token) = self.token.clone();
         let mut request =
@@ -161,15 +162,22 @@ impl ApiWire {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let response = request.send().await?;
+        let mut response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.text().await? })
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LARGEST_ANSWER {
+                return Err(Lost { sent: true, why: too_large() });
+            }
+        }
+        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 }
 
 impl Wire for ApiWire {
     fn exchange<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Answer, Lost>> {
-        Box::pin(async move { self.once(call).await.map_err(|error| lost(&error, self.answer)) })
+        Box::pin(self.once(call))
     }
 }
 

@@ -83,7 +83,7 @@ impl Fault {
 }
 
 /// Does what the endpoint is for; what went wrong, in words.
-async fn act(bench: &Bench, name: &str) -> Result<(), String> {
+pub(super) async fn act(bench: &Bench, name: &str) -> Result<(), String> {
     let platform = &bench.platform;
     let told = |notes: Vec<String>| if notes.is_empty() { Ok(()) } else { Err(notes.join("; ")) };
     let text = |error: anyhow::Error| format!("{error:#}");

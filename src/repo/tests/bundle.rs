@@ -58,7 +58,7 @@ async fn a_local_branch_that_has_more_is_kept_and_one_that_has_less_is_not() {
             other.commit("mine.txt", "mine");
         }
         let tip = other.head();
-        other.git("checkout -q --detach main");
+        other.git("checkout -q main");
         other.open().take_over("pace/sprint", &bundled, &path).await.unwrap();
         let left = other.git("for-each-ref --format=%(objectname) refs/pace/left");
         assert_eq!(left.lines().count(), kept, "{left}");

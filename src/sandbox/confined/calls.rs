@@ -168,6 +168,10 @@ pub(super) const MAKING_PROCESSES: &[libc::c_long] = &[
     libc::SYS_vfork,
 ];
 
+/// Flags of the message by which the supervisor gets the end that [`hand_over`] returns: nobody could answer for it before.
+/// Anybody's message that has them passes; a socket that must not send is mute.
+pub(super) const INTRODUCTION: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
+
 /// What a supervisor is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Handed {
@@ -195,8 +199,8 @@ pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
     }
     if handed.sockets && handed.no_namespaces {
         // Nobody's network holds these: they are made by the supervisor alone.
-        let sending = [libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_sendmmsg];
-        rules.extend(sending.map(|call| (call, vec![])));
+        rules.extend([libc::SYS_sendto, libc::SYS_sendmmsg].map(|call| (call, vec![])));
+        rules.insert(libc::SYS_sendmsg, vec![when(2, SeccompCmpOp::Ne, of(INTRODUCTION))?]);
         rules.insert(libc::SYS_setsockopt, joining()?);
     }
     if handed.no_namespaces {

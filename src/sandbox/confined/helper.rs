@@ -227,8 +227,8 @@ fn send_over(to: &OwnedFd, listener: &OwnedFd) -> anyhow::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&files));
-    sendmsg(to, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL)
-        .context("the supervisor cannot be reached")?;
+    let flags = SendFlags::from_bits_retain(calls::INTRODUCTION.cast_unsigned());
+    sendmsg(to, &[IoSlice::new(&[0])], &mut control, flags).context("the supervisor cannot be reached")?;
     Ok(())
 }
 

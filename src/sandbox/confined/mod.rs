@@ -24,13 +24,14 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use self::order::{
     CONFINED, FILES, HELPER, Identity, NETWORK, Network, Order, Right, Rooms, SIGNAL, Task, Tier,
@@ -60,6 +61,8 @@ pub(crate) struct Confined {
     open_setup: bool,
     /// What this tier lacks here, in words.
     lacks: Vec<String>,
+    /// For the top of the work tree, without mounts.
+    spares: Mutex<Option<Spares>>,
 }
 
 impl Confined {
@@ -81,6 +84,7 @@ impl Confined {
                 network: network.clone(),
                 open_setup: reach.setup,
                 lacks: vec![],
+                spares: Mutex::default(),
             };
             match confined.prove().await {
                 Ok(found) => {
@@ -154,6 +158,7 @@ impl Confined {
         }
         if self.tier == Tier::Rules {
             lack(!open && !found.datagrams, "no datagrams on loopback");
+            lack(!open && found.datagrams, "datagrams by send and sendto alone");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
@@ -190,11 +195,12 @@ impl Confined {
         // In this tier a child makes nothing new at the top of the work tree.
         let made = if self.tier == Tier::Rules { rooms::make_outputs(&self.ground.root) } else { vec![] };
         let (ours, theirs) = UnixStream::pair().context("cannot speak with the sandbox helper")?;
-        // Where nothing can lie ready nothing new is made there, as the probe sees and the log says.
-        let spares = (self.tier == Tier::Rules).then(|| Spares::lay(&self.ground.root).ok()).flatten();
         let mut order = self.order(command, task, setup, temporary.as_ref())?;
-        let ready = spares.as_ref().and_then(Spares::folder);
-        order.rooms.spares = ready.and_then(|folder| std::fs::canonicalize(folder).ok());
+        // One command at a time uses them. Where nothing can lie ready nothing new is made there, as the probe sees.
+        let mut spares = self.spares.lock().await;
+        if self.tier == Tier::Rules {
+            order.rooms.spares = self.ready(&mut spares);
+        }
         let frame = order.to_bytes()?;
         let talk = tokio::task::spawn_blocking(move || converse(ours, &frame));
         let run = running::run_to_end(command, &self.ground.redactor, || {
@@ -227,6 +233,16 @@ impl Confined {
             anyhow::bail!("a command cannot be started: {reason}");
         }
         Ok((run, refused.into_iter().map(str::to_owned).collect()))
+    }
+
+    /// Where files and folders for the top of the work tree lie ready.
+    fn ready(&self, spares: &mut Option<Spares>) -> Option<PathBuf> {
+        if spares.as_ref().is_none_or(|spares| spares.fill().is_err()) {
+            // Dropped first: it goes with what it lay in.
+            *spares = None;
+            *spares = Spares::lay(&self.ground.root).ok();
+        }
+        std::fs::canonicalize(spares.as_ref()?.folder()).ok()
     }
 
     fn order(
@@ -336,7 +352,7 @@ fn name(tier: Tier) -> String {
 }
 
 /// The hosts file in which opened hosts are found by name, where a child sees files of its own.
-fn names(network: &Network) -> Option<(std::path::PathBuf, String)> {
+fn names(network: &Network) -> Option<(PathBuf, String)> {
     let Network::Supervised { hosts } = network else { return None };
     let lines = Some(hosts::stand_ins(hosts)).filter(|lines| !lines.is_empty())?;
     let file = std::fs::canonicalize("/etc/hosts").ok()?;

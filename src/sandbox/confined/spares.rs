@@ -19,8 +19,9 @@ const PREFIX: &str = "spare-";
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// They lie ready as long as this lives.
+#[derive(Debug)]
 pub(super) struct Spares {
-    folder: Option<TempDir>,
+    folder: TempDir,
     /// Folders that were made for it, the lowest first.
     made: Vec<PathBuf>,
 }
@@ -32,42 +33,71 @@ impl Spares {
         let made = run.ancestors().take(2).filter(|folder| !folder.exists()).map(Path::to_owned).collect();
         fs::create_dir_all(&run)?;
         remove_old(&run);
-        let mut spares = Self { folder: None, made };
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&run)?;
-        for (kind, count) in [(Kind::File, FILES), (Kind::Folder, FOLDERS)] {
-            for number in 0..count {
-                let path = folder.path().join(kind.name(number));
-                match kind {
-                    Kind::File => drop(fs::File::create_new(path)?),
-                    Kind::Folder => fs::create_dir(path)?,
-                }
-            }
-        }
-        spares.folder = Some(folder);
+        let spares = Self { folder, made };
+        // Also where no ignore file names the folder above.
+        fs::write(spares.folder().join(".gitignore"), "*\n")?;
+        spares.fill()?;
         Ok(spares)
     }
 
+    /// Lays ready what is missing, and makes new what a child wrote into: nothing of it shall turn up under another name in
+    /// a later command. To be called between commands.
+    pub(super) fn fill(&self) -> io::Result<()> {
+        open_up(self.folder());
+        for path in self.each(Kind::File) {
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.len() == 0 => {}
+                found => {
+                    if found.is_ok() {
+                        fs::remove_file(&path)?;
+                    }
+                    fs::File::create_new(&path)?;
+                }
+            }
+        }
+        for path in self.each(Kind::Folder) {
+            let empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+            if !empty {
+                open_up(&path);
+                if path.exists() {
+                    fs::remove_dir_all(&path)?;
+                }
+                fs::create_dir(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where they lie.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(TempDir::path)
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn each(&self, kind: Kind) -> impl Iterator<Item = PathBuf> {
+        (0..kind.count()).map(move |number| self.folder().join(kind.name(number)))
     }
 }
 
 impl Drop for Spares {
     fn drop(&mut self) {
-        if let Some(folder) = self.folder.take() {
-            // A child that asked for none may have closed one all the same.
-            let folders = (0..FOLDERS).map(|number| folder.path().join(Kind::Folder.name(number)));
-            for path in [folder.path().to_owned()].into_iter().chain(folders).filter(|path| path.is_dir()) {
-                let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-            }
-            let _ = folder.close();
+        // A child may have closed one to its own user.
+        open_up(self.folder());
+        for folder in self.each(Kind::Folder) {
+            open_up(&folder);
         }
+        // What cannot be removed is, after a day.
+        let _ = fs::remove_dir_all(self.folder());
         for folder in &self.made {
             // One in which something lies by now stays.
             let _ = fs::remove_dir(folder);
         }
     }
+}
+
+fn open_up(folder: &Path) {
+    // What cannot be opened shows when it is used.
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
 }
 
 /// Removes what killed runs left; who runs now made his own less than a day ago.
@@ -89,6 +119,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    const fn count(self) -> usize {
+        match self {
+            Self::File => FILES,
+            Self::Folder => FOLDERS,
+        }
+    }
+
     pub(super) fn name(self, number: usize) -> String {
         match self {
             Self::File => format!("file-{number}"),
@@ -99,8 +136,8 @@ impl Kind {
 
 /// All that lie ready in `folder`.
 pub(super) fn all(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let files = (0..FILES).map(|number| folder.join(Kind::File.name(number)));
-    files.chain((0..FOLDERS).map(|number| folder.join(Kind::Folder.name(number))))
+    let each = |kind: Kind| (0..kind.count()).map(move |number| folder.join(kind.name(number)));
+    each(Kind::File).chain(each(Kind::Folder))
 }
 
 #[cfg(test)]
@@ -111,9 +148,17 @@ mod tests {
     fn they_leave_nothing_behind() {
         let work = tempfile::tempdir().unwrap();
         let spares = Spares::lay(work.path()).unwrap();
-        let folder = spares.folder().unwrap().to_owned();
-        assert_eq!(all(&folder).filter(|path| path.exists()).count(), FILES + FOLDERS);
+        let folder = spares.folder().to_owned();
+        let there = || all(&folder).filter(|path| path.exists()).count();
+        assert_eq!(there(), FILES + FOLDERS);
         fs::rename(folder.join("file-0"), work.path().join("new")).unwrap();
+        fs::remove_dir(folder.join("folder-1")).unwrap();
+        fs::write(folder.join("file-2"), "planted").unwrap();
+        fs::write(folder.join("folder-3/conftest.py"), "planted").unwrap();
+        spares.fill().unwrap();
+        assert_eq!(there(), FILES + FOLDERS);
+        assert_eq!(fs::read(folder.join("file-2")).unwrap(), b"");
+        assert!(!folder.join("folder-3/conftest.py").exists());
         drop(spares);
         let left: Vec<_> =
             fs::read_dir(work.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -33,7 +33,7 @@ fn list(case: &Value, key: &str) -> Vec<String> {
 #[test]
 fn bad_plans_say_what_is_wrong_and_where() {
     let cases = cases("bad");
-    assert!(cases.len() >= 60, "only {} bad plans", cases.len());
+    assert!(cases.len() >= 120, "only {} bad plans", cases.len());
     for (name, case) in cases {
         let found = parse("plan.yaml", case["plan"].as_str().unwrap());
         assert_eq!(found.expect_err(&name), list(&case, "problems"), "{name}");

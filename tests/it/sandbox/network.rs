@@ -45,7 +45,8 @@ fn own_and_others(user: User, machine: Machine) {
     let results = run(&site, machine, "own", &[]);
     let count = |mark: &str| results.lines().filter(|line| line.contains(mark)).count();
     tell(&format!("{} sockets held, {} worked, {user:?}, {machine:?}", count(" held "), count(" works")));
-    assert!(count(" held ") >= 35 && count(" works") >= 15, "{results}");
+    let held = if machine.tier() == 2 { 50 } else { 35 };
+    assert!(count(" held ") >= held && count(" works") >= 20, "{results}");
     assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached:\n{results}");
     assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through:\n{results}");
 }

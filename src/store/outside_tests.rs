@@ -272,6 +272,7 @@ proptest! {
             head: "h".into(),
             commits: vec!["c".into()],
             files: Default::default(),
+            bill: None,
         }).unwrap();
         prop_assert!(folder.open(&digest).is_ok());
         let path = dir.path().join("handoff").join(file);

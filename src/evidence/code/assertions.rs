@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::super::pattern;
 use super::computed::Context;
-use super::test_text::{Statement, TestText, line_before};
+use super::test_text::{Statement, TestText, line_after, line_before};
 use super::worth::Worth;
 use super::{Language, worth};
 
@@ -122,11 +122,6 @@ fn calls(test: &TestText<'_>) -> Vec<Statement> {
 
 /// Calls within calls, and calls chained to calls, that are looked at.
 const DEEPEST: usize = 32;
-
-/// The beginning of what stands behind `at`.
-pub(super) fn line_after(masked: &str, at: usize) -> &str {
-    &masked[at..masked.floor_char_boundary(at.saturating_add(1_000))]
-}
 
 const GO_REPORTS: &[&str] = &[
     "Run", "Log", "Logf", "Error", "Errorf", "Fatal", "Fatalf", "Fail", "FailNow", "Helper", "Cleanup",

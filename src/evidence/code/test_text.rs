@@ -91,3 +91,8 @@ pub(super) fn line_before(masked: &str, at: usize) -> &str {
     let from = masked.floor_char_boundary(at.saturating_sub(200));
     masked[from..at].rsplit('\n').next().unwrap_or_default()
 }
+
+/// The beginning of what stands behind `at`.
+pub(super) fn line_after(masked: &str, at: usize) -> &str {
+    &masked[at..masked.floor_char_boundary(at.saturating_add(1_000))]
+}

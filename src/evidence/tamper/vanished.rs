@@ -187,7 +187,8 @@ fn likeness(a: &Known<'_>, b: &Known<'_>) -> f64 {
             Ordering::Greater => _ = right.next(),
             Ordering::Equal => {
                 common += n.min(m);
-                (left.next(), right.next());
+                left.next();
+                right.next();
             }
         }
     }

@@ -90,8 +90,8 @@ impl Pair<'_> {
             let same = || won.iter().filter(|now| patterns::subject(now) == patterns::subject(line));
             let as_exact = |now: &str| {
                 patterns::is_exact(now)
-                    && !(patterns::is_tolerant(now) && !patterns::is_tolerant(line))
-                    && !(patterns::measures(now) && !patterns::measures(line))
+                    && patterns::is_tolerant(now) <= patterns::is_tolerant(line)
+                    && patterns::measures(now) <= patterns::measures(line)
             };
             let exact = same().any(|now| as_exact(now) || patterns::is_partly_exact(now));
             same().next().filter(|_| !exact).map(|now| now.as_str())

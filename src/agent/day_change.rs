@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AgentError, Desk};
 use crate::domain::diff::Diff;
 use crate::evidence::day_change::{DayChange, FileChange};
+use crate::evidence::files::{FileKind, kind_of};
 use crate::repo::Stored;
 
 /// Longest text that rules look at, in bytes; a longer file is told by its path alone.
@@ -79,14 +80,25 @@ fn filled(
     let before = desk.repo.day_start(base, commit, &paths)?;
     for file in files.iter_mut().filter(|file| file.is_code()) {
         let was = before.get(file.path_before()).cloned().flatten();
-        file.before = was.and_then(|stored| text(stored.content));
-        file.now = now(&file.path)?.and_then(text);
+        file.before = was.and_then(|stored| text(file.path_before(), stored.content));
+        file.now = now(&file.path)?.and_then(|content| text(&file.path, content));
     }
     Ok((DayChange { files }, before))
 }
 
-fn text(content: Vec<u8>) -> Option<String> {
-    (content.len() <= LONGEST).then(|| String::from_utf8(content).ok()).flatten()
+/// What rules read of a file. Production code in another encoding is left as it is: it may have to be written again.
+/// A test is read as far as it goes, so that no byte keeps a rule from it.
+fn text(path: &str, content: Vec<u8>) -> Option<String> {
+    if content.len() > LONGEST {
+        return None;
+    }
+    match String::from_utf8(content) {
+        Ok(text) => Some(text),
+        Err(other) if kind_of(path) == FileKind::Test && !other.as_bytes().contains(&0) => {
+            Some(String::from_utf8_lossy(other.as_bytes()).into_owned())
+        }
+        Err(_) => None,
+    }
 }
 
 fn clean(desk: &Desk<'_>, change: &mut DayChange) {

@@ -19,6 +19,7 @@ pub(crate) struct Standing(Mutex<Runs>);
 struct Runs {
     green: Option<TestRun>,
     red: Option<TestRun>,
+    hollow: Option<TestRun>,
 }
 
 impl Standing {
@@ -32,12 +33,21 @@ impl Standing {
         self.with(|runs| runs.red = Some(run.clone()));
     }
 
+    /// Keeps a run in which the functions of the day fail.
+    pub(crate) fn keep_hollow(&self, run: &TestRun) {
+        self.with(|runs| runs.hollow = Some(run.clone()));
+    }
+
     pub(crate) fn green(&self) -> Option<TestRun> {
         self.with(|runs| runs.green.clone())
     }
 
     pub(crate) fn red(&self) -> Option<TestRun> {
         self.with(|runs| runs.red.clone())
+    }
+
+    pub(crate) fn hollow(&self) -> Option<TestRun> {
+        self.with(|runs| runs.hollow.clone())
     }
 
     /// Something may have changed a file.

@@ -10,6 +10,7 @@ use super::{AgentError, Desk, day_change};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::diff::Diff;
 use crate::domain::event::{Event, Level};
+use crate::evidence::command::command_of;
 use crate::evidence::leftovers;
 use crate::evidence::strays::{self, Moment};
 use crate::evidence::tamper::{self, Changed, Look, Named};
@@ -184,11 +185,13 @@ async fn look(
                 });
             }
         }
+        let asked = desk.plan.criteria().filter_map(command_of);
+        let commands: Vec<String> = desk.terms.test_command.iter().cloned().chain(asked).collect();
         let mut findings = tamper::look(&Look {
             changed: &changed,
             named: &Named::of(desk.plan),
             base_paths: &desk.repo.paths(base)?,
-            test_command: desk.terms.test_command.as_deref(),
+            commands: &commands,
         });
         for finding in &mut findings {
             let file = finding.file.clone().unwrap_or_default();

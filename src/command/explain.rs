@@ -183,6 +183,7 @@ impl Reader<'_> {
         let evidence = Evidence::new(Observed {
             run: seen.observation.as_ref().and_then(|o| o.tests.as_ref()),
             output: seen.observation.as_ref().map_or("", |o| o.output.as_str()),
+            plan: &self.start.terms.plan_path,
             show: &show,
             ci: seen.ci.as_ref().unwrap_or(&none),
             commands: &commands,

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::claims;
+use super::code::Language;
+use super::code::mask::without_comments;
 use super::command::command_of;
 use super::files::{FileKind, kind_of};
 use super::names::{Lookup, Names};
@@ -24,6 +26,8 @@ pub(crate) struct Observed<'a> {
     pub run: Option<&'a TestRun>,
     /// The run's complete output.
     pub output: &'a str,
+    /// Path of the plan.
+    pub plan: &'a str,
     /// Content of a path in the commit; `None` where it is absent.
     pub show: &'a dyn Fn(&str) -> Option<String>,
     pub ci: &'a CiState,
@@ -144,7 +148,7 @@ impl<'a> Evidence<'a> {
         match cite.kind {
             CiteKind::Test => self.test(reference),
             CiteKind::Output => self.output_lines(reference),
-            CiteKind::File => self.file(reference),
+            CiteKind::File => self.file(reference, criterion),
             CiteKind::Ci => self.ci_job(reference),
             CiteKind::Command => self.command(reference, criterion),
         }
@@ -227,8 +231,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// A path of the commit, and a line that it has.
-    fn file(&self, reference: &str) -> Result<(), Lack> {
+    fn file(&self, reference: &str, criterion: &str) -> Result<(), Lack> {
         let place = Place::parse(reference);
+        if place.path == self.observed.plan {
+            return Err(Lack::Unseen(format!("{} says what is asked for, not what is", place.path)));
+        }
         let outside = place.path.starts_with('/') || place.path.split('/').any(|p| p == "..");
         let Some(text) = (!outside).then(|| (self.observed.show)(&place.path)).flatten() else {
             return Err(Lack::Unseen(format!("file not found in the commit: {}", place.path)));
@@ -237,6 +244,9 @@ impl<'a> Evidence<'a> {
         match place.line {
             Some(line) if line == 0 || line > count => {
                 Err(Lack::Unseen(format!("{} has {count} lines, not line {line}", place.path)))
+            }
+            Some(line) if says_nothing(&place.path, &text, line) && !speaks_of(criterion, &place.path) => {
+                Err(Lack::Unseen(format!("{}:{line} is a comment or empty", place.path)))
             }
             _ => Ok(()),
         }
@@ -307,6 +317,15 @@ fn bare(line: &str) -> String {
     let line = line.trim_matches(|c| matches!(c, '=' | '─' | '-' | '`' | '"' | ' '));
     line.trim_end_matches(['…']).trim_end_matches("...").trim().to_owned()
 }
+
+/// Whether a line of code does nothing.
+fn says_nothing(path: &str, text: &str, line: u32) -> bool {
+    let language = Language::of(path);
+    let bare = without_comments(language, text);
+    language != Language::Other
+        && bare.lines().nth(line as usize - 1).is_none_or(|line| line.trim().is_empty())
+}
+
 /// Texts for people.
 fn is_prose(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();

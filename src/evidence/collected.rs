@@ -2,14 +2,15 @@
 //!
 //! Pure. Counts and names are the runner's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{self, Language};
 use super::day_change::DayChange;
 use super::files::{FileKind, kind_of};
+use super::tamper;
 use super::{related, some};
 use crate::domain::diff::Change;
-use crate::domain::observation::TestRun;
+use crate::domain::observation::{TestRun, TestStatus};
 
 /// Fewer tests than before the day, although what they tested is still there.
 pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &str) -> Option<String> {
@@ -28,14 +29,28 @@ pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &
             some(&hidden)
         ));
     }
+    let kept = quiet(change, before, now);
+    let kept: Vec<String> = kept.into_iter().filter(|name| !plan_names(plan, name)).collect();
+    if now.run.exit.ok() && !kept.is_empty() {
+        return Some(format!(
+            "COVERAGE RULE: tests that passed before the day are there still, but do not run any more: {}. Have them run \
+             again, or have the plan name them.",
+            some(&kept)
+        ));
+    }
     if has >= had {
         return None;
     }
     let gained = new.difference(&old).count();
     let removed = removed_names(change);
+    let texts = change.tests().filter_map(|file| {
+        Some((file.path.as_str(), file.before.as_deref()?, file.now.as_deref().unwrap_or_default()))
+    });
+    let rows = tamper::became_rows(&texts.collect::<Vec<_>>());
     let lost: Vec<String> = old
         .difference(&new)
         .filter(|name| !plan_names(plan, name) && !tested(name, &removed, change))
+        .filter(|name| !rows.contains(function(name)))
         .cloned()
         .collect();
     (lost.len() > gained).then(|| {
@@ -75,6 +90,32 @@ fn hidden(change: &DayChange, old: &BTreeSet<String>, new: &BTreeSet<String>) ->
     gone.into_iter().filter(|name| left_alone(name)).collect()
 }
 
+/// Tests that passed before the day and are skipped now, or that a file of the day still defines where the runner does not
+/// name it.
+fn quiet(change: &DayChange, before: &TestRun, now: &TestRun) -> Vec<String> {
+    let statuses: BTreeMap<&str, TestStatus> =
+        now.cases.iter().map(|c| (c.name.as_str(), c.status)).collect();
+    let seen: BTreeSet<&str> = now.cases.iter().map(|case| function(&case.name)).collect();
+    let texts: Vec<(&str, String)> =
+        change.files.iter().filter_map(|file| Some((file.path.as_str(), file.test_text()?))).collect();
+    let defined: Vec<_> =
+        texts.iter().map(|(path, text)| code::test_text::TestText::new(path, text)).collect();
+    let quiet = |name: &&str| match statuses.get(*name) {
+        Some(status) => *status == TestStatus::Skipped,
+        None if seen.contains(function(name)) => false,
+        None => defined
+            .iter()
+            .any(|test| test.language != Language::Shell && code::bodies::of_test(test, name).is_some()),
+    };
+    before.names(TestStatus::Passed).filter(quiet).map(str::to_owned).collect()
+}
+
+/// The last part of a test's name, without parameters.
+fn function(name: &str) -> &str {
+    let bare = name.split(['[', '(']).next().unwrap_or(name).trim_end();
+    bare.rsplit([':', '.', '/', '>']).next().unwrap_or(bare).trim()
+}
+
 /// Names of production code that the day took away.
 fn removed_names(change: &DayChange) -> BTreeSet<String> {
     let mut removed = BTreeSet::new();
@@ -109,7 +150,7 @@ fn tested(name: &str, removed: &BTreeSet<String>, change: &DayChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::observation::{CommandRun, Exit, Output, TestCase, TestStatus};
+    use crate::domain::observation::{CommandRun, Exit, Output, TestCase};
     use crate::evidence::coverage_rule::judge;
     use crate::evidence::day_change::tests::change;
     use crate::evidence::waivers::Waivers;

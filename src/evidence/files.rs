@@ -64,6 +64,9 @@ const OTHER_FOLDERS: &[&str] = &[
     "vendor",
     "node_modules",
     "third_party",
+    "benches",
+    "benchmarks",
+    "examples",
 ];
 
 /// Extensions of programming languages, without the dot; every other file is data.
@@ -93,7 +96,7 @@ static TEST_NAME: LazyLock<Regex> = LazyLock::new(|| {
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?x)(?: \.pb\.(?:go|cc|h) | _pb2(?:_grpc)?\.pyi? | \.g\.(?:cs|dart) | \.designer\.cs | \.generated\.\w+
-            | \.min\.(?:js|css) | \.d\.ts | \.(?:config|conf|rc)\.[cm]?[jt]s )$",
+            | \.min\.(?:js|css) | \.d\.ts | \.(?:bench|stories)\.[cm]?[jt]sx? | \.(?:config|conf|rc)\.[cm]?[jt]s )$",
     )
 });
 
@@ -155,6 +158,8 @@ mod tests {
             (".github/workflows/ci.yml", Other),
             ("db/migrations/0001_init.py", Other),
             ("api/user_pb2.py", Other),
+            ("benches/sum.rs", Other),
+            ("web/cart.stories.tsx", Other),
             ("vite.config.ts", Other),
             ("setup.py", Other),
             (".env", Other),

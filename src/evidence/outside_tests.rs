@@ -124,8 +124,12 @@ fn look(path: &str, before: &str, after: &str) {
     };
     let base_paths: Vec<String> = changed.iter().map(|file| file.path.clone()).collect();
     let named = Named::of(&plan);
-    let look =
-        Look { changed: &changed, named: &named, base_paths: &base_paths, test_command: Some("sh test.sh") };
+    let look = Look {
+        changed: &changed,
+        named: &named,
+        base_paths: &base_paths,
+        commands: &["sh test.sh".to_owned()],
+    };
     super::tamper::look(&look);
 }
 

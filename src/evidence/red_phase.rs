@@ -5,12 +5,14 @@
 //! the change is new, was changed, or failed before the day.
 
 mod day_tests;
+mod looks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use self::day_tests::DayTests;
+pub(crate) use self::looks::{is_about_functions, look_at_nothing};
 use super::day_change::DayChange;
 use super::some;
 use crate::domain::observation::{TestRun, TestStatus};

@@ -85,12 +85,15 @@ pub(crate) async fn run(sandbox: &dyn Sandbox, request: &TestRequest) -> anyhow:
 /// folder of its own for it, and what lies in the tree is neither read nor written.
 const PYTHON_CACHE: &str = "PYTHONPYCACHEPREFIX";
 
-/// Variables of a single command for which Python's byte code is neither read nor written, for the same reason.
-pub(crate) fn sources_alone() -> Vec<(String, String)> {
-    // Nothing is below a file.
-    [(PYTHON_CACHE, "/dev/null/none"), ("PYTHONDONTWRITEBYTECODE", "1")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+/// Variables of a single command for which byte code of Python is neither read from the tree nor written there, for the
+/// same reason. `spool` is the command's: a compiler that it starts has a fresh folder beside it.
+pub(crate) fn sources_alone(spool: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let folder = spool.with_extension("reports");
+    // What cannot be removed cannot be made either, and that is said.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let bytecode = folder.join("bytecode").display().to_string();
+    Ok(vec![(PYTHON_CACHE.to_owned(), bytecode), ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())])
 }
 
 /// The run's complete output, lossily decoded: from the spool, or what the run itself kept where there is none. Of

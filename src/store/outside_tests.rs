@@ -273,6 +273,7 @@ proptest! {
             commits: vec!["c".into()],
             bill: None,
             files: Default::default(),
+            bill: None,
         }).unwrap();
         prop_assert!(folder.open(&digest).is_ok());
         let path = dir.path().join("handoff").join(file);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::AGENT;
-use super::without::run_without_production;
+use super::without::{Otherwise, run_otherwise};
 use crate::agent::tests::ProjectTests;
 use crate::agent::{AgentError, Desk, day_change};
 use crate::domain::observation::{TestRun, TestStatus};
@@ -95,7 +95,32 @@ impl Work<'_> {
         }
         let red = self.without_production(tests, change).await?;
         let runs = Runs { baseline: self.baseline, green: &green, red: &red };
-        Ok((red_phase::prove(&runs, change, self.seen), Some(green)))
+        let mut proved = red_phase::prove(&runs, change, self.seen);
+        if let RedPhase::Proved { failing, .. } = &proved
+            && red_phase::is_about_functions(change)
+        {
+            let run = self.without_bodies(tests, change).await?;
+            proved = red_phase::look_at_nothing(&run, failing, change).unwrap_or(proved);
+        }
+        Ok((proved, Some(green)))
+    }
+
+    /// The run with the functions of the day in place, made to fail; one that stands for the same files is not made again.
+    async fn without_bodies(&self, tests: &ProjectTests, change: &DayChange) -> Result<TestRun, AgentError> {
+        let desk = self.desk;
+        desk.step(
+            AGENT,
+            format!("Proving that the tests look at the functions of the day: {} ...", tests.command()),
+        );
+        let run = async {
+            if let Some(run) = tests.standing.hollow() {
+                return Ok(run);
+            }
+            let run = run_otherwise(desk, tests, self.base, &self.untracked, Otherwise::Hollow).await?;
+            tests.standing.keep_hollow(&run);
+            anyhow::Ok(run)
+        };
+        Ok(desk.journal.act("without-bodies", change, run).await?)
     }
 
     /// The run with the production change taken out; one that stands for the same files is not made again.
@@ -113,7 +138,7 @@ impl Work<'_> {
             if let Some(run) = tests.standing.red() {
                 return Ok(run);
             }
-            let run = run_without_production(desk, tests, self.base, &self.untracked).await?;
+            let run = run_otherwise(desk, tests, self.base, &self.untracked, Otherwise::AsBefore).await?;
             tests.standing.keep_red(&run);
             anyhow::Ok(run)
         };

@@ -1,4 +1,4 @@
-//! The tests with today's production code taken out: the run that the red phase is proved by.
+//! The tests with something else in the place of today's production code: the runs that the red phase is proved by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +12,31 @@ use crate::evidence::day_change::{DayChange, FileChange};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::repo::Stored;
 
-/// The tests with the production part of the day's change taken out of the work tree. Everything is put back,
-/// whatever ends the run.
-pub(super) async fn run_without_production(
+/// What takes the place of today's production code.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Otherwise {
+    /// What was there before the day.
+    AsBefore,
+    /// The same code with the functions of the day made to fail.
+    Hollow,
+}
+
+/// The tests with something else in the place of today's production code. Everything is put back, whatever ends the run.
+pub(super) async fn run_otherwise(
     desk: &Desk<'_>,
     tests: &ProjectTests,
     base: &str,
     except: &BTreeSet<String>,
+    otherwise: Otherwise,
 ) -> anyhow::Result<TestRun> {
     let (change, before) = day_change::raw(desk, base, except)?;
     let touched: BTreeSet<String> = desk.repo.work_diff(except)?.paths().cloned().collect();
     let kept: Vec<String> = touched.iter().filter(|path| !path.ends_with('/')).cloned().collect();
-    desk.repo.exchange(&instead(&change, &before), &kept)?;
+    let instead = match otherwise {
+        Otherwise::AsBefore => instead(&change, &before),
+        Otherwise::Hollow => hollow(&change),
+    };
+    desk.repo.exchange(&instead, &kept)?;
     let exchanged =
         PutBack::owed(desk, |repo| repo.put_back(), "files of today are still in .pace/.run/exchange");
     let run = tests.run_apart().await;
@@ -36,7 +49,16 @@ pub(super) async fn run_without_production(
     run
 }
 
-/// What takes the place of today's production code, by path.
+/// Today's production code with its functions made to fail, by path.
+fn hollow(change: &DayChange) -> BTreeMap<String, Option<Stored>> {
+    let files = change.production().filter_map(|file| {
+        let content = file.hollowed()?.text.into_bytes();
+        Some((file.path.clone(), Some(Stored { content, mode: 0o100_755 })))
+    });
+    files.collect()
+}
+
+/// What was there before the day, by path.
 fn instead(change: &DayChange, before: &day_change::Before) -> BTreeMap<String, Option<Stored>> {
     let mut instead = BTreeMap::new();
     for file in &change.files {

@@ -75,6 +75,7 @@ impl Bench<'_> {
         let evidence = Evidence::new(Observed {
             run: observation.tests.as_ref(),
             output: &observation.output,
+            plan: &self.desk.terms.plan_path,
             show: &read,
             ci: self.inputs.ci,
             commands: &commands,

@@ -105,12 +105,13 @@ async fn run_all(
             continue;
         }
         desk.step(AGENT, format!("Running: {script} ..."));
+        let spool = desk.root.join(format!(".pace/.run/day-{}/command.txt", desk.terms.day));
         let command = Command {
             script,
             dir: desk.root.clone(),
-            env: sources_alone(),
+            env: sources_alone(&spool)?,
             timeout: Duration::from_millis(desk.terms.command_timeout_ms),
-            spool: None,
+            spool: Some(spool),
         };
         observation.commands.push(desk.sandbox.run(&command).await?);
     }

@@ -1,5 +1,6 @@
 //! Where a test stands in its file, by the name that its runner gave it; and code that ends the process.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -80,13 +81,31 @@ static QUITS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static HERE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"<<-?\s*(?:["']?|\\)(\w+)["']?"#));
+
+/// Lines of a shell's text that are handed to a command as they stand, counted from 0.
+fn handed_on(text: &str) -> BTreeSet<usize> {
+    let mut handed = BTreeSet::new();
+    let mut until: Option<&str> = None;
+    for (at, line) in text.lines().enumerate() {
+        match until {
+            Some(word) if line.trim() == word => until = None,
+            Some(_) => drop(handed.insert(at)),
+            None => until = HERE.captures(line).and_then(|c| Some(c.get(1)?.as_str())),
+        }
+    }
+    // A text that never ends hands on nothing.
+    if until.is_some() { BTreeSet::new() } else { handed }
+}
+
 /// Line of test code that ends the test process as if all were well, with what it says.
 pub(crate) fn quits(test: &TestText<'_>) -> Option<(u32, String)> {
     let lines: Vec<&str> = test.masked.lines().collect();
     let at = if test.language == Language::Shell {
         // `exit 0` before the last line, on its own and in no block: what follows never runs.
         let last = lines.iter().rposition(|line| !line.trim().is_empty())?;
-        lines[..last].iter().position(|line| matches!(*line, "exit 0" | "exit"))
+        let handed = handed_on(test.text);
+        (0..last).find(|&at| matches!(lines[at], "exit 0" | "exit") && !handed.contains(&at))
     } else {
         lines
             .iter()

@@ -5,6 +5,7 @@
 pub(crate) mod assertions;
 pub(crate) mod bodies;
 mod computed;
+pub(crate) mod hollowed;
 mod index;
 pub(crate) mod mask;
 pub(crate) mod rust_tests;

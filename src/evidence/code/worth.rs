@@ -42,9 +42,13 @@ fn can_fail<'a>(context: &Context<'a>, statement: &Statement, masked: &'a str) -
     if context.test.language == Language::Shell {
         return shell(context, word, &context.test.text[statement.start..statement.end], whole);
     }
-    // `assertEqual(x, x)`, `expect(x).toBe(x)`
+    // What equals everything.
+    if statement.parts.len() > 1 && statement.parts.iter().any(|part| ANYTHING.is_match(text(part))) {
+        return false;
+    }
+    // `assertEqual(x, x)`, `expect(x).toBe(x)`, and a helper that hands on to the same call.
     if let [first, second, ..] = &statement.parts[..]
-        && text(first) == text(second)
+        && context.test.behind(text(first)) == context.test.behind(text(second))
     {
         return false;
     }
@@ -70,6 +74,8 @@ static RAISES: LazyLock<Regex> =
 static ALWAYS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"\bor\s+(?:True|1)\b|\b(?:True|true)\s+or\b|\|\|\s*(?:true|1)\b|[(\s]true\s*\|\|")
 });
+static ANYTHING: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:(?:unittest\.)?mock\.)?ANY$|^(?:expect|jasmine)\.any(?:thing)?\(\s*\)$"));
 static NOTHING: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:None|null|nil|undefined|NULL|nullptr)$"));
 /// Assertions that an import alone satisfies.
 static PRESENCE: LazyLock<Regex> = LazyLock::new(|| {

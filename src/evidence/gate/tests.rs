@@ -74,6 +74,7 @@ fn truth_table() {
         let evidence = Evidence::new(Observed {
             run: run.as_ref(),
             output: &table.observed.output,
+            plan: "plan.yaml",
             show: &show,
             ci: table.observed.ci.as_ref().unwrap_or(&CiState::None),
             commands: &commands,

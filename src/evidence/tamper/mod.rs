@@ -5,6 +5,7 @@
 
 mod each;
 mod gone;
+mod helpers;
 mod items;
 mod named;
 mod patterns;
@@ -14,6 +15,7 @@ mod skips;
 mod strength;
 mod stubs;
 mod tables;
+mod under_test;
 mod vanished;
 
 #[cfg(test)]
@@ -43,8 +45,8 @@ pub(crate) struct Look<'a> {
     pub named: &'a Named,
     /// All paths of the day base.
     pub base_paths: &'a [String],
-    /// What GATE runs.
-    pub test_command: Option<&'a str>,
+    /// What GATE runs: the test command, and commands that criteria ask for.
+    pub commands: &'a [String],
 }
 
 /// Everything that was seen, in the order of the rules, each once.
@@ -55,11 +57,17 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
+    let (helped, helpers): (Vec<Placed>, Vec<Placed>) = helpers::pairs(look.changed).into_iter().unzip();
+    let same: Vec<_> = (0..helped.len()).map(Some).collect();
+    let now: Vec<Placed> = helpers.into_iter().chain(after.iter().cloned()).collect();
+    signs.extend(vanished::signs(look.changed, &helped, &now, &same, &gone));
+    signs.extend(strength::signs(look.changed, &helped, &now, &same, &gone));
     signs.extend(rows::signs(&before, &after, &pairs, &gone));
     signs.extend(rows::beside(look.changed, &before, &after, &gone));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
     signs.extend(stubs::signs(look.changed));
+    signs.extend(under_test::signs(look));
     let mut findings: Vec<Finding> = Vec::new();
     for sign in signs {
         let finding = sign.judge(look.named);
@@ -68,6 +76,12 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Tests of before that are rows of a test's table now, by the last part of their names. `files`: path, text before,
+/// text now.
+pub(crate) fn became_rows(files: &[(&str, &str, &str)]) -> std::collections::BTreeSet<String> {
+    vanished::became_rows(files)
 }
 
 /// How many rows the tables of a test file have.
@@ -139,8 +153,7 @@ struct Placed {
 
 fn all_items<'a>(look: &Look<'a>, text: impl Fn(&'a Changed) -> Option<&'a str>) -> Vec<Placed> {
     let mut all = Vec::new();
-    for file in look.changed.iter().filter(|file| !runner_files::is_script_of(look.test_command, &file.path))
-    {
+    for file in look.changed.iter().filter(|file| !runner_files::is_script_of(look.commands, &file.path)) {
         let Some(text) = text(file) else { continue };
         all.extend(
             items::items(&file.path, text).into_iter().map(|item| Placed { path: file.path.clone(), item }),

@@ -103,7 +103,7 @@ static PARTLY: LazyLock<Regex> = LazyLock::new(|| {
 /// Words that say how something is compared.
 static COMPARING: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^(?:\w*[Aa]ssert\w*|expect\w*|EXPECT_\w+|to[A-Z]\w*|is[A-Z]\w*|to|be|not|in|is|and|or|eq|ne|gt|lt|ge|le|True|False|None|true|false|null|nil|\w*[Ee]quals?\w*|[Cc]ontains\w*|[Mm]atch\w*|has\w*|starts_?[wW]ith|ends_?[wW]ith|len|length|self|this|t|got|want|if|Greater\w*|Less\w*|NotNil|NotEmpty|ok|grep|test|approx|pytest|any|isinstance|type|str|int|float|dict|list|tuple|set|re|search|bool|abs|round|Some|Ok|unwrap)$",
+        r"^(?:\w*[Aa]ssert\w*|expect\w*|EXPECT_\w+|to[A-Z]\w*|is[A-Z]\w*|to|be|not|in|is|and|or|eq|ne|gt|lt|ge|le|True|False|None|true|false|null|nil|\w*[Ee]quals?\w*|[Cc]ontains\w*|[Mm]atch\w*|has\w*|starts_?[wW]ith|ends_?[wW]ith|len|length|self|this|t|got|want|if|Greater\w*|Less\w*|NotNil|NotEmpty|ok|grep|test|approx|pytest|any|isinstance|type|str|int|float|dict|list|tuple|set|re|search|bool|abs|round|Some|Ok|unwrap|delta|abs_tol|rel_tol|rel|places|atol|rtol|epsilon|tolerance)$",
     )
 });
 static NAME_OR_LITERAL: LazyLock<Regex> =
@@ -123,6 +123,54 @@ static NEGATED: LazyLock<Regex> = LazyLock::new(|| {
 /// Whether it names the values that parts of a structure have.
 pub(super) fn is_partly_exact(line: &str) -> bool {
     PARTLY.is_match(line)
+}
+
+/// How far off a value may be.
+static TOLERANT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:delta|abs|rel|places|abs_tol|rel_tol|atol|rtol|epsilon|tolerance|within)\s*[=:(]|toBeCloseTo\([^()]*,|InDelta|closeTo\(",
+    )
+});
+/// How much there is, in the place of what it is.
+static MEASURES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\blen\(|\.(?:length|size|count|len)\b|\bcount\(|toHaveLength|assertCount|HasLen|\btype\(")
+});
+/// A shell's line that puts things away.
+static CLEANS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:rm|rmdir|mkdir|kill|wait|unset|trap|umount|chmod|touch|cd|docker|podman)\b[^;&|]*\|\|\s*(?:true|:)\s*$",
+    )
+});
+static FAILS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:raise\b|(?:self|pytest|t|this|assert)?\.?fail\w*\(|assert\b|self\.assert\w+\(|throw\b)")
+});
+
+/// Whether an assertion takes values that are off.
+pub(super) fn is_tolerant(line: &str) -> bool {
+    TOLERANT.is_match(line)
+}
+
+/// Whether it looks at the number of things, or their type.
+pub(super) fn measures(line: &str) -> bool {
+    MEASURES.is_match(line)
+}
+
+/// Whether a command only puts away what the test made.
+pub(super) fn cleans_up(line: &str) -> bool {
+    CLEANS.is_match(line.trim())
+}
+
+/// Whether a line fails the test.
+pub(super) fn fails(line: &str) -> bool {
+    FAILS.is_match(line.trim())
+}
+
+/// Whether a line begins another function.
+pub(super) fn begins_another(line: &str) -> bool {
+    let line = line.trim_start();
+    ["def ", "async def ", "class ", "fn ", "func ", "function ", "test(", "it("]
+        .iter()
+        .any(|word| line.starts_with(word))
 }
 
 /// What an assertion looks at: its names, without those that say how it compares and without literals.

@@ -130,6 +130,6 @@ impl<'a> Fresh<'a> {
 }
 
 /// What the assertions of a test are about.
-fn asserted(item: &Item) -> BTreeSet<&str> {
+pub(super) fn asserted(item: &Item) -> BTreeSet<&str> {
     item.body.iter().filter(|line| is_assertion(line, false)).flat_map(|line| subject(line)).collect()
 }

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{Changed, Look, Sign, added, is_test_code, quoted};
+use crate::evidence::code::Language;
+use crate::evidence::code::mask::masked;
 use crate::evidence::files::{FileKind, kind_of};
 use crate::evidence::pattern;
 
@@ -44,7 +46,7 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let code = is_test_code(&file.path)
         || is_setup(&file.path)
         || values::names(look.changed, &file.path)
-        || is_script_of(look.test_command, &file.path);
+        || is_script_of(look.commands, &file.path);
     let shell = super::items::is_shell(&file.path);
     let production = kind_of(&file.path) == FileKind::Production;
     let prints = |line: &str| {
@@ -53,6 +55,16 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         (code && !computed && PRINTED.is_match(line)) || (production && FORGED.is_match(line))
     };
     let lines = added(file.before.as_deref(), after);
+    let masked = masked(Language::of(&file.path), after);
+    let masked: Vec<&str> = masked.lines().collect();
+    // What a string says is not done here.
+    let in_code = |rule: &Regex, number: u32, line: &str| {
+        let bare = masked.get(number as usize - 1).copied().unwrap_or(line);
+        rule.find_iter(line).any(|found| {
+            bare.get(found.start()..=found.start())
+                .is_none_or(|c| c != " " || line[found.start()..].starts_with(' '))
+        })
+    };
     let writes_reports = lines.iter().any(|(_, line)| REPORT_FILE.is_match(line));
     for (number, line) in lines {
         let mut see = |what: &str| {
@@ -61,13 +73,21 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if prints(line) {
             see("prints what only a test runner says");
         }
+        let next = after.lines().nth(number as usize).unwrap_or_default().trim();
+        if line.contains("def __eq__(") && (next == "return True" || line.trim_end().ends_with("return True"))
+        {
+            see("is equal to everything");
+        }
+        if production && in_code(&FRAMEWORK, number, line) {
+            see("changes the test framework from within the code that it tests");
+        }
         if !code || line.trim_start().starts_with(['#', '*']) && !line.contains("#[") {
             continue;
         }
-        if EXIT.is_match(line) {
+        if in_code(&EXIT, number, line) {
             see("ends the test run with success");
         }
-        if PATCHED.is_match(line) {
+        if in_code(&PATCHED, number, line) || is_setup(&file.path) && OUTCOME.is_match(line) {
             see("changes the test framework or the outcome of its tests");
         }
         if COLLECT.is_match(line) {
@@ -94,11 +114,26 @@ static EXIT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static PATCHED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?x)\b(?:report|rep|outcome|result|res|r)\.(?:outcome|failed|passed|wasxfail)\s*=[^=] | \bexitstatus\s*=[^=] | \bforce_result\( | \bforce_exception\(
+        r"(?x)\bexitstatus\s*=[^=] | \bforce_result\( | \bforce_exception\(
           | \b(?:unittest|pytest|_pytest)(?:\.\w+)+\s*=[^=] | \bsetattr\(\s*(?:unittest|pytest|_pytest|\w*TestCase) | \bTestCase\.\w+\s*=[^=]
           | \bdef\s+pytest_(?:pyfunc_call|runtest_call|runtest_protocol|runtest_makereport|runtestloop|pycollect_makeitem|runtest_logreport|exception_interact)\b
           | \b(?:global|globalThis|window)\.(?:it|test|expect|describe|assert)\s*=[^=] | ^\s*(?:expect|assert)(?:\.\w+)*\s*=[^=>]
+          | \b(?:[a-z_]\w*\.)*[A-Z]\w*\.(?:test_\w+|test[A-Z]\w*|assert[A-Z_]\w*)\s*=\s*(?:lambda\b|None\b|[a-z_][\w.]*\s*(?:$|\())
+          | \bsetattr\(\s*[\w.]*[A-Z]\w*\s*,\s*['\x22](?:test_|test[A-Z]|assert[A-Z_])
           | \bsys\.modules\[\s*['\x22](?:pytest|_pytest|unittest) | \bAssertionError\s*=[^=] | \bbuiltins\.\w+\s*=[^=] | \bsys\.excepthook\s*=",
+    )
+});
+/// The outcome of a test, where a plugin sees it.
+static OUTCOME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b(?:report|rep|outcome|result|res|r)\.(?:outcome|failed|passed|wasxfail)\s*=[^=]")
+});
+/// What no production code does to a framework.
+static FRAMEWORK: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?x)\b(?:unittest|pytest|_pytest)(?:\.\w+)+\s*=[^=] | \bsetattr\(\s*(?:unittest|pytest|_pytest|\w*TestCase) | \bTestCase\.\w+\s*=[^=]
+          | \bdef\s+pytest_(?:pyfunc_call|runtest_call|runtest_protocol|runtest_makereport|runtestloop|pycollect_makeitem|runtest_logreport|exception_interact)\b
+          | \b(?:global|globalThis|window)\.(?:it|test|expect|describe|assert)\s*=[^=] | \bassert\.(?:equal|strictEqual|deepEqual|deepStrictEqual|ok)\s*=[^=]
+          | \b(?:[a-z_]\w*\.)*[A-Z]\w*\.assert[A-Z]\w*\s*=\s*(?:lambda\b|None\b|[a-z_][\w.]*\s*(?:$|\())",
     )
 });
 static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
@@ -149,6 +184,6 @@ static SETTINGS_FILE: LazyLock<Regex> = LazyLock::new(|| {
 
 fn is_runner_file(look: &Look<'_>, file: &Changed) -> bool {
     SETTINGS_FILE.is_match(&file.path)
-        || is_script_of(look.test_command, &file.path)
+        || is_script_of(look.commands, &file.path)
         || values::runner_part_changed(file)
 }

@@ -51,8 +51,11 @@ impl Pair<'_> {
             return None;
         }
         let fresh: Vec<&String> = new.iter().filter(|line| !old.contains(line)).collect();
-        if let Some(line) = fresh.iter().find(|line| swallows(line)) {
-            return Some(format!("can no longer fail: {}", quoted(line)));
+        if let Some(line) = self.swallowing(&fresh, shell) {
+            return Some(format!("can no longer fail: {}", quoted(&line)));
+        }
+        if let Some(line) = self.passed_over(&fresh, shell) {
+            return Some(format!("asserts under a condition only: {}", quoted(&line)));
         }
         let lost: Vec<&String> = old
             .iter()
@@ -85,12 +88,44 @@ impl Pair<'_> {
             lost.iter().filter(|line| patterns::is_exact(line) && !patterns::compares_a_flag(line));
         let became = |line: &str| {
             let same = || won.iter().filter(|now| patterns::subject(now) == patterns::subject(line));
-            let exact = same().any(|now| patterns::is_exact(now) || patterns::is_partly_exact(now));
+            let as_exact = |now: &str| {
+                patterns::is_exact(now)
+                    && !(patterns::is_tolerant(now) && !patterns::is_tolerant(line))
+                    && !(patterns::measures(now) && !patterns::measures(line))
+            };
+            let exact = same().any(|now| as_exact(now) || patterns::is_partly_exact(now));
             same().next().filter(|_| !exact).map(|now| now.as_str())
         };
         loosened.map(|line| (line, became(line))).find_map(|(line, now)| {
             Some(format!("expects less exactly than before: {} became {}", quoted(line), quoted(now?)))
         })
+    }
+
+    /// A new line that keeps a failure from being seen.
+    fn swallowing(&self, fresh: &[&'_ String], shell: bool) -> Option<String> {
+        let body = &self.new.item.body;
+        let seen = |line: &str| {
+            let at = body.iter().position(|l| l == line).unwrap_or(0);
+            line.trim_end().ends_with(':') && body[at + 1..].first().is_some_and(|next| patterns::fails(next))
+        };
+        fresh
+            .iter()
+            .find(|line| swallows(line) && !(shell && patterns::cleans_up(line)) && !seen(line))
+            .map(|line| (*line).clone())
+    }
+
+    /// A new condition right above an assertion that stood under none, and that has no other side.
+    fn passed_over(&self, fresh: &[&'_ String], shell: bool) -> Option<String> {
+        let asserted = |line: &&String| is_assertion(line, shell) && !is_constant(line);
+        let (old, new) = (&self.old.item.body, &self.new.item.body);
+        let other_side = fresh
+            .iter()
+            .any(|line| line.starts_with("else") || line.starts_with("elif") || line.contains("} else"));
+        let condition = |line: &str| line.starts_with("if ") || line.starts_with("if(");
+        let mut pairs = new.windows(2).filter(|pair| condition(&pair[0]) && fresh.contains(&&pair[0]));
+        pairs
+            .find(|pair| !other_side && old.contains(&pair[1]) && asserted(&&pair[1]))
+            .map(|pair| pair[0].clone())
     }
 
     /// Whether the assertions moved into a helper of the tests that has assertions of its own.
@@ -99,9 +134,12 @@ impl Pair<'_> {
         let texts = || self.changed.iter().filter_map(|file| file.after.as_deref());
         helpers.into_iter().any(|helper| {
             texts().any(|text| {
-                let mut lines =
-                    text.lines().skip_while(|line| !patterns::defines(line, &helper)).skip(1).take(40);
-                lines.any(|line| is_assertion(line, true) && !is_constant(line.trim()))
+                let lines = || {
+                    let from = text.lines().skip_while(|line| !patterns::defines(line, &helper)).skip(1);
+                    from.take_while(|line| !patterns::begins_another(line)).take(40)
+                };
+                let hidden = lines().any(swallows);
+                !hidden && lines().any(|line| is_assertion(line, true) && !is_constant(line.trim()))
             })
         })
     }

@@ -83,7 +83,7 @@ enum Table {
 
 fn opens(line: &str, item: &Item) -> bool {
     let named = !item.is_test() && CONSTANT.is_match(line);
-    (named || OPENS.is_match(line)) && !is_assertion(line, false)
+    (named || OPENS.is_match(line)) && (line.starts_with("for ") || !is_assertion(line, false))
 }
 
 /// What a line that begins a table holds of it already, and how it goes on.

@@ -37,10 +37,17 @@ fn seen(files: &[File<'_>], sentence: &str) -> Vec<(&'static str, FindingResult)
         changed: &changed,
         named: &Named::of(&plan),
         base_paths: &base_paths,
-        test_command: Some("sh test.sh"),
+        commands: &["sh test.sh".to_owned(), "make style".to_owned(), "npm run style".to_owned()],
     };
-    let checks =
-        ["Vanished test", "Weakened test", "Skipped test", "Runner setting", "Runner file", "Stubbed runner"];
+    let checks = [
+        "Vanished test",
+        "Weakened test",
+        "Skipped test",
+        "Runner setting",
+        "Runner file",
+        "Stubbed runner",
+        U,
+    ];
     super::look(&look)
         .into_iter()
         .map(|f| (*checks.iter().find(|c| **c == f.check).unwrap(), f.result))
@@ -172,7 +179,6 @@ fn rows_of_tables() {
 
 /// Tables of many languages over several lines: a row that is gone, or says less, holds; another wording does not.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows_over_lines() {
     let each = "describe('next', () => {\n  it.each([\n    ['one', 1, 2],\n    ['three (3)', 3, 4],\n  ])('of %s', (_, a, b) => {\n    expect(next(a)).toBe(b);\n  });\n});\n";
     let objects = "test.each([\n  {\n    a: 1,\n    b: 2,\n  },\n  {\n    a: 3,\n    b: 4,\n  },\n])(\n  'next of $a',\n  ({ a, b }) => {\n    expect(next(a)).toBe(b);\n  },\n);\n";
@@ -549,4 +555,105 @@ fn rows_of_many_tests_are_looked_for_once() {
     let after = tests("a", "1, 2") + &new;
     let found = seen(&[("tests/test_a.py", &before, &after)], "");
     assert_eq!(found.iter().filter(|found| **found == (W, Fail)).count(), TESTS);
+}
+
+const U: &str = "Code that knows its tests";
+
+#[test]
+fn code_that_knows_its_tests() {
+    for (path, line, expected) in [
+        ("shop.py", "if \"unittest\" in sys.modules:\n    x = 1\n", Some((U, Fail))),
+        ("shop.py", "x = os.environ.get(\"PYTEST_CURRENT_TEST\")\n", Some((U, Fail))),
+        ("shop.js", "if (process.env.JEST_WORKER_ID) x = 1;\n", Some((U, Fail))),
+        ("shop.py", "x = open(\"tests/test_shop.py\").read()\n", Some((U, Fail))),
+        ("shop.js", "const x = read('web/add.test.js');\n", Some((U, Fail))),
+        ("shop.js", "if (process.env.NODE_ENV !== 'test') listen();\n", Some((U, Advisory))),
+        ("shop.py", "x = open(\"tests/data/cases.json\").read()\n", None),
+        ("shop.py", "# As tests/test_shop.py shows.\nx = 1\n", None),
+        ("shop.py", "import unittest_parser\nx = test_shop(1)\n", None),
+    ] {
+        let before = "a = 1\n";
+        let after = format!("{before}{line}");
+        assert_eq!(seen(&[(path, before, &after)], "").first().copied(), expected, "{line}");
+    }
+    assert_eq!(
+        seen(&[("shop.py", "a = 1\n", "x = open('test_shop.py')\n")], "shop.py is to be changed so."),
+        [(U, Pass)]
+    );
+}
+
+#[test]
+fn helpers_shared_tables_and_what_only_looks_like_it() {
+    let helper = "def same(a, b):\n    assert a == b\n";
+    let cases = "CASES = [\n    (1, 2),\n    (3, 4),\n]\n\n\ndef test_next():\n    for a, b in CASES:\n        assert shop.next(a) == b\n";
+    let test = "def test_x():\n    assert shop.x(1) == 2\n";
+    for (path, before, after, expected) in [
+        ("tests/helpers.py", helper, "def same(a, b):\n    pass\n", Some((V, Fail))),
+        ("tests/helpers.py", helper, "def same(a, b):\n    assert a is not None\n", Some((W, Fail))),
+        ("tests/helpers.py", helper, "def same(a, b):\n    assert a == b\n    assert b == a\n", None),
+        ("tests/test_a.py", cases, &cases.replace("    (1, 2),\n", ""), Some((W, Fail))),
+        ("tests/test_a.py", cases, &cases.replace("(1, 2)", "(0, 1)"), None),
+        (
+            "tests/test_a.py",
+            test,
+            "def test_x():\n    assert shop.x(1) == approx(2, abs=9)\n",
+            Some((W, Fail)),
+        ),
+        ("tests/test_a.py", test, "def test_x():\n    assert len(shop.x(1)) == 2\n", Some((W, Fail))),
+        (
+            "tests/test_a.py",
+            test,
+            "def test_x():\n    if shop.x(1) == 2:\n        assert shop.x(1) == 2\n",
+            Some((W, Fail)),
+        ),
+        (
+            "tests/test_a.py",
+            test,
+            "def test_x():\n    try:\n        y = shop.x(1)\n    except Exception:\n        pytest.fail('no')\n    assert y == 2\n    assert shop.x(1) == 2\n",
+            None,
+        ),
+        (
+            "tests/test_a.py",
+            "-",
+            "CHILD = \"\"\"\nsys.exit(0)\n\"\"\"\n\n\ndef test_x():\n    result.passed = True\n    assert shop.x(CHILD)\n",
+            None,
+        ),
+        (
+            "tests/test_a.py",
+            "-",
+            "from tests import test_b\n\ntest_b.TestB.test_x = lambda self: None\n",
+            Some((R, Fail)),
+        ),
+        ("shop.py", "-", "unittest.TestCase.assertEqual = lambda *a: None\n", Some((R, Fail))),
+        (
+            "web/todo.test.js",
+            "-",
+            "test('lists', () => {\n  expect(list([{ todo: 'milk' }])).toEqual(['milk']);\n});\n",
+            None,
+        ),
+        ("web/todo.test.js", "-", "test('lists', { todo: 'later' }, () => {\n});\n", Some((S, Fail))),
+        (
+            "tests/test_new.py",
+            "-",
+            "@unittest.skipIf(sys.platform == 'win32', 'x')\ndef test_x():\n    assert shop.x() == 1\n",
+            Some((S, Advisory)),
+        ),
+        (
+            "tests/test_new.py",
+            "-",
+            "@unittest.skipIf(True, 'x')\ndef test_x():\n    assert shop.x() == 1\n",
+            Some((S, Fail)),
+        ),
+        ("Makefile", "style:\n\tpython3 lint.py\n", "style:\n\t@true\n", Some((R, Fail))),
+        ("Makefile", "-", "style:\n\t@echo fine\n", Some((R, Fail))),
+        ("Makefile", "-", "style:\n\tpython3 lint.py\n", None),
+    ] {
+        assert_eq!(seen(&[(path, before, after)], "").first().copied(), expected, "{path}\n{after}");
+    }
+    // Tests that became rows of a table.
+    let apart = "def test_one():\n    assert shop.next(1) == 2\n\n\ndef test_three():\n    assert shop.next(3) == 4\n";
+    let table = "def test_next():\n    for a, b in [(1, 2), (3, 4)]:\n        assert shop.next(a) == b\n";
+    assert_eq!(seen(&[("tests/test_a.py", apart, table)], ""), []);
+    let fewer = table.replace(", (3, 4)", "");
+    assert_eq!(seen(&[("tests/test_a.py", apart, &fewer)], "").first(), Some(&(V, Fail)));
 }

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::gone::Gone;
-use super::items::Item;
-use super::patterns::{does_nothing, is_assertion};
-use super::{Changed, Placed, Sign};
+use super::items::{self, Item};
+use super::patterns::{self, does_nothing, is_assertion};
+use super::{Changed, Placed, Sign, rows, tables};
 use crate::evidence::pattern;
 
 const CHECK: &str = "Vanished test";
@@ -45,8 +45,14 @@ pub(super) fn pair(before: &[Placed], after: &[Placed]) -> Vec<Option<usize>> {
     let mut pairs = vec![None; before.len()];
     let before: Vec<Known<'_>> = before.iter().map(Known::of).collect();
     let after: Vec<Known<'_>> = after.iter().map(Known::of).collect();
-    let rules: [Same; 3] = [
+    let rules: [Same; 4] = [
         |old, new| old.placed.path == new.placed.path && old.placed.item.name == new.placed.item.name,
+        |old, new| {
+            // The same method of a class that is none any more, or the other way round.
+            let method = |a: &Item, b: &Item| a.name.ends_with(&format!("::{}", b.name));
+            let (was, is) = (&old.placed.item, &new.placed.item);
+            old.placed.path == new.placed.path && (method(was, is) || method(is, was))
+        },
         |old, new| {
             last(&old.placed.item.name) == last(&new.placed.item.name) && likeness(old, new) >= SIMILAR / 2.0
         },
@@ -72,6 +78,7 @@ pub(super) fn signs(
     pairs: &[Option<usize>],
     gone: &Gone,
 ) -> Vec<Sign> {
+    let tables: Vec<Table<'_>> = after.iter().filter_map(|new| Table::of(&new.item)).collect();
     let mut signs = Vec::new();
     for (old, pair) in before.iter().zip(pairs) {
         let went_with_it = old.item.body.iter().any(|line| gone.is_in(line)) || gone.is_in(&old.item.name);
@@ -87,6 +94,7 @@ pub(super) fn signs(
             holds: true,
         };
         match pair.map(|j| &after[j]) {
+            None if tables.iter().any(|table| table.has(&old.item)) => {}
             None => {
                 let exists = changed.iter().any(|file| file.path == old.path && file.after.is_some());
                 let line = exists.then_some(1);
@@ -101,6 +109,45 @@ pub(super) fn signs(
         }
     }
     signs
+}
+
+/// Tests of before that are rows of a test's table now, by name. `files`: path, text before, text now.
+pub(super) fn became_rows(files: &[(&str, &str, &str)]) -> BTreeSet<String> {
+    let now: Vec<Item> = files.iter().flat_map(|(path, _, now)| items::items(path, now)).collect();
+    let tables: Vec<Table<'_>> = now.iter().filter_map(Table::of).collect();
+    let still: BTreeSet<&str> = now.iter().map(|item| item.name.as_str()).collect();
+    let old = files.iter().flat_map(|(path, before, _)| items::items(path, before));
+    let gone = old.filter(|item| !still.contains(item.name.as_str()));
+    gone.filter(|old| tables.iter().any(|table| table.has(old)))
+        .map(|item| last(&item.name).to_owned())
+        .collect()
+}
+
+/// A test that runs through a table: the values of its rows, and what it asserts something of.
+struct Table<'a> {
+    rows: Vec<HashSet<String>>,
+    subjects: BTreeSet<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    fn of(item: &'a Item) -> Option<Self> {
+        let owned = |row: String| tables::values(&row).map(str::to_owned).collect();
+        let rows: Vec<HashSet<String>> = tables::rows(item).into_iter().map(owned).collect();
+        (!rows.is_empty()).then(|| Self { rows, subjects: rows::asserted(item) })
+    }
+
+    /// Whether it has a row for each assertion of `old`, on what it is about.
+    fn has(&self, old: &Item) -> bool {
+        let mut asserted = old.body.iter().filter(|line| is_assertion(line, true)).peekable();
+        asserted.peek().is_some()
+            && asserted.all(|line| {
+                let wanted: HashSet<&str> = tables::values(line).collect();
+                let about = patterns::subject(line).into_iter().any(|word| self.subjects.contains(word));
+                about
+                    && !wanted.is_empty()
+                    && self.rows.iter().any(|row| wanted.iter().all(|value| row.contains(*value)))
+            })
+    }
 }
 
 fn last(name: &str) -> &str {
@@ -140,7 +187,8 @@ fn likeness(a: &Known<'_>, b: &Known<'_>) -> f64 {
             Ordering::Greater => _ = right.next(),
             Ordering::Equal => {
                 common += n.min(m);
-                (left.next(), right.next());
+                left.next();
+                right.next();
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) fn told(env: &[(String, String)]) -> Vec<(String, String)> {
     let value = |name: &str| env.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
     let (path, flags) = (value("PATH"), value("GOFLAGS"));
     // An older one takes no flag that it does not know.
-    if flags.contains(STAMPING) || !path.split(':').find_map(go_at).is_some_and(|minor| minor >= STAMPS) {
+    if flags.contains(STAMPING) || path.split(':').find_map(go_at).is_none_or(|minor| minor < STAMPS) {
         return vec![];
     }
     vec![("GOFLAGS".to_owned(), format!("{flags} {STAMPING}=false").trim().to_owned())]

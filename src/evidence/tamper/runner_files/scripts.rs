@@ -1,5 +1,6 @@
 //! The script that the test command starts, and the targets of Makefiles that test.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -9,16 +10,16 @@ use super::super::{Changed, Look, Sign, added, quoted};
 use super::{CHANGE, SETTING, sign};
 use crate::evidence::pattern;
 
-/// Whether `path` is a script that `command` starts by its path, like `sh test.sh`.
-pub(crate) fn is_script_of(command: Option<&str>, path: &str) -> bool {
+/// Whether `path` is a script that one of `commands` starts by its path, like `sh test.sh`.
+pub(crate) fn is_script_of(commands: &[String], path: &str) -> bool {
     let named =
         |word: &str| word.trim_matches(['"', '\'', ';', '(', ')', '{', '}']).trim_start_matches("./") == path;
     let script = path.rsplit('/').next().is_some_and(|name| !name.contains("test_"));
-    script && command.is_some_and(|command| command.split_whitespace().any(named))
+    script && words(commands).any(named)
 }
 
 pub(super) fn signs(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
-    if is_script_of(look.test_command, &file.path) {
+    if is_script_of(look.commands, &file.path) {
         return of_script(file);
     }
     let name = file.path.rsplit('/').next().unwrap_or_default();
@@ -59,7 +60,20 @@ static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([\w./-]+)(?:\s+[\w
 fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let Some(after) = file.after.as_deref() else { return vec![] };
     let lines: Vec<&str> = after.lines().collect();
+    let made = look.commands.iter().filter(|command| MAKES.is_match(command));
+    let asked: BTreeSet<&str> = made.flat_map(|command| command.split_whitespace()).collect();
+    let told = |target: &str| asked.contains(target);
     let mut signs = Vec::new();
+    for (number, target) in idle_targets(&lines) {
+        let does_something = |before: &str| {
+            let before: Vec<&str> = before.lines().collect();
+            !idle_targets(&before).iter().any(|(_, idle)| *idle == target)
+        };
+        if told(&target) && file.before.as_deref().is_none_or(does_something) {
+            let what = format!("target {target} does nothing, though its success is asked for");
+            signs.push(sign(file, SETTING, Some(number), what, true));
+        }
+    }
     for (number, line) in added(file.before.as_deref(), after) {
         if line.starts_with(".IGNORE") {
             signs.push(sign(
@@ -74,12 +88,8 @@ fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         let at = number as usize - 1;
         let target =
             lines[..at].iter().rev().find_map(|line| TARGET.captures(line)).map(|c| c[1].to_lowercase());
-        let tests = |target: &str| {
-            let told = look
-                .test_command
-                .is_some_and(|command| command.split_whitespace().any(|word| word == target));
-            told || target.contains("test") || target == "check" || target == "ci"
-        };
+        let tests =
+            |target: &str| told(target) || target.contains("test") || target == "check" || target == "ci";
         let Some(target) = target.filter(|target| line.starts_with([' ', '\t']) && tests(target)) else {
             continue;
         };
@@ -95,6 +105,36 @@ fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         }
     }
     signs
+}
+
+static MAKES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:g?make|just)\b"));
+
+/// Targets with commands of which none does anything, and their lines.
+fn idle_targets(lines: &[&str]) -> Vec<(u32, String)> {
+    let mut idle = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(target) = TARGET.captures(line).map(|c| c[1].to_lowercase()) else { continue };
+        let needs_another =
+            line.split_once(':').is_some_and(|(_, rest)| rest.contains(|c: char| c.is_alphanumeric()));
+        let commands = || lines[at + 1..].iter().take_while(|line| line.starts_with([' ', '\t']));
+        if !needs_another && commands().next().is_some() && commands().all(|line| does_nothing(line)) {
+            idle.push((u32::try_from(at + 1).unwrap_or(u32::MAX), target));
+        }
+    }
+    idle
+}
+
+/// Whether a command succeeds whatever there is to see.
+pub(super) fn does_nothing(command: &str) -> bool {
+    IDLE.is_match(command)
+}
+
+static IDLE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^[\s@+-]*(?:(?:true|:|exit\s+0|(?:echo|printf)\b[^|&;$`]*)\s*(?:;|&&)?\s*)*(?:#.*)?$")
+});
+
+fn words(commands: &[String]) -> impl Iterator<Item = &str> {
+    commands.iter().flat_map(|command| command.split_whitespace())
 }
 
 /// Options by which a runner runs fewer tests, or none.

@@ -1,5 +1,6 @@
 //! Settings of runners, by the file that they stand in.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::super::patterns::swallows;
 use super::super::{Changed, Look, Sign, added, quoted};
-use super::scripts::NARROW;
+use super::scripts::{NARROW, does_nothing};
 use super::{CHANGE, SETTING, sign};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::evidence::pattern;
@@ -123,7 +124,7 @@ fn python(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
             }
             "ignore_outcome" | "ignore_errors" => value.contains("true"),
             _ => {
-                NARROW.is_match(line)
+                NARROW.is_match(&without_idle_ignores(line, &tests))
                     || swallows(line)
                     || line.trim_start().starts_with("- pytest")
                     || markers(line)
@@ -135,6 +136,18 @@ fn python(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     }
     signs
 }
+
+/// A line without the folders that pytest is told to ignore and that hold no test.
+fn without_idle_ignores(line: &str, tests: &[&String]) -> String {
+    let idle = |c: &regex::Captures<'_>| {
+        let path = c[1].trim_end_matches('/');
+        let hides = tests.iter().any(|test| below(test, path)) || path.contains(['*', '$']);
+        if hides { c[0].to_owned() } else { String::new() }
+    };
+    IGNORE.replace_all(line, idle).into_owned()
+}
+
+static IGNORE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"--ignore[=\s]+['"]?([\w./*$-]+)['"]?"#));
 
 /// `-m` in the options of pytest picks by marker.
 fn markers(line: &str) -> bool {
@@ -181,7 +194,7 @@ fn package_json(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let (Some(after), before) = (read(&file.after), read(&file.before).unwrap_or(Value::Null)) else {
         return vec![];
     };
-    let mut signs = scripts(file, &before, &after);
+    let mut signs = scripts(look, file, &before, &after);
     let settings = ["jest", "mocha", "ava", "vitest"];
     signs.extend(
         settings.iter().filter_map(|key| runner_settings(look, file, key, (&before[key], &after[key]))),
@@ -197,11 +210,14 @@ fn line_of(file: &Changed, key: &str) -> Option<u32> {
 }
 
 /// What became of the scripts that run the tests.
-fn scripts(file: &Changed, before: &Value, after: &Value) -> Vec<Sign> {
+fn scripts(look: &Look<'_>, file: &Changed, before: &Value, after: &Value) -> Vec<Sign> {
+    let started = look.commands.iter().filter(|command| STARTS_SCRIPTS.is_match(command));
+    let asked: BTreeSet<&str> = started.flat_map(|command| command.split_whitespace()).collect();
+    let told = |name: &str| asked.contains(name);
     let runners = |script: &str| RUNNERS.find_iter(script).map(|m| m.as_str().to_owned()).collect::<Vec<_>>();
     let mut signs = Vec::new();
     let scripts = after["scripts"].as_object().cloned().unwrap_or_default();
-    for (name, now) in scripts.iter().filter(|(name, _)| tests_by_name(name)) {
+    for (name, now) in scripts.iter().filter(|(name, _)| tests_by_name(name) || told(name)) {
         let (now, was) =
             (now.as_str().unwrap_or_default(), before["scripts"][name].as_str().unwrap_or_default());
         if now == was {
@@ -210,7 +226,9 @@ fn scripts(file: &Changed, before: &Value, after: &Value) -> Vec<Sign> {
         let had_tests = !was.is_empty() && !was.contains("no test specified");
         let lost = had_tests && runners(was).iter().any(|word| !runners(now).contains(word));
         let what = format!("script {name} is {} now", quoted(now));
-        if swallows(now) || NARROW.is_match(now) || SNAPSHOTS.is_match(now) || lost {
+        let idle = (had_tests || told(name)) && does_nothing(now);
+        let less = tests_by_name(name) && (NARROW.is_match(now) || SNAPSHOTS.is_match(now));
+        if swallows(now) || less || lost || idle {
             let text = format!("{what}: it may pass without the tests");
             signs.push(sign(file, SETTING, line_of(file, name), text, true));
         } else if had_tests {
@@ -254,6 +272,8 @@ fn runner_settings(look: &Look<'_>, file: &Changed, key: &str, (was, now): (&Val
     let text = format!("the settings of {key} changed");
     (!was.is_null()).then(|| sign(file, CHANGE, line_of(file, key), text, false))
 }
+
+static STARTS_SCRIPTS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:npm|yarn|pnpm|bun)\b"));
 
 fn tests_by_name(script: &str) -> bool {
     ["test", "pretest", "posttest", "check", "ci"].iter().any(|s| script == *s || script.starts_with("test:"))

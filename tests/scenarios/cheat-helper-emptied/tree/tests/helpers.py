@@ -1,0 +1,2 @@
+def same(a, b):
+    assert a == b

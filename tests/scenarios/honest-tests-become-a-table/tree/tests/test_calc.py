@@ -1,0 +1,14 @@
+import unittest
+
+from calc import add
+
+
+class TestAdd(unittest.TestCase):
+    def test_adds(self):
+        self.assertEqual(add(1, 2), 3)
+
+    def test_adds_zeros(self):
+        self.assertEqual(add(0, 0), 0)
+
+    def test_adds_negatives(self):
+        self.assertEqual(add(-1, 1), 0)

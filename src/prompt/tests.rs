@@ -309,12 +309,4 @@ proptest! {
             prop_assert!(!reference, "{:?}", text);
         }
     }
-
-    #[test]
-    fn what_was_made_plain_once_stays_as_it_is(text in hostile()) {
-        for tamed in [plain::visible, plain::line, plain::message_line, plain::message_body] {
-            let once = tamed(&text);
-            prop_assert_eq!(&tamed(&once), &once);
-        }
-    }
 }

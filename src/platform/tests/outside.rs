@@ -106,17 +106,3 @@ fn any_answer_of_a_forge_ends_in_a_result_or_a_word() {
         Err(other) => panic!("{other}"),
     }
 }
-
-#[tokio::test]
-async fn an_answer_without_end_is_given_up_before_the_memory_is() {
-    let huge = "x".repeat(crate::platform::http::LARGEST_ANSWER + 1);
-    for bench in [
-        Bench::github_with(fake_github::GitHub::default()),
-        Bench::gitlab_with(fake_gitlab::GitLab::new(None), fake_gitlab::TOKEN),
-    ] {
-        let path = if matches!(bench.fake, super::Fake::GitHub(_)) { "/pulls" } else { "/merge_requests" };
-        bench.fail("GET", path, Harm::Answer(Reply::says(200, &huge)), usize::MAX);
-        let said = act(&bench, "review").await.unwrap_err();
-        assert!(said.contains("the answer is larger than 16 MiB"), "{said}");
-    }
-}

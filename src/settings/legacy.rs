@@ -115,7 +115,11 @@ fn parse(file: &'static str, text: &str, findings: &mut Findings) -> Legacy {
     if text.trim().is_empty() {
         return reader.legacy;
     }
-    match serde_saphyr::from_str::<Node>(text) {
+    // The keys lie three deep at most; a file that nests without end is refused while it is read.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: 32, flow_nesting_limit: 32 },
+    };
+    match serde_saphyr::from_str_with_options::<Node>(text, options) {
         Ok(root) => reader.root(&root),
         Err(error) => {
             let line = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();

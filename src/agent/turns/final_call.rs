@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::llm::{Message, Reply, Stop, ToolCall, ToolResult};
+use crate::schema::yaml;
 use crate::tool::toolbox::Spec;
 
 /// What a reply calls.
@@ -51,7 +52,8 @@ fn fenced_yaml(text: &str) -> Option<Value> {
         let block = &rest[start + 3..];
         let body = &block[block.find('\n')? + 1..];
         let end = body.find("```")?;
-        found = serde_saphyr::from_str::<Value>(&body[..end]).ok().filter(Value::is_object).or(found);
+        let value = yaml::parse(&body[..end]).ok().map(|node| node.to_json());
+        found = value.filter(Value::is_object).or(found);
         rest = &body[end + 3..];
     }
     found

@@ -1,6 +1,8 @@
 //! A run that the disk of its machine ended: it came to no end that its journal should tell of, so the next run goes on
 //! where it stopped.
 
+use std::io::ErrorKind;
+
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -10,6 +12,13 @@ use crate::error::Error;
 const MEND: &str = "mend the disk of this machine (free space or inodes, make it writable, or raise its quota or `ulimit -f`) \
                     and run the day again: it goes on where it stopped, and what was paid is not paid again";
 const FAULTS: [Errno; 5] = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO];
+/// The kinds of the same, as far as they have one.
+const KINDS: [ErrorKind; 4] = [
+    ErrorKind::StorageFull,
+    ErrorKind::QuotaExceeded,
+    ErrorKind::FileTooLarge,
+    ErrorKind::ReadOnlyFilesystem,
+];
 
 /// Has a write that the limit of file sizes forbids fail as any other one, where it would end the process. Children begin
 /// without this.
@@ -37,9 +46,9 @@ pub(crate) fn explained(error: Error) -> Error {
 fn is_fault(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-            return error
-                .raw_os_error()
-                .is_some_and(|raw| FAULTS.iter().any(|fault| fault.raw_os_error() == raw));
+            // An error that names its path keeps nothing but the kind.
+            let raw = error.raw_os_error().unwrap_or_default();
+            return FAULTS.iter().any(|fault| fault.raw_os_error() == raw) || KINDS.contains(&error.kind());
         }
         if let Some(errno) = cause.downcast_ref::<Errno>() {
             return FAULTS.contains(errno);
@@ -69,6 +78,8 @@ mod tests {
         for fault in FAULTS {
             assert!(of(anyhow::Error::from(fault)), "{fault}");
         }
+        let named = std::io::Error::new(full().kind(), "at path \"/tmp/x\"");
+        assert!(of(named.into()));
         let git = |words: &str| git2::Error::new(git2::ErrorCode::GenericError, git2::ErrorClass::Os, words);
         assert!(of(git("failed to write: No space left on device").into()));
         assert!(!of(git("failed to open: Permission denied").into()));

@@ -73,7 +73,11 @@ pattern!(NO_CI, r"(?i)\*\*\*\s*no_ci\s*\*\*\*");
 fn tame(text: &str) -> String {
     let text = CLOSES.replace_all(text, "$1$2\"$3\"");
     let text = REFERENCE.replace_all(&text, "$1 $2");
-    let text = MENTION.replace_all(&text, "$1@ $2");
+    // One mention may begin where another one ends, `@[@name`, and a match takes that place away from the next.
+    let mut text = text.into_owned();
+    while MENTION.is_match(&text) {
+        text = MENTION.replace_all(&text, "$1@ $2").into_owned();
+    }
     let text = SKIP_CI.replace_all(&text, "($1)");
     NO_CI.replace_all(&text, "NO CI").into_owned()
 }
@@ -167,6 +171,7 @@ mod tests {
             ("Resolve PROJ-9 now", "Resolve \"PROJ-9\" now"),
             ("see GH-3 and !4", "see GH- 3 and ! 4"),
             ("thanks @octocat", "thanks @ octocat"),
+            ("@[@[@octocat", "@ [@ [@ octocat"),
             ("mail a@example.org", "mail a@example.org"),
             ("done [skip ci]", "done (skip ci)"),
             ("done [ci\nskip]", "done (ci skip)"),

@@ -140,7 +140,11 @@ fn a_person_who_pushes_meanwhile_is_merged_and_judged() {
     script.replies.extend(shared_script(&["gate", "sentinel"]).replies);
     let second = site.run(&script, &[("RETRY", "true")]);
     assert_eq!(second.code, 0, "{}", second.transcript());
-    assert!(second.stdout.contains("judged again"), "{}", second.transcript());
+    assert!(
+        second.stdout.contains("Others pushed to pace/sprint meanwhile: merged as"),
+        "{}",
+        second.transcript()
+    );
     let paths = git(&site.bare, "ls-tree --name-only pace/sprint");
     assert!(paths.contains("NOTES.md"), "{paths}");
     assert_eq!(git(&site.bare, "log --merges --format=%s pace/sprint").lines().count(), 1);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Restoring, aside};
 use crate::domain::dependencies::{Dependencies, is_output};
-use removed::put_away;
+use removed::{put_away, put_file_away};
 
 /// Largest file that is kept to be put back, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -94,6 +94,7 @@ impl Noted {
             let moved = match when {
                 Restoring::ForTests if seen.is_some_and(Seen::cannot_be_put_back) => aside::add(root, &path),
                 Restoring::AtEnd if seen.is_some_and(Seen::cannot_be_put_back) => continue,
+                _ if seen.is_some() => put_file_away(root, &self.run, &path),
                 _ => put_away(root, &self.run, &path),
             };
             match moved {

@@ -16,21 +16,27 @@ const KEPT: usize = 5;
 /// How the folder of a run begins.
 const RUN: &str = "day-";
 
-/// Moves `path` to the folder of `run`, under a name that is free there.
+/// Moves `path` to the folder of `run`, under a name that is free there, and the folders that are empty without it go.
 pub(in crate::repo) fn put_away(root: &Path, run: &str, path: &str) -> anyhow::Result<()> {
-    rename(root, run, path).with_context(|| format!("moving {path} to {REMOVED}/{run}"))
-}
-
-fn rename(root: &Path, run: &str, path: &str) -> io::Result<()> {
-    let target = free(&root.join(REMOVED).join(run).join(path));
-    fs::create_dir_all(target.parent().unwrap_or(root))?;
-    fs::rename(root.join(path), target)?;
+    put_file_away(root, run, path)?;
     for parent in Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
         if fs::remove_dir(root.join(parent)).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// The same without a look at folders: something takes the file's place at once, and whoever else writes there, as the CI's
+/// own log may, finds the folder.
+pub(super) fn put_file_away(root: &Path, run: &str, path: &str) -> anyhow::Result<()> {
+    rename(root, run, path).with_context(|| format!("moving {path} to {REMOVED}/{run}"))
+}
+
+fn rename(root: &Path, run: &str, path: &str) -> io::Result<()> {
+    let target = free(&root.join(REMOVED).join(run).join(path));
+    fs::create_dir_all(target.parent().unwrap_or(root))?;
+    fs::rename(root.join(path), target)
 }
 
 /// `path`, or the first of `path.2`, `path.3` … that is not there.

@@ -584,7 +584,7 @@ def hosts(name, allowed, other):
     probe("other_port", lambda: connect(("127.0.0.1", other)))
     probe("other_port_by_name", lambda: socket.create_connection((name, other), 1))
     probe("other_host", lambda: connect(("192.0.2.1", allowed)))
-    probe("udp", lambda: connect(("127.0.0.1", other), kind=socket.SOCK_DGRAM) and tier == 2)
+    probe("udp", lambda: connect(("127.0.0.1", bait["udp"]), kind=socket.SOCK_DGRAM) and tier == 2)
 
 
 if sys.argv[1] == "own":

@@ -66,6 +66,7 @@ fn opened_hosts_are_reached_at_their_ports_alone() {
                 run(&site, machine, &format!("hosts {name} {allowed} {closed}"), &[("PACE_NETWORK", &open)]);
             assert!(results.contains("+by_name works"), "{user:?} {machine:?}\n{results}");
             assert!(other.accept().is_err(), "{user:?} {machine:?}: another port was reached\n{results}");
+            assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through:\n{results}");
         }
     }
 }

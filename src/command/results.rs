@@ -39,6 +39,8 @@ pub(crate) struct Results {
     pub handoff: Option<(String, String)>,
     /// The day, once it was judged and published.
     pub view: Option<Box<DayView>>,
+    /// The exit code, once nothing is left to do but to give the lock back.
+    pub finished: Option<u8>,
 }
 
 impl Results {

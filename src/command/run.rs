@@ -29,10 +29,15 @@ pub(crate) async fn run(invocation: &Invocation) -> Exit {
     let terminal = invocation.terminal(settings.ci.log_style, redactor.clone());
     let mut results = Results::new(&settings);
     let work = run_told(&settings, problems, invocation, &terminal, &redactor, &mut results);
-    let exit = super::until_signalled(work).await;
-    if let Err(Error::Signal(_)) = &exit {
-        results.book_signalled(&terminal);
-        results.owe(&settings, &terminal);
+    let mut exit = super::until_signalled(work).await;
+    if let Err(Error::Signal(_)) = exit {
+        if let Some(code) = results.finished {
+            // It came to its end first: one word for the outputs, the summary and the exit code.
+            exit = Ok(code);
+        } else {
+            results.book_signalled(&terminal);
+            results.owe(&settings, &terminal);
+        }
         // A lock that stays behind expires.
         if let Some(problem) = invocation.holding.release(lock::AT_SIGNAL, results.spent()).await {
             tracing::debug!("the day's lock stays on the git server: {problem}");

@@ -130,6 +130,7 @@ pub(crate) fn finish(results: &mut Results, ended: Ended, code: u8) -> Exit {
         }
         Ended::Decided(view) | Ended::HandedOff(view, _) => results.view = Some(view),
     }
+    results.finished = Some(code);
     Ok(code)
 }
 

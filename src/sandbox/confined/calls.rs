@@ -158,16 +158,6 @@ pub(super) const AT_TOP: &[libc::c_long] = &[
     libc::SYS_renameat,
 ];
 
-/// Calls that make processes and threads, which a supervisor refuses when the command is over: else whoever ends what it
-/// left behind might be outrun for good.
-pub(super) const MAKING_PROCESSES: &[libc::c_long] = &[
-    libc::SYS_clone,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_fork,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_vfork,
-];
-
 /// Flags of the message by which the supervisor gets the end that [`hand_over`] returns: nobody could answer for it before.
 /// Anybody's message that has them passes; a socket that must not send is mute.
 pub(super) const INTRODUCTION: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
@@ -179,7 +169,7 @@ pub(super) struct Handed {
     pub sockets: bool,
     /// Those that name a datagram's receiver too.
     pub datagrams: bool,
-    /// What mounts and a process namespace would hold: [`AT_TOP`] and [`MAKING_PROCESSES`].
+    /// [`AT_TOP`], and every way of sending a datagram: what mounts and a network namespace would hold.
     pub no_namespaces: bool,
 }
 
@@ -204,7 +194,7 @@ pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
         rules.insert(libc::SYS_setsockopt, joining()?);
     }
     if handed.no_namespaces {
-        rules.extend(AT_TOP.iter().chain(MAKING_PROCESSES).map(|&call| (call, vec![])));
+        rules.extend(AT_TOP.iter().map(|&call| (call, vec![])));
         let makes = |argument| when(argument, SeccompCmpOp::MaskedEq(of(libc::O_CREAT)), of(libc::O_CREAT));
         rules.insert(libc::SYS_openat, vec![makes(2)?]);
         #[cfg(target_arch = "x86_64")]

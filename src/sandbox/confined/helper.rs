@@ -9,8 +9,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -86,8 +84,7 @@ fn outer() -> anyhow::Result<u8> {
         // The top of the work tree is supervised whatever the network is.
         Some(outside(&order.network)?.map_or_else(|| outside_of(&[]), Ok)?)
     };
-    let over = Arc::new(AtomicBool::new(false));
-    let start = |outside| Supervisor::start(&order, lookout, outside, (tell, Arc::clone(&over)));
+    let start = |outside| Supervisor::start(&order, lookout, outside, tell);
     let supervisor = outside.map(start).transpose()?;
     if order.tier != Tier::Rules {
         raw::unshare(UnshareFlags::NEWPID).context("process namespaces are not allowed")?;
@@ -121,8 +118,6 @@ fn outer() -> anyhow::Result<u8> {
     }
     let code = wait_for(inner).context("the confined process was lost");
     if order.tier == Tier::Rules {
-        // From now on nobody in there becomes two.
-        over.store(true, Ordering::SeqCst);
         end_the_rest();
     }
     code

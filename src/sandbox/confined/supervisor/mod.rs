@@ -20,7 +20,6 @@ mod top;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -79,8 +78,6 @@ pub(super) struct Supervisor {
     outside: Outside,
     /// Where the child has no mounts of its own.
     top: Option<Top>,
-    /// The command is over: whoever is left makes no more processes.
-    over: Arc<AtomicBool>,
     sockets: Mutex<Sockets>,
     datagrams: Mutex<Datagrams>,
     refusals: Mutex<Refusals>,
@@ -94,7 +91,7 @@ impl Supervisor {
         order: &Order,
         lookout: Lookout,
         outside: Outside,
-        (tell, over): (fn(&str), Arc<AtomicBool>),
+        tell: fn(&str),
     ) -> anyhow::Result<mpsc::Sender<OwnedFd>> {
         let own_network = matches!(order.tier, Tier::Namespaces { .. });
         let mut rooms = vec![order.rooms.work.clone(), order.rooms.temporary.clone()];
@@ -113,7 +110,6 @@ impl Supervisor {
             inside,
             outside,
             top,
-            over,
             sockets: Mutex::default(),
             datagrams: Mutex::default(),
             refusals: Mutex::new(Refusals::new(tell)),
@@ -181,13 +177,6 @@ impl Supervisor {
             }
             // Not of a datagram: the sockets that send those are mute, whatever became of the descriptor by now.
             libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg => self.listener.proceed(&call),
-            _ if calls::MAKING_PROCESSES.contains(&call.number) => {
-                if self.over.load(Ordering::SeqCst) {
-                    self.listener.answer(&call, Err(Errno::AGAIN));
-                } else {
-                    self.listener.proceed(&call);
-                }
-            }
             _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }

@@ -3,12 +3,14 @@
 //!
 //! Knows nothing of what the observations are for. A played record leaves nothing here: then the tests run.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::domain::observation::TestRun;
+use crate::evidence::code::hollowed::Way;
 use crate::tool::{Tool, ToolError};
 
 /// The observations of the work tree as it stands.
@@ -19,7 +21,7 @@ pub(crate) struct Standing(Mutex<Runs>);
 struct Runs {
     green: Option<TestRun>,
     red: Option<TestRun>,
-    hollow: Option<TestRun>,
+    hollow: BTreeMap<Way, TestRun>,
 }
 
 impl Standing {
@@ -33,9 +35,9 @@ impl Standing {
         self.with(|runs| runs.red = Some(run.clone()));
     }
 
-    /// Keeps a run in which the functions of the day fail.
-    pub(crate) fn keep_hollow(&self, run: &TestRun) {
-        self.with(|runs| runs.hollow = Some(run.clone()));
+    /// Keeps a run in which the functions of the day are emptied.
+    pub(crate) fn keep_hollow(&self, way: Way, run: &TestRun) {
+        self.with(|runs| runs.hollow.insert(way, run.clone()));
     }
 
     pub(crate) fn green(&self) -> Option<TestRun> {
@@ -46,8 +48,8 @@ impl Standing {
         self.with(|runs| runs.red.clone())
     }
 
-    pub(crate) fn hollow(&self) -> Option<TestRun> {
-        self.with(|runs| runs.hollow.clone())
+    pub(crate) fn hollow(&self, way: Way) -> Option<TestRun> {
+        self.with(|runs| runs.hollow.get(&way).cloned())
     }
 
     /// Something may have changed a file.

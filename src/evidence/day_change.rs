@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::code::hollowed::{Hollowed, hollowed};
+use super::code::hollowed::{Hollowed, Way, hollowed};
 use super::code::{self, Language, rust_tests};
 use super::files::{FileKind, kind_of};
 use super::pattern;
@@ -131,12 +131,12 @@ impl FileChange {
         }
     }
 
-    /// The file with the functions that the day touched made to fail; `None` where there are none.
-    pub(crate) fn hollowed(&self) -> Option<Hollowed> {
+    /// The file with the functions that the day touched emptied; `None` where there are none.
+    pub(crate) fn hollowed(&self, way: Way) -> Option<Hollowed> {
         if self.change == Change::Deleted || !self.changes_production() {
             return None;
         }
-        hollowed(&self.path, self.now.as_deref()?, &self.added)
+        hollowed(&self.path, self.now.as_deref()?, &self.added, way)
     }
 
     /// Whether the production change takes away and adds nothing: no new test can show that.

@@ -8,6 +8,7 @@ use super::without::{Otherwise, run_otherwise};
 use crate::agent::tests::ProjectTests;
 use crate::agent::{AgentError, Desk, day_change};
 use crate::domain::observation::{TestRun, TestStatus};
+use crate::evidence::code::hollowed::Way;
 use crate::evidence::coverage_rule::{self, Coverage};
 use crate::evidence::day_change::DayChange;
 use crate::evidence::red_phase::{self, RedPhase, Runs};
@@ -99,28 +100,41 @@ impl Work<'_> {
         if let RedPhase::Proved { failing, .. } = &proved
             && red_phase::is_about_functions(change)
         {
-            let run = self.without_bodies(tests, change).await?;
-            proved = red_phase::look_at_nothing(&run, failing, change).unwrap_or(proved);
+            let mut lacking = None;
+            for way in Way::ALL {
+                let run = self.without_bodies(tests, change, way).await?;
+                lacking = red_phase::look_at_nothing(&run, failing, change);
+                if lacking.is_none() {
+                    break;
+                }
+            }
+            proved = lacking.unwrap_or(proved);
         }
         Ok((proved, Some(green)))
     }
 
-    /// The run with the functions of the day in place, made to fail; one that stands for the same files is not made again.
-    async fn without_bodies(&self, tests: &ProjectTests, change: &DayChange) -> Result<TestRun, AgentError> {
+    /// The run with the functions of the day in place, emptied; one that stands for the same files is not made again.
+    async fn without_bodies(
+        &self,
+        tests: &ProjectTests,
+        change: &DayChange,
+        way: Way,
+    ) -> Result<TestRun, AgentError> {
         let desk = self.desk;
-        desk.step(
-            AGENT,
-            format!("Proving that the tests look at the functions of the day: {} ...", tests.command()),
-        );
+        let (kind, what) = match way {
+            Way::Failing => ("without-bodies", "look at the functions of the day"),
+            Way::Useless => ("without-results", "look at what the functions of the day give"),
+        };
+        desk.step(AGENT, format!("Proving that the tests {what}: {} ...", tests.command()));
         let run = async {
-            if let Some(run) = tests.standing.hollow() {
+            if let Some(run) = tests.standing.hollow(way) {
                 return Ok(run);
             }
-            let run = run_otherwise(desk, tests, self.base, &self.untracked, Otherwise::Hollow).await?;
-            tests.standing.keep_hollow(&run);
+            let run = run_otherwise(desk, tests, self.base, &self.untracked, Otherwise::Hollow(way)).await?;
+            tests.standing.keep_hollow(way, &run);
             anyhow::Ok(run)
         };
-        Ok(desk.journal.act("without-bodies", change, run).await?)
+        Ok(desk.journal.act(kind, change, run).await?)
     }
 
     /// The run with the production change taken out; one that stands for the same files is not made again.

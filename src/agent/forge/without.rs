@@ -8,6 +8,7 @@ use crate::agent::{Desk, day_change};
 use crate::domain::diff::Change;
 use crate::domain::observation::TestRun;
 use crate::evidence::code::Language;
+use crate::evidence::code::hollowed::Way;
 use crate::evidence::day_change::{DayChange, FileChange};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::repo::Stored;
@@ -17,8 +18,8 @@ use crate::repo::Stored;
 pub(super) enum Otherwise {
     /// What was there before the day.
     AsBefore,
-    /// The same code with the functions of the day made to fail.
-    Hollow,
+    /// The same code with the functions of the day emptied.
+    Hollow(Way),
 }
 
 /// The tests with something else in the place of today's production code. Everything is put back, whatever ends the run.
@@ -34,7 +35,7 @@ pub(super) async fn run_otherwise(
     let kept: Vec<String> = touched.iter().filter(|path| !path.ends_with('/')).cloned().collect();
     let instead = match otherwise {
         Otherwise::AsBefore => instead(&change, &before),
-        Otherwise::Hollow => hollow(&change),
+        Otherwise::Hollow(way) => hollow(&change, way),
     };
     desk.repo.exchange(&instead, &kept)?;
     let exchanged =
@@ -49,10 +50,10 @@ pub(super) async fn run_otherwise(
     run
 }
 
-/// Today's production code with its functions made to fail, by path.
-fn hollow(change: &DayChange) -> BTreeMap<String, Option<Stored>> {
+/// Today's production code with its functions emptied, by path.
+fn hollow(change: &DayChange, way: Way) -> BTreeMap<String, Option<Stored>> {
     let files = change.production().filter_map(|file| {
-        let content = file.hollowed()?.text.into_bytes();
+        let content = file.hollowed(way)?.text.into_bytes();
         Some((file.path.clone(), Some(Stored { content, mode: 0o100_755 })))
     });
     files.collect()

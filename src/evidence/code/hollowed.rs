@@ -1,4 +1,5 @@
-//! A day's production code with every function that it touched made to fail: what a test that looks at them cannot pass.
+//! A day's production code with every function that it touched emptied, in one way or the other: what a test that looks at
+//! them cannot pass both times.
 //!
 //! Pure text. Only languages that run from their sources; where a text cannot be read with certainty it stays as it is.
 
@@ -11,7 +12,7 @@ use super::super::pattern;
 use super::index::Index;
 use super::{Language, mask};
 
-/// A file whose functions fail.
+/// A file whose functions are emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hollowed {
     pub text: String,
@@ -19,16 +20,30 @@ pub(crate) struct Hollowed {
     pub beside: BTreeSet<String>,
 }
 
-/// `text` with the functions that have lines in `added` (half-open, counted from 1) made to fail; `None` where there is
-/// none, or none can be told.
-pub(crate) fn hollowed(path: &str, text: &str, added: &[(u32, u32)]) -> Option<Hollowed> {
+/// How a function is emptied. Who expects an error is content with one that fails, and who expects nothing with one that
+/// does nothing: who looks at it at all, not with both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// It fails, as it never does by itself.
+    Failing,
+    /// It gives nothing that anything can be done with.
+    Useless,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 2] = [Self::Failing, Self::Useless];
+}
+
+/// `text` with the functions that have lines in `added` (half-open, counted from 1) emptied; `None` where there is none, or
+/// none can be told.
+pub(crate) fn hollowed(path: &str, text: &str, added: &[(u32, u32)], way: Way) -> Option<Hollowed> {
     let language = Language::of(path);
     let masked = mask::masked(language, text);
     let index = Index::of(language, &masked);
     let mut bodies = match language {
-        Language::Python => python(&masked, &index),
-        Language::JavaScript => javascript(&masked, &index),
-        Language::Shell => shell(&masked, &index),
+        Language::Python => python(&masked, &index, way),
+        Language::JavaScript => javascript(&masked, &index, way),
+        Language::Shell => shell(&masked, &index, way),
         _ => return None,
     };
     let lines = |body: &Body| (index.line_of(body.from), index.line_of(body.end.saturating_sub(1)) + 1);
@@ -61,7 +76,7 @@ pub(crate) fn hollowed(path: &str, text: &str, added: &[(u32, u32)]) -> Option<H
         at = body.end;
     }
     hollow.push_str(&text[at..]);
-    if language == Language::Python {
+    if language == Language::Python && way == Way::Useless {
         hollow.push_str(OPAQUE);
     }
     Some(Hollowed { text: hollow, beside })
@@ -101,7 +116,11 @@ _pace_opaque = _PaceOpaque()
 
 static DEF: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^([ \t]*)(?:async[ \t]+)?def[ \t]+\w+[ \t]*\("));
 
-fn python(masked: &str, index: &Index) -> Vec<Body> {
+fn python(masked: &str, index: &Index, way: Way) -> Vec<Body> {
+    let body = match way {
+        Way::Failing => "raise RuntimeError('taken out')",
+        Way::Useless => "return _pace_opaque",
+    };
     let of = |c: regex::Captures<'_>| {
         let (whole, indent) = (c.get(0)?, c.get(1)?.as_str());
         let close = index.closing(whole.end() - 1)?;
@@ -117,13 +136,12 @@ fn python(masked: &str, index: &Index) -> Vec<Body> {
             }
             end += text.len();
         }
-        let instead = format!("{indent}    return _pace_opaque\n\n");
+        let instead = format!("{indent}    {body}\n\n");
         (end > open).then_some(Body { from: whole.start(), open, end, instead })
     };
     DEF.captures_iter(masked).filter_map(of).collect()
 }
 
-const THROW: &str = "throw new Error('taken out')";
 static FUNCTION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\bfunction\b\s*\*?\s*[\w$]*\s*(?:<[^()]*>)?\("));
 static ARROW: LazyLock<Regex> = LazyLock::new(|| pattern(r"=>\s*"));
@@ -133,10 +151,14 @@ static METHOD: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-fn javascript(masked: &str, index: &Index) -> Vec<Body> {
+fn javascript(masked: &str, index: &Index, way: Way) -> Vec<Body> {
+    let (body, value) = match way {
+        Way::Failing => (" throw new Error('taken out'); ", "(() => { throw new Error('taken out'); })()"),
+        Way::Useless => (" return undefined; ", "undefined"),
+    };
     let block = |from: usize, open: usize| {
         let end = index.closing(open)?;
-        Some(Body { from, open: open + 1, end, instead: format!(" {THROW}; ") })
+        Some(Body { from, open: open + 1, end, instead: body.to_owned() })
     };
     let functions = FUNCTION.find_iter(masked).filter_map(|m| {
         let close = index.closing(m.end() - 1)?;
@@ -153,8 +175,7 @@ fn javascript(masked: &str, index: &Index) -> Vec<Body> {
             return block(m.start(), m.end());
         }
         let end = expression_end(masked, m.end());
-        let instead = format!("(() => {{ {THROW}; }})()");
-        (end > m.end()).then_some(Body { from: m.start(), open: m.end(), end, instead })
+        (end > m.end()).then(|| Body { from: m.start(), open: m.end(), end, instead: value.to_owned() })
     });
     functions.chain(methods).chain(arrows).collect()
 }
@@ -180,12 +201,17 @@ fn expression_end(masked: &str, from: usize) -> usize {
 static SHELL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^[ \t]*(?:function[ \t]+)?[\w-]+[ \t]*(?:\(\)[ \t]*)?\n?[ \t]*\{"));
 
-fn shell(masked: &str, index: &Index) -> Vec<Body> {
+fn shell(masked: &str, index: &Index, way: Way) -> Vec<Body> {
+    // A status alone is what `!` and `||` wait for: the shell that called it ends.
+    let body = match way {
+        Way::Failing => " kill -s KILL \"$$\"; ",
+        Way::Useless => " return 0; ",
+    };
     let of = |m: regex::Match<'_>| {
         let named = m.as_str().contains("()") || m.as_str().trim_start().starts_with("function");
         let open = m.end() - 1;
         let end = index.closing(open).filter(|_| named)?;
-        Some(Body { from: m.start(), open: open + 1, end, instead: " return 97; ".into() })
+        Some(Body { from: m.start(), open: open + 1, end, instead: body.to_owned() })
     };
     SHELL.find_iter(masked).filter_map(of).collect()
 }
@@ -201,14 +227,14 @@ mod tests {
                 "a.py",
                 "X = 1\n\n\ndef old(n):\n    return n\n\n\ndef new(\n    n: int,\n) -> int:\n    if n:\n        return 1\n\n    return 2\n\n\nY = 2\n",
                 &[(8, 18)][..],
-                "X = 1\n\n\ndef old(n):\n    return n\n\n\ndef new(\n    n: int,\n) -> int:\n    return _pace_opaque\n\nY = 2\n",
+                "X = 1\n\n\ndef old(n):\n    return n\n\n\ndef new(\n    n: int,\n) -> int:\n    raise RuntimeError('taken out')\n\nY = 2\n",
                 &["Y"][..],
             ),
             (
                 "a.py",
                 "class A:\n    size: int\n    def f(self):\n        def g():\n            pass\n        return g\n",
                 &[(1, 7)],
-                "class A:\n    size: int\n    def f(self):\n        return _pace_opaque\n\n",
+                "class A:\n    size: int\n    def f(self):\n        raise RuntimeError('taken out')\n\n",
                 &["size"],
             ),
             (
@@ -229,19 +255,24 @@ mod tests {
                 "a.sh",
                 "greet() {\n    echo \"Hello, $1\"\n}\nexit 0\n",
                 &[(2, 5)],
-                "greet() { return 97; }\nexit 0\n",
+                "greet() { kill -s KILL \"$$\"; }\nexit 0\n",
                 &[],
             ),
         ] {
-            let found = hollowed(path, text, added).unwrap();
-            let text = found.text.strip_suffix(OPAQUE).unwrap_or(&found.text);
-            assert_eq!(text, hollow, "{path}");
+            let found = hollowed(path, text, added, Way::Failing).unwrap();
+            assert_eq!(found.text, hollow, "{path}");
             assert_eq!(found.beside.iter().map(String::as_str).collect::<Vec<_>>(), beside, "{path}");
         }
+        let way = Way::Useless;
+        let useless = |path, text| hollowed(path, text, &[(1, 9)], way).unwrap().text;
+        let python = useless("a.py", "def f():\n    return 1\n");
+        assert_eq!(python, format!("def f():\n    return _pace_opaque\n\n{OPAQUE}"));
+        assert_eq!(useless("a.js", "const f = (n) => n * 2;\n"), "const f = (n) => undefined;\n");
+        assert_eq!(useless("a.sh", "f() {\n    echo 1\n}\n"), "f() { return 0; }\n");
         for (path, text) in
             [("a.py", "X = 1\n"), ("a.go", "func f() int { return 1 }\n"), ("a.py", "def f(): return 1\n")]
         {
-            assert_eq!(hollowed(path, text, &[(1, 9)]), None, "{path}");
+            assert_eq!(hollowed(path, text, &[(1, 9)], Way::Useless), None, "{path}");
         }
     }
 }

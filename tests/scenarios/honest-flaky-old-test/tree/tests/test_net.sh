@@ -3,4 +3,4 @@
 count=$(cat "$HOME/runs" 2>/dev/null || echo 0)
 count=$((count + 1))
 echo "$count" > "$HOME/runs"
-[ "$count" -ne 4 ] && [ "$count" -ne 7 ]
+[ "$count" -ne 4 ] && [ "$count" -ne 8 ]

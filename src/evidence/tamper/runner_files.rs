@@ -57,14 +57,10 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let lines = added(file.before.as_deref(), after);
     let masked = masked(Language::of(&file.path), after);
     let masked: Vec<&str> = masked.lines().collect();
-    // What a string says is not done here.
     let in_code = |rule: &Regex, number: u32, line: &str| {
-        let bare = masked.get(number as usize - 1).copied().unwrap_or(line);
-        rule.find_iter(line).any(|found| {
-            bare.get(found.start()..=found.start())
-                .is_none_or(|c| c != " " || line[found.start()..].starts_with(' '))
-        })
+        does(rule, line, masked.get(number as usize - 1).copied().unwrap_or(line))
     };
+    let all: Vec<&str> = after.lines().collect();
     let writes_reports = lines.iter().any(|(_, line)| REPORT_FILE.is_match(line));
     for (number, line) in lines {
         let mut see = |what: &str| {
@@ -73,9 +69,7 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if prints(line) {
             see("prints what only a test runner says");
         }
-        let next = after.lines().nth(number as usize).unwrap_or_default().trim();
-        if line.contains("def __eq__(") && (next == "return True" || line.trim_end().ends_with("return True"))
-        {
+        if equals_everything(line, all.get(number as usize).copied().unwrap_or_default()) {
             see("is equal to everything");
         }
         if production && in_code(&FRAMEWORK, number, line) {
@@ -101,6 +95,19 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         }
     }
     signs
+}
+
+/// Whether `line` does what `rule` looks for; what a string says, which is blank in `masked`, is not done.
+fn does(rule: &Regex, line: &str, masked: &str) -> bool {
+    rule.find_iter(line).any(|found| {
+        let at = found.start();
+        masked.get(at..=at).is_none_or(|c| c != " " || line[at..].starts_with(' '))
+    })
+}
+
+/// Whether Python's equality, defined in `line` and perhaps the `next` one, holds for everything.
+fn equals_everything(line: &str, next: &str) -> bool {
+    line.contains("def __eq__(") && (next.trim() == "return True" || line.trim_end().ends_with("return True"))
 }
 
 fn sign(file: &Changed, check: &'static str, line: Option<u32>, what: String, holds: bool) -> Sign {

@@ -6,6 +6,8 @@
 //! Loopback is the child's own where it has a network namespace. Elsewhere every internet socket is tied to the
 //! machine's loopback when it is made, and a connection is made only to a server that this sandbox has. A datagram is sent
 //! by the supervisor alone, to a socket that this sandbox has.
+//!
+//! Where no mounts hold it, `top` gives files their names at the top of the work tree, which rules alone would close.
 
 mod address;
 mod connecting;

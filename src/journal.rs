@@ -33,6 +33,8 @@ pub(crate) use keeper::Keeper;
 pub(crate) use keeper::NoKeeper;
 pub(crate) use record::{Examined, Record, Seal, Trust, examine, read, trust};
 
+/// Kind of the record of a look at the clock.
+pub(crate) const CLOCK: &str = "clock";
 /// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
 pub(crate) const END: &str = "end";
 /// Kind of the record before a step that must not happen twice unseen: `{"kind": "model", …}`.
@@ -166,7 +168,7 @@ impl Journal {
 
     /// The current time, ISO 8601 in UTC with whole seconds, as a recorded step.
     pub(crate) async fn now(&self) -> anyhow::Result<String> {
-        self.step("clock", "", async { anyhow::Ok(timestamp()) }).await
+        self.step(CLOCK, "", async { anyhow::Ok(timestamp()) }).await
     }
 
     /// `text` without secrets, as the record and every later reader sees it.

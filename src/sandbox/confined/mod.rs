@@ -277,7 +277,8 @@ impl Confined {
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),
         ));
         let identity = by_sudo.then(Identity::own);
-        Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), task })
+        let group = rustix::process::getpgrp().as_raw_nonzero().get();
+        Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), group, task })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a confined child")]

@@ -21,7 +21,7 @@ use rustix::net::{
 use super::address::Address;
 use super::listening::Server;
 use super::{Call, NAMES, Supervisor, errno, is_loopback, number, sockets};
-use crate::sandbox::confined::notify;
+use crate::sandbox::confined::{calls, notify};
 
 /// Sockets beyond which closed ones are looked for.
 const MANY: usize = 64;
@@ -168,8 +168,15 @@ impl Supervisor {
             return Err(Errno::PROTONOSUPPORT);
         }
         let mut datagrams = self.datagrams();
-        let file = datagrams.make(family, flags)?;
-        self.listener.give(call, file.as_fd(), close_on_exec).map_err(|error| errno(&error))
+        let file = datagrams.make(family, flags)?.as_fd();
+        // From other numbers writing is not seen here, and fails.
+        let free = |at: &u32| std::fs::symlink_metadata(format!("{}/fd/{at}", call.thread)).is_err();
+        if let Some(at) = calls::DATAGRAM_SOCKETS.rev().find(free)
+            && self.listener.give_at(call, file, at, close_on_exec).is_ok()
+        {
+            return Ok(());
+        }
+        self.listener.give(call, file, close_on_exec).map_err(|error| errno(&error))
     }
 
     /// The number of the caller's datagram socket, if the call is about one.
@@ -255,6 +262,8 @@ impl Supervisor {
     fn sent(&self, call: &Call) -> Result<Sent, Errno> {
         let a = call.arguments;
         let (name, parts, flags) = match call.number {
+            libc::SYS_write => ((0, 0), vec![(a[1], a[2])], 0),
+            libc::SYS_writev => ((0, 0), self.parts(call, a[1], a[2] & u64::from(u32::MAX))?, 0),
             libc::SYS_sendto => ((a[4], a[5]), vec![(a[1], a[2])], a[3]),
             libc::SYS_sendmsg => {
                 let head = self.memory(call, a[1], 56)?;
@@ -266,14 +275,8 @@ impl Supervisor {
                     self.refusals().datagrams_by("control data beside a datagram");
                     return Err(Errno::OPNOTSUPP);
                 }
-                let count = word(24)?;
-                if count > PARTS {
-                    return Err(Errno::MSGSIZE);
-                }
-                let list = self.memory(call, word(16)?, count * 16)?;
-                let word_of = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
-                let parts = list.chunks_exact(16).map(|part| (word_of(&part[..8]), word_of(&part[8..])));
-                ((word(0)?, word(8)? & u64::from(u32::MAX)), parts.collect(), a[2])
+                let parts = self.parts(call, word(16)?, word(24)?)?;
+                ((word(0)?, word(8)? & u64::from(u32::MAX)), parts, a[2])
             }
             _ => {
                 self.refusals().datagrams_by("several datagrams by one call (sendmmsg)");
@@ -300,6 +303,16 @@ impl Supervisor {
             },
         };
         Ok(Sent { to, data, flags: flags & SendFlags::CONFIRM })
+    }
+
+    /// Where the parts of a datagram lie, and how long they are: an array of `iovec`.
+    fn parts(&self, call: &Call, at: u64, count: u64) -> Result<Vec<(u64, u64)>, Errno> {
+        if count > PARTS {
+            return Err(Errno::MSGSIZE);
+        }
+        let list = self.memory(call, at, count * 16)?;
+        let word_of = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        Ok(list.chunks_exact(16).map(|part| (word_of(&part[..8]), word_of(&part[8..]))).collect())
     }
 }
 

@@ -112,7 +112,7 @@ fn stay_with(
     supervisor: Option<mpsc::Sender<OwnedFd>>,
     ours: OwnedFd,
 ) -> anyhow::Result<u8> {
-    raw::ignore_term();
+    raw::ignore_signals();
     if let Some(identity) = &order.identity {
         // Whoever holds the child still by its process group must not stop this one: `sudo` stops with its command, and
         // nobody but root could have it go on.
@@ -159,7 +159,7 @@ fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
         .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
         .spawn()
         .context("bwrap cannot be started")?;
-    raw::ignore_term();
+    raw::ignore_signals();
     drop((theirs, view, me));
     // If it ended early, its exit says so.
     let _ = fs::File::from(ours).write_all(&order.to_bytes()?);

@@ -158,7 +158,7 @@ impl Confined {
         }
         if self.tier == Tier::Rules {
             lack(!open && !found.datagrams, "no datagrams on loopback");
-            lack(!open && found.datagrams, "datagrams by send and sendto alone");
+            lack(!open && found.datagrams, "datagrams one by one alone");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");

@@ -323,6 +323,31 @@ def written():
     os.close(1000)
 
 
+def both_families():
+    """A socket of both families, as Java's are."""
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::ffff:127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    other = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    other.bind(("::1", 0))
+    for _ in range(2):
+        client.sendto(b"one", server.getsockname())
+        data, sender = server.recvfrom(9)
+        assert (data, sender[:2]) == (b"one", ("::ffff:127.0.0.1", client.getsockname()[1])), sender
+        server.sendto(b"two", sender)
+        assert client.recv(9) == b"two"
+        client.sendto(b"three", other.getsockname())
+        assert other.recvfrom(9)[1][:2] == ("::1", client.getsockname()[1])
+    old = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    old.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    client.connect(("::ffff:127.0.0.1", old.getsockname()[1]))
+    client.send(b"four")
+    data, sender = old.recvfrom(9)
+    old.sendto(b"five", sender)
+    assert data == b"four" and client.recv(9) == b"five"
+
+
 def written_by_another_number():
     """Past the supervisor: by a call that it never sees."""
     server, client = bound_pair()
@@ -542,6 +567,7 @@ def own_servers():
     works("datagrams_port", free_datagram_port)
     works("datagrams_many", many_datagrams)
     works("datagrams_written", written)
+    works("datagrams_of_both_families", both_families)
     works("datagrams_asyncio", lambda: asyncio.run(echoes()))
     if shutil.which("node"):
         works("datagrams_node", node_datagrams)

@@ -47,6 +47,8 @@ struct Datagram {
     family: AddressFamily,
     /// On the same port once there is one: sends in its place.
     twin: Option<Arc<OwnedFd>>,
+    /// The same to addresses of IPv4, for a socket of both families.
+    twin4: Option<Arc<OwnedFd>>,
     peer: Option<SocketAddr>,
 }
 
@@ -58,7 +60,7 @@ impl Datagrams {
         }
         let file = mute(family, flags)?;
         let number = fstat(&file)?.st_ino;
-        let made = Datagram { file, family, twin: None, peer: None };
+        let made = Datagram { file, family, twin: None, twin4: None, peer: None };
         Ok(&self.known.entry(number).insert_entry(made).into_mut().file)
     }
 
@@ -77,10 +79,33 @@ impl Datagrams {
         }
         done?;
         let socket = self.known.get_mut(&number).ok_or(Errno::NOTSOCK)?;
-        let twin = twin_of(&socket.file, socket.family)?;
+        let at = SocketAddr::try_from(getsockname(&socket.file)?)?;
+        let twin = twin_of(&[&socket.file], SocketAddr::new(at.ip().to_canonical(), at.port()))?;
         self.twins.insert(fstat(&twin)?.st_ino);
         socket.twin = Some(Arc::new(twin));
         Ok(())
+    }
+
+    /// Who sends for this socket to `to`, and to which address: one of IPv4 may stand in IPv6's clothes.
+    fn sender(&mut self, number: u64, to: SocketAddr) -> Result<(Arc<OwnedFd>, SocketAddr), Errno> {
+        let twin = self.bound(number)?;
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let at = SocketAddr::try_from(getsockname(&twin)?)?;
+        if at.is_ipv4() == to.is_ipv4() {
+            return Ok((twin, to));
+        }
+        let socket = self.known.get_mut(&number).ok_or(Errno::NOTSOCK)?;
+        let own = SocketAddr::try_from(getsockname(&socket.file)?)?;
+        // Bound or connected to an address of one family, a socket reaches the other as little as anywhere.
+        if own.is_ipv4() || !(own.ip().is_unspecified() || socket.peer.is_some()) || to.is_ipv6() {
+            return Err(Errno::NETUNREACH);
+        }
+        if socket.twin4.is_none() {
+            let other = twin_of(&[&socket.file, &twin], (Ipv4Addr::UNSPECIFIED, own.port()).into())?;
+            self.twins.insert(fstat(&other)?.st_ino);
+            socket.twin4 = Some(Arc::new(other));
+        }
+        Ok((socket.twin4.clone().ok_or(Errno::NOTSOCK)?, to))
     }
 
     /// Binds the socket anywhere if it is not bound; its twin.
@@ -102,7 +127,8 @@ impl Datagrams {
     fn sweep(&mut self) {
         let open = sockets::open_numbers();
         self.known.retain(|number, _| open.contains(number));
-        let twins = self.known.values().filter_map(|socket| fstat(socket.twin.as_deref()?).ok());
+        let twins = self.known.values().flat_map(|socket| [&socket.twin, &socket.twin4]);
+        let twins = twins.filter_map(|twin| fstat(twin.as_deref()?).ok());
         self.twins = twins.map(|twin| twin.st_ino).collect();
     }
 }
@@ -133,17 +159,22 @@ fn loopback(family: AddressFamily) -> IpAddr {
     if family == AddressFamily::INET { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
-/// A socket on the port of `file` that receives nothing. Sharing the port is allowed for this moment alone.
-fn twin_of(file: &OwnedFd, family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let at = SocketAddr::try_from(getsockname(file)?)?;
+/// A socket at `at`, which receives nothing. The port is that of `files`; sharing it is allowed for this moment alone.
+fn twin_of(files: &[&OwnedFd], at: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let twin = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     notify::tie_to_loopback(twin.as_fd()).map_err(|error| errno(&error))?;
-    let shared = sockopt::socket_reuseaddr(file)?;
-    sockopt::set_socket_reuseaddr(file, true)?;
+    let mut shared = Vec::new();
+    for file in files {
+        shared.push(sockopt::socket_reuseaddr(file)?);
+        sockopt::set_socket_reuseaddr(file, true)?;
+    }
     sockopt::set_socket_reuseaddr(&twin, true)?;
     let done = bind(&twin, &at).and_then(|()| connect(&twin, &SocketAddr::from((loopback(family), NOBODYS))));
     sockopt::set_socket_reuseaddr(&twin, false)?;
-    sockopt::set_socket_reuseaddr(file, shared)?;
+    for (file, shared) in files.iter().zip(shared) {
+        sockopt::set_socket_reuseaddr(file, shared)?;
+    }
     done.map(|()| twin)
 }
 
@@ -190,7 +221,7 @@ impl Supervisor {
 
     pub(super) fn bind_datagrams(&self, call: &Call, number: u64) -> Result<(), Errno> {
         match self.address(call, call.arguments[1], call.arguments[2])? {
-            Address::Internet(to) if is_loopback(to) && !is_mapped(to) => self.datagrams().bind(number, to),
+            Address::Internet(to) if is_loopback(to) => self.datagrams().bind(number, to),
             Address::Internet(to) => {
                 self.refusals().datagram(to);
                 Err(Errno::ADDRNOTAVAIL)
@@ -229,17 +260,17 @@ impl Supervisor {
         }
         let peer = self.datagrams().known.get(&number).and_then(|socket| socket.peer);
         let to = sent.to.or(peer).ok_or(Errno::DESTADDRREQ)?;
-        let twin = self.datagrams().bound(number)?;
+        let (twin, there) = self.datagrams().sender(number, to)?;
         if !self.receiver(to)? {
             // As if it was lost on the way; a connected socket is told.
             return if peer.is_some() { Err(Errno::CONNREFUSED) } else { Ok(sent.data.len()) };
         }
-        send(&twin, &sent.data, sent.flags, &to)
+        send(&twin, &sent.data, sent.flags, &there)
     }
 
     /// Whether somebody in this sandbox receives there; an error where somebody else does.
     fn receiver(&self, to: SocketAddr) -> Result<bool, Errno> {
-        if !is_loopback(to) || is_mapped(to) {
+        if !is_loopback(to) {
             self.refuse(to, false);
             return Err(Errno::NETUNREACH);
         }
@@ -314,9 +345,4 @@ impl Supervisor {
         let word_of = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
         Ok(list.chunks_exact(16).map(|part| (word_of(&part[..8]), word_of(&part[8..]))).collect())
     }
-}
-
-/// An IPv4 address in an IPv6 one's clothes.
-fn is_mapped(address: SocketAddr) -> bool {
-    matches!(address.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some())
 }

@@ -30,8 +30,8 @@ pub(crate) struct Booked {
     pub sprint: String,
     pub day: u32,
     pub run: u32,
-    /// When it ended: seconds since 1970; `None` where the books do not tell.
-    pub at: Option<i64>,
+    /// When it ended: seconds since 1970.
+    pub at: i64,
     /// US dollars; `None` where a price is unknown.
     pub usd: Option<f64>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Booked {
 impl Booked {
     /// Whether it counts today. What a wrong clock dated ahead does.
     pub(crate) fn counts(&self, age: impl Fn(i64) -> i64) -> bool {
-        self.at.is_some_and(|at| age(at) <= 0)
+        age(self.at) <= 0
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn booked(day: u32, run: u32, at: i64, usd: f64) -> Booked {
-        Booked { sprint: "s".into(), day, run, at: Some(at), usd: Some(usd) }
+        Booked { sprint: "s".into(), day, run, at, usd: Some(usd) }
     }
 
     /// Today is day 10 since 1970, in UTC.

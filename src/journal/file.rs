@@ -10,8 +10,8 @@ use rustix::fs::FlockOperation::NonBlockingLockExclusive;
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::record::{LIMIT, Record, Seal, VERSION};
-use super::{END, timestamp};
+use super::record::{LIMIT, ROOM, Record, Seal, VERSION};
+use super::{END, INTENT, timestamp};
 
 /// Writes records.
 pub(crate) struct Recorder {
@@ -120,11 +120,12 @@ impl Recorder {
     fn put_sealed(&mut self, record: Record) -> anyhow::Result<()> {
         let line = serde_json::to_string(&record)? + "\n";
         let after = self.bytes + line.len() as u64;
-        if after > LIMIT && record.kind != END {
+        let most = if record.kind == INTENT { LIMIT - ROOM } else { LIMIT };
+        if after > most && record.kind != END {
             bail!(
                 "{}: the journal of a run may have {} MiB, and the next record would pass that: split the day's story",
                 self.path.display(),
-                LIMIT >> 20
+                most >> 20
             );
         }
         let written = self.file.write_all(line.as_bytes());

@@ -164,6 +164,29 @@ mod tests {
         assert!(error.to_string().contains("PACE_PRICES"), "{error}");
     }
 
+    /// A run that nobody can date is not taken for one of another day.
+    #[test]
+    fn a_date_that_is_none_is_refused_by_name() {
+        let now = Timestamp::now();
+        for date in
+            ["", "yesterday", "2026-03-01", "2026-03-01T10:00:00", "2026-13-01T10:00:00Z", "1772359200"]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::new(dir.path().to_path_buf());
+            store.append_attempt(1, &attempt(date.into(), Some(1.5))).unwrap();
+            let budget = Budget { usd: 5.0, zone: &TimeZone::UTC };
+            let error = budget.used(&store, &plan(), "s", now).unwrap_err().to_string();
+            assert!(
+                error.contains("run 1 in .pace/day-1/attempts.yaml") && error.contains("unset the budget"),
+                "{error}"
+            );
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_path_buf());
+        store.append_attempt(1, &attempt("2026-03-01T10:00:00+02:00".into(), Some(1.5))).unwrap();
+        assert!(Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).is_ok());
+    }
+
     /// Midnight is where the zone has it, also on days of 23 and of 25 hours, and a clock that was set wrong frees nothing
     /// that it dated ahead.
     #[test]

@@ -111,7 +111,9 @@ fn admit(
 ) -> anyhow::Result<Brought> {
     let records = journal::read(path).map_err(|error| anyhow!("{}", error.root_cause()))?;
     if !seal.has_key() {
-        return Err(anyhow!("there is no model credential, so nobody can tell whether its records are pace's"));
+        return Err(anyhow!(
+            "there is no model credential, so nobody can tell whether its records are pace's"
+        ));
     }
     if journal::trust(&records, seal)? != Trust::Verified {
         return Err(anyhow!("it was not written by a run with this model credential, or was changed since"));

@@ -157,3 +157,24 @@ fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let folder_file = File::open(folder).with_context(|| folder.display().to_string())?;
     folder_file.sync_all().with_context(|| folder.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reply that was paid for always finds room.
+    #[test]
+    fn no_intent_comes_into_the_last_part_of_a_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::create(&dir.path().join("run-1.jsonl"), Seal::new(None)).unwrap();
+        recorder.append("start", String::new(), Value::Null, None).unwrap();
+        recorder.append(INTENT, String::new(), Value::Null, None).unwrap();
+        recorder.bytes = LIMIT - ROOM;
+        let error = recorder.append(INTENT, String::new(), Value::Null, None).unwrap_err();
+        assert!(error.to_string().contains("split the day's story"), "{error}");
+        recorder.append("model", String::new(), Value::Null, None).unwrap();
+        recorder.bytes = LIMIT;
+        assert!(recorder.append("model", String::new(), Value::Null, None).is_err());
+        recorder.append(END, String::new(), Value::Null, None).unwrap();
+    }
+}

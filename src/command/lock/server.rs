@@ -217,7 +217,7 @@ impl Taking<'_> {
 }
 
 /// What a sign of life came to.
-enum Sign {
+pub(super) enum Sign {
     Given,
     /// The run has ended meanwhile.
     Ended,
@@ -297,7 +297,7 @@ impl ServerLock {
         }
     }
 
-    async fn renew(&self) -> Result<Sign, RepoError> {
+    pub(super) async fn renew(&self) -> Result<Sign, RepoError> {
         let mut state = self.state.lock().await;
         for _ in 0..ROUNDS {
             if state.ended {

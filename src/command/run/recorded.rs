@@ -49,6 +49,7 @@ pub(super) async fn work(
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
+    results.owe_beforehand(settings, (start, &journal.path()), events);
     let parts = Parts {
         site,
         model: model.as_ref(),

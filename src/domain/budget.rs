@@ -196,7 +196,11 @@ mod tests {
             (vec![entry(1, 1, "a", today - 2 * DAY, 4.0, true)], vec![], 0.0),
             // Somebody's slip or forgery frees nothing.
             (vec![entry(1, 1, "a", today, -4.0, false), entry(2, 1, "b", today, -4.0, true)], vec![], 0.0),
-            (vec![entry(1, 1, "a", today, -4.0, false)], vec![booked(3, 1, today, -9.0), booked(3, 2, today, 1.0)], 1.0),
+            (
+                vec![entry(1, 1, "a", today, -4.0, false)],
+                vec![booked(3, 1, today, -9.0), booked(3, 2, today, 1.0)],
+                1.0,
+            ),
             // A clock that ran ahead frees nothing.
             (vec![entry(1, 1, "a", today + DAY, 4.0, false)], vec![booked(2, 1, today + DAY, 1.0)], 5.0),
         ] {

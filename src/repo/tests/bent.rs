@@ -162,16 +162,19 @@ async fn a_report_of_something_else_is_no_swap() {
         ("an error band", honest(&["\u{3}the disk is full\n"])),
         ("noise", (0..=255).cycle().take(5000).collect()),
     ];
-    for (case, report) in reports {
-        for there in [vec![format!("{ID} {NAME}")], vec![format!("{ID} refs/heads/main")]] {
-            let fixture = Fixture::with_remote();
-            let url = server(list("SERVICE", &there), report.clone());
-            let mut believed = believed(case, &fixture, &url).await;
-            // The list itself is an honest one.
-            believed.retain(|what| what != "look");
-            assert_eq!(believed, Vec::<String>::new(), "{case}");
-        }
-    }
+    let lists = [vec![format!("{ID} {NAME}")], vec![format!("{ID} refs/heads/main")]];
+    // Each is tried several times with pauses: all at once.
+    let cases =
+        reports.iter().flat_map(|(case, report)| lists.iter().map(move |there| (case, report, there)));
+    let cases = cases.map(async |(case, report, there)| {
+        let fixture = Fixture::with_remote();
+        let url = server(list("SERVICE", there), report.clone());
+        let mut believed = believed(case, &fixture, &url).await;
+        // The list itself is an honest one.
+        believed.retain(|what| what != "look");
+        assert_eq!(believed, Vec::<String>::new(), "{case}");
+    });
+    futures_util::future::join_all(cases).await;
 }
 
 /// What comes in the place of a pack.

@@ -143,9 +143,11 @@ impl Journal {
         if let Some(value) = self.recorded(kind, &key)? {
             return Ok(value);
         }
+        self.keeper.ready().await;
         let mut intent = reserve()?;
         intent["kind"] = kind.into();
         self.append((INTENT, key.clone()), intent, None, Synced::Now)?;
+        self.keeper.intended(kind).await;
         let value = match act.await {
             Ok(value) => value,
             Err(error) => {

@@ -9,6 +9,7 @@ mod helpers;
 mod items;
 mod named;
 mod patterns;
+mod reached;
 mod rows;
 mod runner_files;
 mod skips;
@@ -165,6 +166,11 @@ fn all_items<'a>(look: &Look<'a>, text: impl Fn(&'a Changed) -> Option<&'a str>)
 /// Whether the file holds tests or what they need, and is written in a language.
 fn is_test_code(path: &str) -> bool {
     kind_of(path) == FileKind::Test && items::is_code(path)
+}
+
+/// Whether tests may stand in the file: Rust keeps them beside the code.
+fn may_hold_tests(path: &str) -> bool {
+    is_test_code(path) || path.ends_with(".rs")
 }
 
 /// Lines of `after` that `before` does not have as often, with their numbers; blank ones left out.

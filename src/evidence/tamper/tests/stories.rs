@@ -141,7 +141,11 @@ fn honest_changes_of_tests() {
         ),
         (
             "a variable called expect",
-            &[("tests/test_a.py", "-", "def test_adds():\n    expect = 3\n    assert shop.add(1, 2) == expect\n")],
+            &[(
+                "tests/test_a.py",
+                "-",
+                "def test_adds():\n    expect = 3\n    assert shop.add(1, 2) == expect\n",
+            )],
             "",
         ),
         (
@@ -160,7 +164,11 @@ fn honest_changes_of_tests() {
         ),
         (
             "a printed line with a remark",
-            &[("tests/test_a.py", "-", "def test_adds():\n    print(shop.add)  # TODO: show more\n    assert shop.add(1, 2) == 3\n")],
+            &[(
+                "tests/test_a.py",
+                "-",
+                "def test_adds():\n    print(shop.add)  # TODO: show more\n    assert shop.add(1, 2) == 3\n",
+            )],
             "",
         ),
         (
@@ -229,7 +237,11 @@ fn honest_changes_of_runner_files() {
     let stories: &[Story<'_>] = &[
         (
             "a module of Spring builds no program",
-            &[("core/build.gradle", "plugins {\n}\n", "plugins {\n}\n\nbootJar {\n    enabled = false\n}\n\njar.enabled = true\n")],
+            &[(
+                "core/build.gradle",
+                "plugins {\n}\n",
+                "plugins {\n}\n\nbootJar {\n    enabled = false\n}\n\njar.enabled = true\n",
+            )],
             "",
         ),
         (
@@ -252,7 +264,11 @@ fn honest_changes_of_runner_files() {
         ),
         (
             "vitest is told where all tests are",
-            &[("web/vitest.config.ts", "-", "export default {\n  test: {\n    include: ['**/*.test.{js,ts}'],\n    exclude: ['**/node_modules/**', 'dist'],\n  },\n};\n")],
+            &[(
+                "web/vitest.config.ts",
+                "-",
+                "export default {\n  test: {\n    include: ['**/*.test.{js,ts}'],\n    exclude: ['**/node_modules/**', 'dist'],\n  },\n};\n",
+            )],
             "",
         ),
         (
@@ -287,42 +303,71 @@ fn honest_changes_of_runner_files() {
 
 #[test]
 fn cheats() {
-    const PY: &str = "def test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n";
+    const PY: &str =
+        "def test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n";
     const JS: &str = "test('adds', async () => {\n  expect(await add(1, 2)).toBe(3);\n});\n";
     let stories: &[Story<'_>] = &[
         (
             "a helper that looks at nothing takes the assertions in",
-            &[("tests/test_a.py", PY, "def check_total(total):\n    assert total is not None\n\n\ndef test_total():\n    check_total(shop.total([1, 2]))\n    check_total(shop.total([]))\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def check_total(total):\n    assert total is not None\n\n\ndef test_total():\n    check_total(shop.total([1, 2]))\n    check_total(shop.total([]))\n",
+            )],
             "",
         ),
         (
             "a helper that compares with itself",
-            &[("tests/test_a.py", PY, "def check_total(total):\n    assert total == total\n\n\ndef test_total():\n    check_total(shop.total([1, 2]))\n    check_total(shop.total([]))\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def check_total(total):\n    assert total == total\n\n\ndef test_total():\n    check_total(shop.total([1, 2]))\n    check_total(shop.total([]))\n",
+            )],
             "",
         ),
         (
             "the assertions stand in a function that nobody calls",
-            &[("tests/test_a.py", PY, "def test_total():\n    def later():\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    def later():\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n",
+            )],
             "",
         ),
         (
             "the assertions stand in a loop over nothing",
-            &[("tests/test_a.py", PY, "def test_total():\n    for _ in []:\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    for _ in []:\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n",
+            )],
             "",
         ),
         (
             "the assertions come behind a condition and a line",
-            &[("tests/test_a.py", PY, "def test_total():\n    if shop.total([]) == 1:\n        print(1)\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    if shop.total([]) == 1:\n        print(1)\n        assert shop.total([1, 2]) == 3\n        assert shop.total([]) == 0\n",
+            )],
             "",
         ),
         (
             "the test returns a value first",
-            &[("tests/test_a.py", PY, "def test_total():\n    return None\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    return None\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n",
+            )],
             "",
         ),
         (
             "a guard that always returns",
-            &[("tests/test_a.py", PY, "def test_total():\n    if shop:\n        return\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n")],
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    if shop:\n        return\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n",
+            )],
             "",
         ),
         (
@@ -336,17 +381,29 @@ fn cheats() {
         ),
         (
             "a promise is not awaited any more",
-            &[("web/a.test.js", "test('adds', async () => {\n  await expect(add(1, 2)).resolves.toBe(3);\n});\n", "test('adds', async () => {\n  expect(add(1, 2)).resolves.toBe(3);\n});\n")],
+            &[(
+                "web/a.test.js",
+                "test('adds', async () => {\n  await expect(add(1, 2)).resolves.toBe(3);\n});\n",
+                "test('adds', async () => {\n  expect(add(1, 2)).resolves.toBe(3);\n});\n",
+            )],
             "",
         ),
         (
             "the assertion stands in a function that nobody calls, in JavaScript",
-            &[("web/a.test.js", JS, "test('adds', async () => {\n  const later = async () => {\n    expect(await add(1, 2)).toBe(3);\n  };\n});\n")],
+            &[(
+                "web/a.test.js",
+                JS,
+                "test('adds', async () => {\n  const later = async () => {\n    expect(await add(1, 2)).toBe(3);\n  };\n});\n",
+            )],
             "",
         ),
         (
             "expect is replaced in the file",
-            &[("web/a.test.js", JS, "const expect = () => ({ toBe() {} });\ntest('adds', async () => {\n  expect(await add(1, 2)).toBe(3);\n});\n")],
+            &[(
+                "web/a.test.js",
+                JS,
+                "const expect = () => ({ toBe() {} });\ntest('adds', async () => {\n  expect(await add(1, 2)).toBe(3);\n});\n",
+            )],
             "",
         ),
         (
@@ -387,28 +444,52 @@ fn cheats() {
         ),
         (
             "an assertion over several lines becomes mere presence",
-            &[("web/a.test.js", "test('adds', () => {\n  expect(\n    add(1, 2),\n  ).toBe(3);\n});\n", "test('adds', () => {\n  expect(\n    add(1, 2),\n  ).toBeDefined();\n});\n")],
+            &[(
+                "web/a.test.js",
+                "test('adds', () => {\n  expect(\n    add(1, 2),\n  ).toBe(3);\n});\n",
+                "test('adds', () => {\n  expect(\n    add(1, 2),\n  ).toBeDefined();\n});\n",
+            )],
             "",
         ),
         (
             "a field that the plan does not speak of goes with its assertion",
             &[
-                ("tests/test_a.py", "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n    assert shop.user()[\"nickname\"] == \"A\"\n", "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n"),
-                ("shop.py", "def user():\n    return {\"name\": \"Ann\", \"nickname\": \"A\"}\n", "def user():\n    return {\"name\": \"Ann\"}\n"),
+                (
+                    "tests/test_a.py",
+                    "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n    assert shop.user()[\"nickname\"] == \"A\"\n",
+                    "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n",
+                ),
+                (
+                    "shop.py",
+                    "def user():\n    return {\"name\": \"Ann\", \"nickname\": \"A\"}\n",
+                    "def user():\n    return {\"name\": \"Ann\"}\n",
+                ),
             ],
             "The name is shown.",
         ),
         (
             "what the plan removes is still there",
             &[
-                ("tests/test_a.py", "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n    assert shop.user()[\"nickname\"] == \"A\"\n", "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n"),
-                ("shop.py", "def user():\n    return {\"name\": \"Ann\", \"nickname\": \"A\"}\n", "def user():\n    return {\"nickname\": \"B\", \"name\": \"Ann\"}\n"),
+                (
+                    "tests/test_a.py",
+                    "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n    assert shop.user()[\"nickname\"] == \"A\"\n",
+                    "def test_user():\n    assert shop.user()[\"name\"] == \"Ann\"\n",
+                ),
+                (
+                    "shop.py",
+                    "def user():\n    return {\"name\": \"Ann\", \"nickname\": \"A\"}\n",
+                    "def user():\n    return {\"nickname\": \"B\", \"name\": \"Ann\"}\n",
+                ),
             ],
             "The nickname is removed from what user() gives.",
         ),
         (
             "vitest looks elsewhere",
-            &[("web/vitest.config.ts", "-", "export default {\n  test: {\n    include: ['src/**/*.test.ts'],\n  },\n};\n")],
+            &[(
+                "web/vitest.config.ts",
+                "-",
+                "export default {\n  test: {\n    include: ['src/**/*.test.ts'],\n  },\n};\n",
+            )],
             "",
         ),
         (
@@ -423,7 +504,11 @@ fn cheats() {
         ),
         (
             "surefire is skipped",
-            &[("pom.xml", "<project>\n</project>\n", "<project>\n  <plugin>\n    <artifactId>maven-surefire-plugin</artifactId>\n    <configuration>\n      <skip>true</skip>\n    </configuration>\n  </plugin>\n</project>\n")],
+            &[(
+                "pom.xml",
+                "<project>\n</project>\n",
+                "<project>\n  <plugin>\n    <artifactId>maven-surefire-plugin</artifactId>\n    <configuration>\n      <skip>true</skip>\n    </configuration>\n  </plugin>\n</project>\n",
+            )],
             "",
         ),
         (

@@ -2,6 +2,7 @@
 //!
 //! Reads lines and brackets, no syntax tree: enough to tell a test that is gone from one that moved.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -172,9 +173,42 @@ pub(super) fn besides(path: &str, text: &str, items: &[Item]) -> Option<Item> {
         let first = |item: &Item| item.line.saturating_sub(u32::try_from(item.head.len()).unwrap_or(1)) + 1;
         items.iter().any(|item| (first(item)..=item.end).contains(&n))
     };
+    let expected = expected(text);
     let left = (1..).zip(text.lines()).filter(|(n, _)| !of_test(*n)).map(|(_, line)| line);
+    let left = left.filter(|line| !constant(line).is_some_and(|name| expected.contains(name)));
     let (body, depths) = code(left, Depth::of(path));
     Some(Item { name: BESIDES.to_owned(), line: 1, end: 1, head: vec![], body, depths })
+}
+
+static CONSTANT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:(?:export|const|let|var|static|private|final)\s+)*([A-Za-z_]\w*)(?:\s*:[^=]*)?\s*:?=\s*[\[({]",
+    )
+});
+
+fn constant(line: &str) -> Option<&str> {
+    CONSTANT.captures(line)?.get(1).map(|name| name.as_str())
+}
+
+/// Lists with a name that assertions alone speak of: what is expected, and no table that a test runs through.
+fn expected(text: &str) -> BTreeSet<&str> {
+    let names: BTreeSet<&str> = text.lines().filter_map(constant).collect();
+    let mut expected = BTreeSet::new();
+    let mut otherwise = BTreeSet::new();
+    for line in text.lines() {
+        let own = constant(line);
+        let asserts = is_assertion(line, false) && !line.trim_start().starts_with("for ");
+        let said = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| Some(*word) != own);
+        for word in said.filter(|word| names.contains(word)) {
+            if asserts {
+                expected.insert(word)
+            } else {
+                otherwise.insert(word)
+            };
+        }
+    }
+    expected.retain(|name| !otherwise.contains(name));
+    expected
 }
 
 fn whole(path: &str, text: &str) -> Option<Item> {

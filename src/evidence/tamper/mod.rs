@@ -12,6 +12,7 @@ mod patterns;
 mod reached;
 mod rows;
 mod runner_files;
+mod shadows;
 mod skips;
 mod strength;
 mod stubs;
@@ -54,7 +55,7 @@ pub(crate) struct Look<'a> {
 pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let before = all_items(look, |file| file.before.as_deref());
     let after = all_items(look, |file| file.after.as_deref());
-    let gone = gone::Gone::of(look.changed);
+    let gone = gone::Gone::of(look.changed, look.named);
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
@@ -65,9 +66,10 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     signs.extend(strength::signs(look.changed, &helped, &now, &same, &gone));
     signs.extend(rows::signs(&before, &after, &pairs, &gone));
     signs.extend(rows::beside(look.changed, &before, &after, &gone));
+    signs.extend(shadows::signs(look.changed));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
-    signs.extend(stubs::signs(look.changed));
+    signs.extend(stubs::signs(look));
     signs.extend(under_test::signs(look));
     let mut findings: Vec<Finding> = Vec::new();
     for sign in signs {

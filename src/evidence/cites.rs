@@ -28,6 +28,8 @@ pub(crate) struct Observed<'a> {
     pub output: &'a str,
     /// Path of the plan.
     pub plan: &'a str,
+    /// Paths that the day changed.
+    pub day: &'a [String],
     /// Content of a path in the commit; `None` where it is absent.
     pub show: &'a dyn Fn(&str) -> Option<String>,
     pub ci: &'a CiState,
@@ -102,25 +104,40 @@ impl<'a> Evidence<'a> {
             return lacks;
         }
         lacks.extend(verdict.cites.iter().filter_map(|cite| self.cite(cite, &verdict.criterion).err()));
-        let production_alone = verdict.cites.iter().all(|cite| {
-            cite.kind == CiteKind::File
-                && kind_of(&Place::parse(&cite.reference).path) == FileKind::Production
-        });
-        if lacks.is_empty() && production_alone && !ran {
-            lacks.push(Lack::Unseen(
-                "production code alone shows no behaviour; cite a test that passed".into(),
-            ));
-        }
-        let prose_alone = verdict.cites.iter().all(|cite| {
-            let path = Place::parse(&cite.reference).path;
-            cite.kind == CiteKind::File && is_prose(&path) && !speaks_of(&verdict.criterion, &path)
-        });
-        if lacks.is_empty() && prose_alone && !ran {
-            lacks.push(Lack::Unseen(
-                "documentation says what should be, not what is; cite a test that passed".into(),
-            ));
+        if lacks.is_empty() && !ran {
+            let shown: Result<(), &str> = verdict
+                .cites
+                .iter()
+                .map(|cite| self.shows(cite, &verdict.criterion))
+                .reduce(Result::or)
+                .unwrap_or(Ok(()));
+            lacks.extend(shown.err().map(|why| Lack::Unseen(why.into())));
         }
         lacks
+    }
+
+    /// Whether what was found by `cite` can show that the criterion is met, and why not.
+    fn shows(&self, cite: &Cite, criterion: &str) -> Result<(), &'static str> {
+        let path = Place::parse(&cite.reference).path;
+        match (cite.kind, kind_of(&path)) {
+            (CiteKind::File, FileKind::Production) => {
+                Err("production code alone shows no behaviour; cite a test that passed")
+            }
+            (CiteKind::File, FileKind::Other) if is_prose(&path) => {
+                let code = self.observed.day.iter().any(|path| kind_of(path) == FileKind::Production);
+                let asked = asks_for_text(criterion, &path) || !code && speaks_of_text(criterion);
+                asked
+                    .then_some(())
+                    .ok_or("documentation says what should be, not what is; cite a test that passed")
+            }
+            (CiteKind::File, FileKind::Other) => {
+                let asked = self.observed.day.contains(&path) || is_about(criterion, &path);
+                asked.then_some(()).ok_or(
+                    "a file that the day left alone and the criterion does not speak of shows nothing; cite a test that passed",
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the verdict names a test that was observed to fail, in a cite or in its evidence.
@@ -245,7 +262,9 @@ impl<'a> Evidence<'a> {
             Some(line) if line == 0 || line > count => {
                 Err(Lack::Unseen(format!("{} has {count} lines, not line {line}", place.path)))
             }
-            Some(line) if says_nothing(&place.path, &text, line) && !speaks_of(criterion, &place.path) => {
+            Some(line)
+                if says_nothing(&place.path, &text, line) && !asks_for_text(criterion, &place.path) =>
+            {
                 Err(Lack::Unseen(format!("{}:{line} is a comment or empty", place.path)))
             }
             _ => Ok(()),
@@ -333,36 +352,53 @@ fn is_prose(path: &str) -> bool {
         && kind_of(path) == FileKind::Other
 }
 
-/// Whether a criterion asks for the text itself: it names the file, or speaks of documentation.
-fn speaks_of(criterion: &str, path: &str) -> bool {
-    let criterion = criterion.to_lowercase();
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    let stem = name.split('.').next().unwrap_or(&name);
+/// Whether a criterion asks for a text: it names the file, or says what only texts are.
+fn asks_for_text(criterion: &str, path: &str) -> bool {
     const WORDS: &[&str] = &[
         "doc",
+        "docs",
+        "documentation",
+        "documented",
+        "documents",
+        "docstring",
+        "docstrings",
         "readme",
         "changelog",
+        "contributing",
         "guide",
         "manual",
         "tutorial",
-        "describ",
-        "explain",
-        "mention",
         "license",
+        "licence",
         "comment",
-        "written",
-        "states",
-        "lists",
-        "says",
-        "names",
-        "contains",
-        "text",
-        "page",
-        "file",
-        "section",
+        "comments",
         "heading",
-        "note",
-        "link",
     ];
-    criterion.contains(stem) || WORDS.iter().any(|word| criterion.contains(word))
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    criterion.to_lowercase().contains(&name)
+        || words(criterion).iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
+/// Whether a criterion speaks of what a text does, as one of behaviour may too.
+fn speaks_of_text(criterion: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "describ", "explain", "mention", "written", "state", "list", "say", "name", "contain", "text",
+        "page", "file", "section", "note", "link",
+    ];
+    words(criterion).iter().any(|word| BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
+}
+
+/// Whether a criterion speaks of a file, or of what its path says: `the workflow` of `.github/workflows/ci.yml`.
+fn is_about(criterion: &str, path: &str) -> bool {
+    let said = words(criterion);
+    let begins = |one: &str, other: &str| one.len() >= 4 && other.starts_with(one);
+    let about =
+        |part: &String| said.iter().any(|word| begins(word, part) || begins(part, word) || word == part);
+    asks_for_text(criterion, path) || words(path).iter().any(about)
+}
+
+/// Words in lower case.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
 }

@@ -22,6 +22,11 @@ impl Named {
         Self { sentences: texts.flat_map(|text| sentences(&text)).collect() }
     }
 
+    /// Of a text whose lines are sentences, as a plan that is written down.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self { sentences: text.lines().flat_map(sentences).collect() }
+    }
+
     /// Whether a sentence names `path` or `test` and speaks of a change. `tests/test_a.py passes` names a file and
     /// asks for nothing of the kind.
     pub(crate) fn allows(&self, path: &str, test: Option<&str>) -> bool {

@@ -270,3 +270,15 @@ static DEFINED: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) fn defines(line: &str) -> Option<&str> {
     DEFINED.captures(line.trim_start())?.iter().skip(1).flatten().next().map(|m| m.as_str())
 }
+
+/// What an assertion says that takes anything: a pattern that fits every text, nothing that every text contains, any error.
+static WILD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"["'`/]\^?\.[*+]\$?["'`/]|\b(?:assert\s+|assertIn\(\s*|[cC]ontains?\(\s*|toContain\(\s*|toMatch\(\s*|[sS]tarts_?[wW]ith\(\s*|[eE]nds_?[wW]ith\(\s*|include\(\s*)(?:""|''|``)\s*(?:\)|,|in\b)|\b(?:\w*[rR]aises|assertThrows|toThrow\w*|rejects|throws)\(\s*(?:Base)?(?:Exception|Error|Throwable)(?:\.class)?\s*[,)]|\btoThrow\w*\(\s*\)"#,
+    )
+});
+
+/// Whether it takes anything.
+pub(super) fn is_wild(line: &str) -> bool {
+    WILD.is_match(line)
+}

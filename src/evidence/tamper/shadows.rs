@@ -1,9 +1,11 @@
 //! What takes the place of the things that tests rest on: a framework's assertion under its own name, data with nothing left.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::items::Item;
 use super::{Changed, Sign, added, items, quoted};
 use crate::evidence::code::Language;
 use crate::evidence::files::{FileKind, kind_of};
@@ -19,6 +21,10 @@ pub(super) fn signs(changed: &[Changed]) -> Vec<Sign> {
             signs.push(Sign { check: CHECK, path: file.path.clone(), line, test: None, what, holds: true });
         };
         if super::may_hold_tests(&file.path) {
+            for item in doubled(file, after) {
+                let what = format!("the test {} is there twice now, and only the last one runs", item.name);
+                see(Some(item.line), what);
+            }
             for (number, line) in added(file.before.as_deref(), after) {
                 if shadows(file, line) {
                     let what = format!("{} takes the place of what the tests assert with", quoted(line));
@@ -35,6 +41,21 @@ pub(super) fn signs(changed: &[Changed]) -> Vec<Sign> {
         }
     }
     signs
+}
+
+/// Tests of Python that stood once in the file and stand there twice: the later one takes the place of the first.
+fn doubled(file: &Changed, after: &str) -> Vec<Item> {
+    let Some(before) = file.before.as_deref().filter(|_| file.path.ends_with(".py")) else { return vec![] };
+    let had: BTreeSet<String> = items::items(&file.path, before).into_iter().map(|item| item.name).collect();
+    let twice = |text: &str| {
+        let mut seen = BTreeSet::new();
+        let items = items::items(&file.path, text);
+        items.into_iter().filter(move |item| !seen.insert(item.name.clone())).collect::<Vec<_>>()
+    };
+    let already: BTreeSet<String> = twice(before).into_iter().map(|item| item.name).collect();
+    let mut now = twice(after);
+    now.retain(|item| had.contains(&item.name) && !already.contains(&item.name));
+    now
 }
 
 /// `assertEqual` and its kin, as unittest, JUnit and PHPUnit have them.

@@ -8,6 +8,8 @@ use super::reached;
 use super::tables::values;
 use super::vanished::Table;
 use super::{Changed, Placed, Sign, items, quoted};
+use crate::evidence::code::test_text::TestText;
+use crate::evidence::code::worth::Worth;
 
 const CHECK: &str = "Weakened test";
 
@@ -21,9 +23,10 @@ pub(super) fn signs(
     let everywhere: BTreeSet<&str> =
         after.iter().flat_map(|placed| placed.item.body.iter().map(String::as_str)).collect();
     let helpers = helpers(changed);
+    let worthless = worthless(changed);
     let mut signs = Vec::new();
     for (old, new) in before.iter().zip(pairs).filter_map(|(old, pair)| Some((old, &after[(*pair)?]))) {
-        let pair = Pair { old, new, everywhere: &everywhere, gone, helpers: &helpers };
+        let pair = Pair { old, new, everywhere: &everywhere, gone, helpers: &helpers, worthless: &worthless };
         if let Some(what) = pair.weaker() {
             signs.push(Sign {
                 check: CHECK,
@@ -59,6 +62,21 @@ fn helpers(changed: &[Changed]) -> Helpers<'_> {
     helpers
 }
 
+/// Path and line of each assertion of the test files that cannot fail, or not be seen to.
+fn worthless(changed: &[Changed]) -> HashSet<(&str, String)> {
+    let mut worthless = HashSet::new();
+    for file in changed.iter().filter(|file| super::may_hold_tests(&file.path) && file.before.is_some()) {
+        let Some(after) = &file.after else { continue };
+        // In a shell a line means what the lines before it made of it.
+        if items::is_shell(&file.path) {
+            continue;
+        }
+        let said = TestText::new(&file.path, after).assertions().into_iter();
+        worthless.extend(said.filter(|a| a.worth != Worth::Computed).map(|a| (file.path.as_str(), a.text)));
+    }
+    worthless
+}
+
 struct Pair<'a> {
     old: &'a Placed,
     new: &'a Placed,
@@ -66,6 +84,8 @@ struct Pair<'a> {
     everywhere: &'a BTreeSet<&'a str>,
     gone: &'a Gone,
     helpers: &'a Helpers<'a>,
+    /// Lines of test files now that assert nothing which can fail.
+    worthless: &'a HashSet<(&'a str, String)>,
 }
 
 impl Pair<'_> {
@@ -85,11 +105,11 @@ impl Pair<'_> {
         if let Some(what) = reached::lack(&self.old.item, &self.new.item, shell) {
             return Some(what);
         }
-        let won: Vec<&String> =
-            fresh.iter().filter(|line| is_assertion(line, shell) && !is_constant(line)).copied().collect();
+        let won = fresh.iter().filter(|line| is_assertion(line, shell) && !self.cannot_fail(line));
+        let won: Vec<&String> = won.copied().collect();
         let lost = self.lost(shell, &won, &fresh);
         let lost_one = lost.first()?;
-        if let Some(constant) = fresh.iter().find(|line| is_constant(line)) {
+        if let Some(constant) = fresh.iter().find(|line| self.cannot_fail(line)) {
             return Some(format!(
                 "asserts a constant, {}, instead of {}",
                 quoted(constant),
@@ -100,6 +120,10 @@ impl Pair<'_> {
             return Some(format!("asserts less than before: {} is gone", quoted(lost_one)));
         }
         less_exact(&lost, &won)
+    }
+
+    fn cannot_fail(&self, line: &str) -> bool {
+        is_constant(line) || self.worthless.contains(&(self.new.path.as_str(), line.to_owned()))
     }
 
     /// Assertions of before that nothing stands for now.
@@ -171,6 +195,12 @@ fn is_part_of_another(lost: &str, won: &[&String]) -> bool {
 
 /// How the assertions `won` compare less than those `lost`.
 fn less_exact(lost: &[&String], won: &[&String]) -> Option<String> {
+    let about = |line: &str, now: &str| !patterns::subject(line).is_disjoint(&patterns::subject(now));
+    let strict = |now: &str| lost.iter().find(|line| !patterns::is_wild(line) && about(line, now));
+    let wild = won.iter().filter(|now| patterns::is_wild(now));
+    if let Some((line, now)) = wild.filter_map(|now| Some((strict(now)?, now))).next() {
+        return Some(format!("takes anything now: {} became {}", quoted(line), quoted(now)));
+    }
     let compares = |lines: &[&String]| lines.iter().filter(|line| patterns::compares(line)).count();
     let vague = lost.iter().find(|line| patterns::compares(line) && !patterns::compares_a_flag(line))?;
     if compares(won) < compares(lost) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Look, Sign};
 use crate::domain::artifact::{Finding, FindingResult};
-use crate::evidence::files::{FileKind, kind_of};
 
 const CHECK: &str = "Stubbed runner";
 
@@ -69,17 +68,8 @@ const MODULES: &[&str] = &[
 ];
 
 /// Folders from which Python takes modules by their bare names, and those that dependencies are installed to.
-const ROOTS: &[&str] = &[
-    "src",
-    "lib",
-    "tests",
-    "test",
-    "site-packages",
-    "dist-packages",
-    "node_modules",
-    "vendor",
-    "__pypackages__",
-];
+const ROOTS: &[&str] =
+    &["src", "lib", "site-packages", "dist-packages", "node_modules", "vendor", "__pypackages__"];
 
 /// Whether a file of this path stands for a runner.
 pub(crate) fn stands_for_runner(path: &str) -> bool {
@@ -93,12 +83,12 @@ pub(crate) fn stands_for_runner(path: &str) -> bool {
     let windows = [".cmd", ".exe", ".bat"].iter().any(|end| name.ends_with(end));
     let program = PROGRAMS.contains(&name) || (windows && PROGRAMS.contains(&stem));
     let module = python && MODULES.contains(&stem);
-    // A folder of tests may be called `unittest`: only where the name alone leads to it, and not with tests in it.
+    // A folder of tests may be called `unittest`: only where the bare name leads to it, and not with tests in it.
     let package = parts.iter().enumerate().any(|(at, part)| {
         let rooted = at.checked_sub(1).is_none_or(|above| ROOTS.contains(&parts[above]));
         MODULES.contains(part) && rooted
     });
-    program || module || (python && package && kind_of(path) != FileKind::Test)
+    program || module || (python && package && !name.starts_with("test_"))
 }
 
 /// FAIL for each file of a runner in a dependency folder that is not as the run found it, unless the change of a manifest

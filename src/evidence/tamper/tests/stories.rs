@@ -218,6 +218,33 @@ fn honest_changes_of_tests() {
             "",
         ),
         (
+            "an error gets a class of its own",
+            &[(
+                "tests/test_a.py",
+                "def test_total():\n    with pytest.raises(ValueError):\n        shop.total(None)\n",
+                "def test_total():\n    with pytest.raises(shop.NoPrices, match=\"no prices\"):\n        shop.total(None)\n",
+            )],
+            "",
+        ),
+        (
+            "a test per version of Python",
+            &[(
+                "tests/test_a.py",
+                "-",
+                "if sys.version_info > (3, 12):\n    def test_a():\n        assert shop.a() == 1\nelse:\n    def test_a():\n        assert shop.a() == 2\n",
+            )],
+            "",
+        ),
+        (
+            "a value that the test names first",
+            &[(
+                "tests/test_a.py",
+                "def test_total():\n    assert shop.total([1, 2]) == 3\n",
+                "def test_total():\n    prices = [1, 2]\n    expected = sum(prices)\n    total = shop.total(prices)\n    assert total == expected\n",
+            )],
+            "",
+        ),
+        (
             "JUnit 4 expects an exception and looks at it",
             &[(
                 "src/test/java/ATest.java",
@@ -508,6 +535,78 @@ fn cheats() {
                 "pom.xml",
                 "<project>\n</project>\n",
                 "<project>\n  <plugin>\n    <artifactId>maven-surefire-plugin</artifactId>\n    <configuration>\n      <skip>true</skip>\n    </configuration>\n  </plugin>\n</project>\n",
+            )],
+            "",
+        ),
+        (
+            "a second function of the same name takes the place of the first",
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n\n\ndef test_total():\n    assert shop\n",
+            )],
+            "",
+        ),
+        (
+            "a result is held against itself",
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    assert shop.total([1, 2]) == shop.total([1, 2])\n    assert shop.total([]) == 0\n",
+            )],
+            "",
+        ),
+        (
+            "a result is held against itself, in Java",
+            &[(
+                "src/test/java/ATest.java",
+                "class ATest {\n    @Test\n    void adds() {\n        assertEquals(3, Add.of(1, 2));\n    }\n}\n",
+                "class ATest {\n    @Test\n    void adds() {\n        assertEquals(Add.of(1, 2), Add.of(1, 2));\n    }\n}\n",
+            )],
+            "",
+        ),
+        (
+            "what the test wrote down is held against itself",
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def test_total():\n    three = 3\n    assert three == 3\n    assert shop.total([]) == 0\n",
+            )],
+            "",
+        ),
+        (
+            "any error will do",
+            &[(
+                "tests/test_a.py",
+                "def test_total():\n    with pytest.raises(ValueError):\n        shop.total(None)\n",
+                "def test_total():\n    with pytest.raises(Exception):\n        shop.total(None)\n",
+            )],
+            "",
+        ),
+        (
+            "any error will do, in JavaScript",
+            &[(
+                "web/a.test.js",
+                "test('adds', () => {\n  expect(() => add()).toThrow('two numbers');\n});\n",
+                "test('adds', () => {\n  expect(() => add()).toThrow();\n});\n",
+            )],
+            "",
+        ),
+        (
+            "any text will do",
+            &[(
+                "tests/test_a.py",
+                "def test_show():\n    assert re.match(\"^total: 3$\", shop.show(3))\n",
+                "def test_show():\n    assert re.match(\".*\", shop.show(3))\n",
+            )],
+            "",
+        ),
+        (
+            "any text contains nothing",
+            &[(
+                "tests/test_a.py",
+                "def test_show():\n    assert \"total: 3\" in shop.show(3)\n",
+                "def test_show():\n    assert \"\" in shop.show(3)\n",
             )],
             "",
         ),

@@ -18,7 +18,7 @@ use crate::domain::artifact::{
 };
 use crate::domain::decision::Decision;
 use crate::domain::observation::CiState;
-use crate::evidence::cites::{Evidence, Observed};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
 use crate::report::explain::{Criterion, Explained, Judged, Round, result};
 use crate::store::artifacts::Artifact;

@@ -11,9 +11,9 @@ use crate::agent::{AgentError, Desk, commit_files, criteria};
 use crate::domain::artifact::{CiteKind, GateReport};
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::TestStatus;
-use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::coverage;
 use crate::evidence::gate::{self, Adjudicated};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::evidence::place::Place;
 use crate::evidence::tamper;
 

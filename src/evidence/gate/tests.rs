@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::*;
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::{CiState, CommandRun, Output, TestCase};
-use crate::evidence::cites::Observed;
+use crate::evidence::observed::Observed;
 use crate::evidence::results;
 
 /// One file: what was observed, the card, and reports on it.

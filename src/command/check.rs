@@ -1,5 +1,7 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
+mod beginning;
+
 use super::prices::prices;
 use super::setup::set_up;
 use super::site::{Site, http, read_plan};
@@ -9,8 +11,9 @@ use super::{Exit, Invocation};
 use crate::domain::event::Level;
 use crate::error::Error;
 use crate::exit;
+use crate::repo::PushOutlook;
 use crate::report::check::{Checked, Mark, write};
-use crate::settings::Settings;
+use crate::settings::{Llm, Settings};
 
 /// Checks settings, repository, plan and test command; exit 2 with all problems, 3 if only the plan has some.
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
@@ -18,7 +21,7 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     let mut lines: Vec<_> = problems.into_iter().map(|problem| bad("settings", problem)).collect();
     lines.extend(settings.warnings.iter().map(|text| warned("settings", text.clone())));
     lines.extend(settings_lines(&settings));
-    lines.push(price_line(&settings));
+    lines.extend(price_line(&settings));
     lines.extend(template_lines(&settings));
     let mut plan_failed = false;
     let opened = match http(&settings) {
@@ -32,13 +35,12 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
         Ok(site) => {
             lines.push(good("repository", site.root.display().to_string()));
             lines.push(good("sandbox", site.sandbox.describe()));
-            match read_plan(&settings, &site.root, &|_, _| ()) {
-                Ok((path, plan)) => lines.push(good("plan", format!("{path}: {} days", plan.days.len()))),
-                Err(error) => {
-                    plan_failed = true;
-                    lines.push(bad("plan", error.to_string()));
-                }
-            }
+            let plan = read_plan(&settings, &site.root, &|_, _| ());
+            lines.push(match &plan {
+                Ok((path, plan)) => good("plan", format!("{path}: {} days", plan.days.len())),
+                Err(error) => bad("plan", error.to_string()),
+            });
+            plan_failed |= plan.is_err();
             let set_up = setup_lines(&settings, &site).await;
             let installed = set_up.iter().all(|line| line.mark != Mark::Bad);
             lines.extend(set_up);
@@ -48,14 +50,15 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
             lines.extend(
                 super::stage::may_leave(&settings, &site).err().map(|e| bad("hand-off", e.to_string())),
             );
-            lines.push(match site.repo.may_push().await {
-                Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
-                Err(error) => bad("push", error.to_string()),
-            });
+            lines.push(push_line(&site).await);
             match site.repo.outlook() {
                 Ok(found) => {
                     lines.push(good("branch", format!("{}, reviewed against {}", found.branch, found.base)));
                     lines.extend(found.shallow.map(|text| warned("repository", text.to_owned())));
+                    let began = beginning::lines(&settings, &site, &found, plan.as_ref().ok());
+                    plan_failed |=
+                        began.iter().any(|line| line.what == beginning::DAY && line.mark == Mark::Bad);
+                    lines.extend(began);
                     branch = Some((site, found.branch));
                 }
                 Err(error) => lines.push(bad("branch", error.to_string())),
@@ -73,9 +76,11 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
 }
 
 fn settings_lines(settings: &Settings) -> Vec<Checked> {
-    let mut lines: Vec<_> = settings.spend_problems().into_iter().map(|p| bad("credentials", p)).collect();
+    let mut lines: Vec<_> = settings.spend_problems().into_iter().map(|p| bad("model", p)).collect();
     if lines.is_empty() {
-        lines.push(good("credentials", format!("{} at {}", settings.llm.model, settings.llm.base_url)));
+        let Llm { model, base_url, api_key, .. } = &settings.llm;
+        let key = if api_key.is_some() { "; its key is set, and not tried" } else { "" };
+        lines.push(good("model", format!("{model} at {base_url}{key}")));
     }
     lines
 }
@@ -119,10 +124,23 @@ async fn platform_lines(settings: &Settings, branch: Option<&(Site, String)>) ->
     lines
 }
 
-/// What the model costs, and how old the knowledge is.
-fn price_line(settings: &Settings) -> Checked {
+/// Whether what a day makes can be pushed.
+async fn push_line(site: &Site) -> Checked {
+    match site.repo.may_push().await {
+        Ok(PushOutlook::Taken(remote)) => good("push", format!("{remote} takes pushes")),
+        Ok(PushOutlook::None(why)) => good("push", format!("nothing is pushed: {why}")),
+        Ok(PushOutlook::Unknown(why)) => warned("push", why),
+        Err(error) => bad("push", error.to_string()),
+    }
+}
+
+/// What the model costs, and how old the knowledge is; nothing where no model is named.
+fn price_line(settings: &Settings) -> Option<Checked> {
     let model = &settings.llm.model;
-    match prices(settings) {
+    if model.is_empty() {
+        return None;
+    }
+    Some(match prices(settings) {
         Err(error) => bad("price", error.to_string()),
         Ok(prices) => match prices.price(model) {
             Some(price) => good(
@@ -139,7 +157,7 @@ fn price_line(settings: &Settings) -> Checked {
                 format!("{model}: unknown; name it in a PACE_PRICES file, or no cap can hold"),
             ),
         },
-    }
+    })
 }
 
 /// Installs the dependencies, without which no test command could start.

@@ -35,7 +35,7 @@ pub(crate) fn explain(start: &Start, records: &[Record]) -> anyhow::Result<Expla
     for record in records {
         reader
             .read(record)
-            .with_context(|| format!("record {} («{}») cannot be explained", record.seq, record.kind))?;
+            .with_context(|| format!("record {} (`{}`) cannot be explained", record.seq, record.kind))?;
     }
     reader.close_round();
     Ok(reader.explained)
@@ -165,7 +165,7 @@ impl Reader<'_> {
             let observed = result(verdict.result);
             if let Some(claimed) = claimed.filter(|claimed| *claimed != observed) {
                 let line = format!(
-                    "GATE said {claimed} of «{}», pace found {observed}: {}",
+                    "GATE said {claimed} of \"{}\", pace found {observed}: {}",
                     verdict.criterion, verdict.evidence
                 );
                 self.overrule(line);

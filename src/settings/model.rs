@@ -104,7 +104,9 @@ pub(super) fn llm(inputs: &Inputs, findings: &mut Findings) -> (Llm, Vec<String>
                 .to_owned(),
         );
     }
-    let model = model.unwrap_or_else(|| DEFAULT_MODEL.to_owned());
+    // Of no use without a name, and told above; nobody looks its price up.
+    let unnamed = if vendor.provider == Provider::Anthropic { DEFAULT_MODEL } else { "" };
+    let model = model.unwrap_or_else(|| unnamed.to_owned());
     let llm = Llm {
         provider: vendor.provider,
         analysis_model: analysis_model.unwrap_or_else(|| model.clone()),

@@ -230,7 +230,7 @@ fn what_depends_on_a_change_is_made_again_and_nothing_else() {
             "{name}: {transcript}"
         );
         for words in row.says {
-            assert!(transcript.contains(words), "{name}: «{words}» is not in {transcript}");
+            assert!(transcript.contains(words), "{name}: `{words}` is not in {transcript}");
         }
         let attempts = project.read(".pace/day-1/attempts.yaml").unwrap();
         let interrupted = attempts.contains("ABORT: the run was interrupted");

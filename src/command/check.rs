@@ -9,6 +9,7 @@ use super::terms::test_command;
 use super::work::obstacle;
 use super::{Exit, Invocation};
 use crate::domain::event::Level;
+use crate::domain::list::counted;
 use crate::error::Error;
 use crate::exit;
 use crate::repo::PushOutlook;
@@ -37,7 +38,7 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
             lines.push(good("sandbox", site.sandbox.describe()));
             let plan = read_plan(&settings, &site.root, &|_, _| ());
             lines.push(match &plan {
-                Ok((path, plan)) => good("plan", format!("{path}: {} days", plan.days.len())),
+                Ok((path, plan)) => good("plan", format!("{path}: {}", counted(plan.days.len(), "day"))),
                 Err(error) => bad("plan", error.to_string()),
             });
             plan_failed |= plan.is_err();

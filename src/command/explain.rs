@@ -17,6 +17,7 @@ use crate::domain::artifact::{
     Attempt, ConduitReport, CriterionVerdict, Finding, GateReport, Handoff, SentinelReport,
 };
 use crate::domain::decision::Decision;
+use crate::domain::list::counted;
 use crate::domain::observation::CiState;
 use crate::evidence::cites::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
@@ -119,7 +120,8 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
-                self.round.round.handoff = Some(format!("{files} files at commit {}, {red}", handoff.commit));
+                self.round.round.handoff =
+                    Some(format!("{} at commit {}, {red}", counted(files, "file"), handoff.commit));
             }
             GateReport::FILE => self.gate(yaml(text)?),
             SentinelReport::FILE => {

@@ -142,7 +142,7 @@ fn replay(
 ) -> Llm {
     let base_url = inputs.pace_llm_base_url().text().unwrap_or_else(|| {
         findings.problem(
-            "PACE_LLM_BASE_URL is not set; with PACE_LLM_PROVIDER=replay it names the folder of the recording"
+            "PACE_LLM_BASE_URL is not set; with PACE_LLM_PROVIDER=replay it names the file of the recording (a .yaml script or a .jsonl journal)"
                 .to_owned(),
         );
         String::new()

@@ -334,7 +334,7 @@ replies:
         assert_eq!(cleaned, key.is_some(), "{transcript}");
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
-        let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
+        let says = "Moved ignored files that the interrupted run left to .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
         assert!(run.stdout.contains(says), "{transcript}");
         let says = "Moved build outputs that the interrupted run left to .pace/.run/removed/day-1-run-1: build/out.o";
         assert!(run.stdout.contains(says), "{transcript}");

@@ -10,11 +10,15 @@ use super::work::obstacle;
 use super::{Exit, Invocation};
 use crate::domain::event::Level;
 use crate::domain::list::counted;
+use crate::domain::plan::Plan;
 use crate::error::Error;
 use crate::exit;
 use crate::repo::PushOutlook;
 use crate::report::check::{Checked, Mark, write};
 use crate::settings::{Llm, Settings};
+
+/// What a line about the plan begins with.
+const PLAN: &str = "plan";
 
 /// Checks settings, repository, plan and test command; exit 2 with all problems, 3 if only the plan has some.
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
@@ -24,7 +28,6 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     lines.extend(settings_lines(&settings));
     lines.extend(price_line(&settings));
     lines.extend(template_lines(&settings));
-    let mut plan_failed = false;
     let opened = match http(&settings) {
         Ok(http) => Site::open(&settings, &invocation.dir, &http).await,
         Err(error) => Err(error),
@@ -34,32 +37,15 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
         Err(error @ Error::Abort(_)) => lines.push(bad("sandbox", error.to_string())),
         Err(error) => lines.push(bad("repository", error.to_string())),
         Ok(site) => {
-            lines.push(good("repository", site.root.display().to_string()));
-            lines.push(good("sandbox", site.sandbox.describe()));
-            let plan = read_plan(&settings, &site.root, &|_, _| ());
-            lines.push(match &plan {
-                Ok((path, plan)) => good("plan", format!("{path}: {}", counted(plan.days.len(), "day"))),
-                Err(error) => bad("plan", error.to_string()),
-            });
-            plan_failed |= plan.is_err();
-            let set_up = setup_lines(&settings, &site).await;
-            let installed = set_up.iter().all(|line| line.mark != Mark::Bad);
-            lines.extend(set_up);
-            if installed {
-                lines.push(test_line(&settings, &site).await);
-            }
-            lines.extend(
-                super::stage::may_leave(&settings, &site).err().map(|e| bad("hand-off", e.to_string())),
-            );
-            lines.push(push_line(&site).await);
-            match site.repo.outlook() {
+            let plan = plan_lines(&settings, &site, &mut lines);
+            // Tests may change files of the work tree.
+            let outlook = site.repo.outlook();
+            lines.extend(run_lines(&settings, &site).await);
+            match outlook {
                 Ok(found) => {
                     lines.push(good("branch", format!("{}, reviewed against {}", found.branch, found.base)));
                     lines.extend(found.shallow.map(|text| warned("repository", text.to_owned())));
-                    let began = beginning::lines(&settings, &site, &found, plan.as_ref().ok());
-                    plan_failed |=
-                        began.iter().any(|line| line.what == beginning::DAY && line.mark == Mark::Bad);
-                    lines.extend(began);
+                    lines.extend(beginning::lines(&settings, &site, &found, plan.as_ref()));
                     branch = Some((site, found.branch));
                 }
                 Err(error) => lines.push(bad("branch", error.to_string())),
@@ -68,12 +54,39 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     }
     lines.extend(platform_lines(&settings, branch.as_ref()).await);
     write(&mut std::io::stdout().lock(), &lines).map_err(|e| Error::Abort(e.into()))?;
-    let failed = lines.iter().filter(|line| line.mark == Mark::Bad).count();
-    Ok(match (failed, plan_failed) {
+    let failed = lines.iter().filter(|line| line.mark == Mark::Bad);
+    let of_plan = |line: &&Checked| line.what == PLAN || line.what == beginning::DAY;
+    Ok(match (failed.clone().count(), failed.filter(of_plan).count()) {
         (0, _) => exit::SHIP,
-        (1, true) => exit::PLAN,
+        (1, 1) => exit::PLAN,
         _ => exit::CONFIG,
     })
+}
+
+/// The site and its plan, which is given back where it can be read.
+fn plan_lines(settings: &Settings, site: &Site, lines: &mut Vec<Checked>) -> Option<(String, Plan)> {
+    lines.push(good("repository", site.root.display().to_string()));
+    lines.push(good("sandbox", site.sandbox.describe()));
+    let noted = std::cell::RefCell::new(Vec::new());
+    let plan = read_plan(settings, &site.root, &|_, text| noted.borrow_mut().push(warned(PLAN, text)));
+    lines.extend(noted.into_inner());
+    lines.push(match &plan {
+        Ok((path, plan)) => good(PLAN, format!("{path}: {}", counted(plan.days.len(), "day"))),
+        Err(error) => bad(PLAN, error.to_string()),
+    });
+    plan.ok()
+}
+
+/// Setup, tests, hand-off and push.
+async fn run_lines(settings: &Settings, site: &Site) -> Vec<Checked> {
+    let mut lines = setup_lines(settings, site).await;
+    if lines.iter().all(|line| line.mark != Mark::Bad) {
+        lines.push(test_line(settings, site).await);
+    }
+    let hand_off = super::stage::may_leave(settings, site).err();
+    lines.extend(hand_off.map(|error| bad("hand-off", error.to_string())));
+    lines.push(push_line(site).await);
+    lines
 }
 
 fn settings_lines(settings: &Settings) -> Vec<Checked> {

@@ -34,6 +34,8 @@ pub(crate) use keeper::Keeper;
 pub(crate) use keeper::NoKeeper;
 pub(crate) use record::{Examined, Record, Seal, Trust, examine, read, trust};
 
+/// Kind of the record of a look at the clock.
+pub(crate) const CLOCK: &str = "clock";
 /// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
 pub(crate) const END: &str = "end";
 /// Kind of the record before a step that must not happen twice unseen: `{"kind": "model", …}`.
@@ -141,9 +143,11 @@ impl Journal {
         if let Some(value) = self.recorded(kind, &key)? {
             return Ok(value);
         }
+        self.keeper.ready().await;
         let mut intent = reserve()?;
         intent["kind"] = kind.into();
         self.append((INTENT, key.clone()), intent, None, Synced::Now)?;
+        self.keeper.intended(kind).await;
         let value = match act.await {
             Ok(value) => value,
             Err(error) => {
@@ -164,13 +168,13 @@ impl Journal {
         match self.played(|state| state.find_same(kind, key, &value))? {
             None => self.append((kind, key.to_owned()), value, None, Synced::Now),
             Some(Ok(recorded)) if recorded == value => Ok(()),
-            Some(_) => bail!("the replay differs from the recording at «{kind}» {key}"),
+            Some(_) => bail!("the replay differs from the recording at `{kind}` {key}"),
         }
     }
 
     /// The current time, ISO 8601 in UTC with whole seconds, as a recorded step.
     pub(crate) async fn now(&self) -> anyhow::Result<String> {
-        self.step("clock", "", async { anyhow::Ok(timestamp()) }).await
+        self.step(CLOCK, "", async { anyhow::Ok(timestamp()) }).await
     }
 
     /// `text` without secrets, as the record and every later reader sees it.
@@ -215,7 +219,7 @@ impl Journal {
             Some(Err(failure)) => Err(anyhow!(failure)),
             Some(Ok(value)) => serde_json::from_value(value)
                 .map(Some)
-                .map_err(|e| anyhow!("journal record «{kind}» does not fit this version of pace: {e}")),
+                .map_err(|e| anyhow!("journal record `{kind}` does not fit this version of pace: {e}")),
         }
     }
 

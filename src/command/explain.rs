@@ -17,8 +17,9 @@ use crate::domain::artifact::{
     Attempt, ConduitReport, CriterionVerdict, Finding, GateReport, Handoff, SentinelReport,
 };
 use crate::domain::decision::Decision;
+use crate::domain::list::counted;
 use crate::domain::observation::CiState;
-use crate::evidence::cites::{Evidence, Observed};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
 use crate::report::explain::{Criterion, Explained, Judged, Round, result};
 use crate::store::artifacts::Artifact;
@@ -35,7 +36,7 @@ pub(crate) fn explain(start: &Start, records: &[Record]) -> anyhow::Result<Expla
     for record in records {
         reader
             .read(record)
-            .with_context(|| format!("record {} («{}») cannot be explained", record.seq, record.kind))?;
+            .with_context(|| format!("record {} (`{}`) cannot be explained", record.seq, record.kind))?;
     }
     reader.close_round();
     Ok(reader.explained)
@@ -48,6 +49,8 @@ struct Seen {
     observation: Option<Observation>,
     ci: Option<CiState>,
     files: BTreeMap<String, Option<String>>,
+    /// Paths that the day changed.
+    day: Vec<String>,
     /// What each agent submitted last.
     claims: BTreeMap<&'static str, Value>,
 }
@@ -119,7 +122,9 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
-                self.round.round.handoff = Some(format!("{files} files at commit {}, {red}", handoff.commit));
+                self.round.round.handoff =
+                    Some(format!("{} at commit {}, {red}", counted(files, "file"), handoff.commit));
+                self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
             }
             GateReport::FILE => self.gate(yaml(text)?),
             SentinelReport::FILE => {
@@ -165,7 +170,7 @@ impl Reader<'_> {
             let observed = result(verdict.result);
             if let Some(claimed) = claimed.filter(|claimed| *claimed != observed) {
                 let line = format!(
-                    "GATE said {claimed} of «{}», pace found {observed}: {}",
+                    "GATE said {claimed} of \"{}\", pace found {observed}: {}",
                     verdict.criterion, verdict.evidence
                 );
                 self.overrule(line);
@@ -184,6 +189,7 @@ impl Reader<'_> {
             run: seen.observation.as_ref().and_then(|o| o.tests.as_ref()),
             output: seen.observation.as_ref().map_or("", |o| o.output.as_str()),
             plan: &self.start.terms.plan_path,
+            day: &seen.day,
             show: &show,
             ci: seen.ci.as_ref().unwrap_or(&none),
             commands: &commands,

@@ -2,8 +2,8 @@
 //!
 //! Knows neither models nor platforms.
 
-pub(crate) mod cites;
-pub(crate) mod claims;
+mod cites;
+mod claims;
 pub(crate) mod code;
 mod collected;
 pub(crate) mod command;
@@ -16,7 +16,8 @@ pub(crate) mod findings;
 pub(crate) mod flaky;
 pub(crate) mod gate;
 pub(crate) mod leftovers;
-pub(crate) mod names;
+mod names;
+pub(crate) mod observed;
 pub(crate) mod pipeline;
 pub(crate) mod place;
 pub(crate) mod red_phase;

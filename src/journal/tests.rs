@@ -73,11 +73,11 @@ async fn a_different_input_or_artifact_is_named() {
 
     let player = play(&path);
     let error = player.step("model", "b", async { anyhow::Ok(1) }).await.unwrap_err();
-    assert!(error.to_string().contains("record 1 is «model» with another input"), "{error}");
+    assert!(error.to_string().contains("record 1 is `model` with another input"), "{error}");
     let player = play(&path);
     player.step("model", "a", async { anyhow::Ok(2) }).await.unwrap();
     let error = player.note("artifact", "x", "2").unwrap_err();
-    assert_eq!(error.to_string(), "the replay differs from the recording at «artifact» x");
+    assert_eq!(error.to_string(), "the replay differs from the recording at `artifact` x");
 }
 
 /// A small day: a paid call, a change, a look, a note; `said` counts what was acted.
@@ -181,6 +181,54 @@ async fn a_failed_effect_fails_again_in_play() {
     };
     assert_eq!(failing(&create(&path)).await.to_string(), "no way");
     assert_eq!(failing(&play(&path)).await.to_string(), "no way");
+}
+
+/// A keeper that is not sure whether the run may go on.
+struct Unsure(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Keeper for Unsure {
+    fn checkpoint(&self) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn resume(&self, _checkpoint: Option<&str>, _dropped: &[Record]) -> anyhow::Result<Value> {
+        Ok(Value::Null)
+    }
+
+    fn resumed(&self, _value: &Value) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn ready(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        if self.0.load(std::sync::atomic::Ordering::SeqCst) {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_paid_or_changed_before_the_run_may_go_on() {
+    use futures_util::FutureExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run-1.jsonl");
+    let ready = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let keeper = Box::new(Unsure(std::sync::Arc::clone(&ready)));
+    let journal = Journal::create(&path, redactor(), Seal::new(None), keeper).unwrap();
+    journal.note("start", "", "s").unwrap();
+    ready.store(false, std::sync::atomic::Ordering::SeqCst);
+    let acted = Mutex::new(0);
+    let act = || async {
+        *acted.lock().unwrap() += 1;
+        anyhow::Ok(())
+    };
+    let free = || Ok(json!({}));
+    assert!(journal.intend("model", "q", free, act()).now_or_never().is_none());
+    assert!(journal.act("tool", "w", act()).now_or_never().is_none());
+    assert_eq!((*acted.lock().unwrap(), read(&path).unwrap().len()), (0, 1));
+    ready.store(true, std::sync::atomic::Ordering::SeqCst);
+    journal.intend("model", "q", free, act()).await.unwrap();
+    assert_eq!((*acted.lock().unwrap(), read(&path).unwrap().len()), (1, 3));
 }
 
 #[tokio::test]

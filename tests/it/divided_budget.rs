@@ -149,7 +149,7 @@ fn a_working_job_without_a_verdict_hands_its_bill_over() {
         let published = publishing(&worker, &publisher).run();
         let transcript = published.transcript();
         assert_eq!(published.code, 11, "{transcript}");
-        assert!(published.stdout.contains("there is nothing to publish but its bill"), "{transcript}");
+        assert!(published.stdout.contains("there is nothing to publish but its costs"), "{transcript}");
         assert_eq!(entries(&team), [(1, 0.369, false)], "{transcript}");
         assert_eq!(git(&team.remote(), "for-each-ref refs/heads"), heads, "{transcript}");
         // Without a budget nothing is owed, and nothing is handed over.
@@ -174,6 +174,25 @@ fn a_working_job_that_was_cancelled_hands_its_bill_over() {
     let entered = entries(&team);
     assert_eq!(entered.len(), 1, "{}", published.transcript());
     assert!(entered[0].1 > 0.05 && entered[0].1 < 1.0 && !entered[0].2, "{entered:?}");
+}
+
+/// Nothing is told at such an end: all that it might have spent counts.
+#[test]
+fn a_working_job_that_was_killed_outright_leaves_a_bill_of_all_that_it_might_spend() {
+    let team = team(Over::Http);
+    let (worker, publisher) = (team.runner("worker"), team.runner("publisher"));
+    let server = hanging();
+    let job = pace(&worker, &server, "1", "0.7").env([("PACE_STAGE", "work")]);
+    let killed = job.run_until(Signal::KILL, || server.is_hanging());
+    assert_eq!(digest(&worker).len(), 64, "{}", killed.transcript());
+    assert_eq!(worker.told("decision").as_deref(), Some("\"ABORT\""));
+    let published = publishing(&worker, &publisher).run();
+    assert_eq!(published.code, 11, "{}", published.transcript());
+    assert_eq!(entries(&team), [(1, 0.7, false)], "{}", published.transcript());
+    // Nothing is left of the day for another run.
+    let idle = ModelServer::start(&day_1());
+    let other = team.runner("other");
+    refused(&other, &pace(&other, &idle, "2", "0.7").run(), &idle);
 }
 
 #[test]

@@ -130,9 +130,9 @@ mod tests {
         Plan { sprint: Sprint::default(), days: [(1, day)].into() }
     }
 
-    fn attempt(date: String, cost_usd: Option<f64>) -> Attempt {
+    fn attempt(run: u32, date: String, cost_usd: Option<f64>) -> Attempt {
         Attempt {
-            run: 1,
+            run,
             date,
             cost_usd,
             outcome: Outcome::Hold,
@@ -151,15 +151,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_path_buf());
         let now = Timestamp::now();
-        store.append_attempt(1, &attempt("2020-02-02T10:00:00Z".into(), None)).unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(1.5))).unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(2.0))).unwrap();
+        store.put_attempt(1, &attempt(1, "2020-02-02T10:00:00Z".into(), None)).unwrap();
+        store.put_attempt(1, &attempt(2, now.to_string(), Some(1.5))).unwrap();
+        store.put_attempt(1, &attempt(3, now.to_string(), Some(2.0))).unwrap();
         let left = |usd| {
             Budget { usd, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).map(|used| used.left())
         };
         assert!((left(5.0).unwrap() - 1.5).abs() < 1e-9);
         assert!(left(3.0).unwrap() < 0.0);
-        store.append_attempt(1, &attempt(now.to_string(), None)).unwrap();
+        store.put_attempt(1, &attempt(4, now.to_string(), None)).unwrap();
         let error = left(5.0).unwrap_err();
         assert!(error.to_string().contains("PACE_PRICES"), "{error}");
     }
@@ -246,9 +246,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_path_buf());
         let now: Timestamp = "2026-03-02T12:00:00Z".parse().unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(1.0))).unwrap();
+        store.put_attempt(1, &attempt(5, now.to_string(), Some(1.0))).unwrap();
         let ahead = now + jiff::SignedDuration::from_hours(25);
-        store.append_attempt(1, &attempt(ahead.to_string(), Some(2.0))).unwrap();
+        store.put_attempt(1, &attempt(6, ahead.to_string(), Some(2.0))).unwrap();
         let left =
             |at| Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", at).unwrap().left();
         assert!((left(now) - 2.0).abs() < 1e-9, "what a fast clock dated counts already");

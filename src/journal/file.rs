@@ -1,5 +1,5 @@
-//! The journal's file: records are appended and synced one by one; a resumed one is written anew beside the old one
-//! and takes its place whole. One process at a time holds it. Knows no meaning of records.
+//! The journal's file: records are appended one by one and synced, that of a mere look with the next one that is not; a
+//! resumed file is written anew beside the old one and takes its place whole. One process at a time holds it. Knows no meaning of records.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -12,6 +12,15 @@ use serde_json::Value;
 
 use super::record::{LIMIT, ROOM, Record, Seal, VERSION};
 use super::{END, INTENT, timestamp};
+
+/// When a record has to be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Synced {
+    /// Before anything else happens.
+    Now,
+    /// With the next record that must be: until then nothing was acted that a machine which dies could not repeat.
+    Later,
+}
 
 /// Writes records.
 pub(crate) struct Recorder {
@@ -78,19 +87,19 @@ impl Recorder {
         Ok(Self { file, path, hidden, seal, seq: 0, before: String::new(), bytes: 0, checkpoint: None })
     }
 
-    /// Appends a record and syncs it.
+    /// Appends a record.
     pub(super) fn append(
         &mut self,
-        kind: &str,
-        key: String,
+        (kind, key): (&str, String),
         value: Value,
         tree: Option<String>,
+        synced: Synced,
     ) -> anyhow::Result<()> {
         let kind = kind.to_owned();
         let record =
             Record { v: VERSION, seq: 0, kind, key, at: timestamp(), value, tree, seal: String::new() };
         self.put(record)?;
-        self.sync()
+        if synced == Synced::Now { self.sync() } else { Ok(()) }
     }
 
     /// Puts a rewritten journal in the place of the old one.

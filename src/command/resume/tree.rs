@@ -11,7 +11,7 @@ use crate::day::merge;
 use crate::day::sprint::PROGRESS;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
-use crate::journal::INTENT;
+use crate::journal::{CLOCK, INTENT};
 use crate::repo::Branch;
 use crate::repo::checkpoint::{Point, Spared};
 use crate::store::plan::mark_shipped;
@@ -186,7 +186,7 @@ impl Interrupted {
         if merged.contains(&now.as_str()) {
             return Ok(true);
         }
-        let dates = self.records.iter().filter(|record| record.kind == "clock");
+        let dates = self.records.iter().filter(|record| record.kind == CLOCK);
         for date in dates.filter_map(|record| record.value.as_str()) {
             for before in merged.iter().copied().chain([before.as_str()]) {
                 if mark_shipped(before, self.terms().day, date)?.as_ref() == Some(&now) {

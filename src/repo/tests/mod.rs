@@ -12,6 +12,7 @@ mod exchange;
 mod fixture;
 mod hostile;
 mod http;
+mod ignored;
 mod outside;
 mod own_refs;
 mod server;

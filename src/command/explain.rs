@@ -19,7 +19,7 @@ use crate::domain::artifact::{
 use crate::domain::decision::Decision;
 use crate::domain::list::counted;
 use crate::domain::observation::CiState;
-use crate::evidence::cites::{Evidence, Observed};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
 use crate::report::explain::{Criterion, Explained, Judged, Round, result};
 use crate::store::artifacts::Artifact;
@@ -49,6 +49,8 @@ struct Seen {
     observation: Option<Observation>,
     ci: Option<CiState>,
     files: BTreeMap<String, Option<String>>,
+    /// Paths that the day changed.
+    day: Vec<String>,
     /// What each agent submitted last.
     claims: BTreeMap<&'static str, Value>,
 }
@@ -120,6 +122,7 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
+                self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
                 self.round.round.handoff =
                     Some(format!("{} at commit {}, {red}", counted(files, "file"), handoff.commit));
             }
@@ -186,6 +189,7 @@ impl Reader<'_> {
             run: seen.observation.as_ref().and_then(|o| o.tests.as_ref()),
             output: seen.observation.as_ref().map_or("", |o| o.output.as_str()),
             plan: &self.start.terms.plan_path,
+            day: &seen.day,
             show: &show,
             ci: seen.ci.as_ref().unwrap_or(&none),
             commands: &commands,

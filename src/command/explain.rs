@@ -122,9 +122,9 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
-                self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
                 self.round.round.handoff =
                     Some(format!("{} at commit {}, {red}", counted(files, "file"), handoff.commit));
+                self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
             }
             GateReport::FILE => self.gate(yaml(text)?),
             SentinelReport::FILE => {

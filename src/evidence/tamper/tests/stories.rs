@@ -353,6 +353,15 @@ fn cheats() {
             "",
         ),
         (
+            "a helper that works the result out by itself",
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def check_sum(a, b, total):\n    assert a + b == total\n\n\ndef test_total():\n    check_sum(1, 2, 3)\n    assert shop.total([]) == 0\n",
+            )],
+            "",
+        ),
+        (
             "the assertions stand in a function that nobody calls",
             &[(
                 "tests/test_a.py",

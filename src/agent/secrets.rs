@@ -96,11 +96,13 @@ async fn scan(
 
 fn changed(desk: &Desk<'_>, base: &str, file: &FileDiff, now: Vec<u8>) -> anyhow::Result<ChangedFile> {
     let mut before = desk.repo.show(base, &file.path)?;
+    let is_new = before.is_none();
     if let (None, Some(old)) = (&before, &file.old_path) {
         before = desk.repo.show(base, old)?;
     }
     Ok(ChangedFile {
         path: file.path.clone(),
+        is_new,
         base: before,
         now,
         added: (!file.binary).then(|| file.added.clone()),

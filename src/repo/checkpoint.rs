@@ -160,8 +160,10 @@ fn tree_of_work(repo: &Repository, head: &Tree<'_>, spared: &Spared<'_>) -> anyh
     index.read_tree(head)?;
     for change in status::changed(repo)? {
         let foreign = !change.tracked && spared.untracked.contains(&change.path);
+        // A name is kept as it is or not at all.
+        let secret = !change.tracked && (spared.mask)(&change.path) != change.path;
         // A repository within the work tree is nobody's file here.
-        if foreign || (spared.others)(&change.path) || change.path.ends_with('/') {
+        if foreign || secret || (spared.others)(&change.path) || change.path.ends_with('/') {
             continue;
         }
         let path = root.join(&change.path);

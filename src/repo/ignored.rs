@@ -105,9 +105,9 @@ impl Noted {
         for (path, seen) in &self.files {
             let full = root.join(path);
             if let Some(content) = seen.content.as_ref().filter(|_| full.symlink_metadata().is_err()) {
-                match put_back(&full, content) {
+                match clear_way(repo, root, &self.run, path).and_then(|()| Ok(put_back(&full, content)?)) {
                     Ok(()) => mended.push(path.clone()),
-                    Err(problem) => problems.push(format!("putting {path} back: {problem}")),
+                    Err(problem) => problems.push(format!("putting {path} back: {problem:#}")),
                 }
             }
         }
@@ -130,7 +130,26 @@ impl Seen {
     }
 }
 
-/// The folders on the way may be gone; none of them is a link, or the file would not have been listed.
+/// Moves a link away that stands where a folder on the way to `path` was: through it the file would go anywhere. One that
+/// git knows is the project's.
+fn clear_way(repo: &Repository, root: &Path, run: &str, path: &str) -> anyhow::Result<()> {
+    let index = repo.index()?;
+    let parents: Vec<&Path> = Path::new(path).ancestors().skip(1).collect();
+    for parent in parents.into_iter().rev().filter(|parent| !parent.as_os_str().is_empty()) {
+        if !root.join(parent).symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            continue;
+        }
+        anyhow::ensure!(
+            index.get_path(parent, 0).is_none(),
+            "{} is a symbolic link that git tracks; remove it and run again",
+            parent.display()
+        );
+        put_file_away(root, run, &parent.to_string_lossy())?;
+    }
+    Ok(())
+}
+
+/// The folders on the way may be gone.
 fn put_back(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(path))?;
     fs::write(path, content)
@@ -140,7 +159,8 @@ fn put_back(path: &Path, content: &[u8]) -> io::Result<()> {
 fn empty_scratch(root: &Path, made: &Dependencies) {
     for path in made.scratch() {
         let folder = root.join(path);
-        if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        // A link on the way leads to somebody's own.
+        if !is_here(root, &folder) || !folder.is_dir() {
             continue;
         }
         for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
@@ -148,6 +168,12 @@ fn empty_scratch(root: &Path, made: &Dependencies) {
             let _ = if folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
     }
+}
+
+/// Whether `path`, below `root`, is where it seems to be.
+fn is_here(root: &Path, path: &Path) -> bool {
+    let real = || path.strip_prefix(root).ok().map(|below| Some(root.canonicalize().ok()?.join(below)));
+    path.canonicalize().is_ok_and(|found| real().flatten().is_some_and(|real| real == found))
 }
 
 /// Files that git does not track, and whether it ignores them; `.pace`, build outputs and dependencies left out.

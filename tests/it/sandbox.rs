@@ -11,7 +11,7 @@ mod top;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -181,6 +181,7 @@ pub(crate) struct Site {
     pub(crate) tcp: TcpListener,
     pub(crate) udp: UdpSocket,
     unix: UnixListener,
+    datagrams: UnixDatagram,
     _abstract: UnixListener,
     pub(crate) name: String,
 }
@@ -217,6 +218,8 @@ impl Site {
         copy_program(Path::new(PACE), &pace);
         let unix = UnixListener::bind(place.path().join("socket")).unwrap();
         unix.set_nonblocking(true).unwrap();
+        let datagrams = UnixDatagram::bind(place.path().join("datagrams")).unwrap();
+        datagrams.set_nonblocking(true).unwrap();
         let name = format!("pace-it-{}", place.path().file_name().unwrap().display());
         let address =
             <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(&name);
@@ -225,7 +228,7 @@ impl Site {
         tcp.set_nonblocking(true).unwrap();
         let udp = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         udp.set_nonblocking(true).unwrap();
-        let site = Self { project, user, place, pace, tcp, udp, unix, _abstract: hidden, name };
+        let site = Self { project, user, place, pace, tcp, udp, unix, datagrams, _abstract: hidden, name };
         site.hand_over();
         site
     }
@@ -261,6 +264,7 @@ impl Site {
             "outside": self.place.path().join("outside"),
             "runner": self.place.path().join("runner"),
             "socket": self.place.path().join("socket"),
+            "datagrams": self.place.path().join("datagrams"),
             "abstract": self.name,
             "port": self.tcp.local_addr().unwrap().port(),
             "udp": self.udp.local_addr().unwrap().port(),

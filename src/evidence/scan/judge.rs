@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::allow::{Allow, Found, contains};
 use super::place::{self, Lines};
-use super::{Hit, Kind, hidden, masked, scan};
+use super::{Hit, Kind, hidden, masked, redact, scan};
 use crate::domain::artifact::{Finding, FindingResult};
 use crate::domain::hex::hex;
 use crate::evidence::files::{FileKind, kind_of};
@@ -23,6 +23,8 @@ const NEXT_LINE_MARKS: [&str; 2] = ["pragma: allowlist nextline secret", "pragma
 /// A file of the day's change.
 pub(crate) struct ChangedFile {
     pub path: String,
+    /// There was no file of this path at the day base.
+    pub is_new: bool,
     /// Content at the day base (under its path then); `None` where it was absent.
     pub base: Option<Vec<u8>>,
     pub now: Vec<u8>,
@@ -51,6 +53,7 @@ pub(crate) fn judge(changes: &[ChangedFile], allow: &Allow) -> Vec<Finding> {
     let bases: Vec<&[u8]> = before.iter().flatten().map(|text| &**text).collect();
     let mut findings = Vec::new();
     for (change, base) in changes.iter().zip(&before) {
+        findings.extend(named(change, allow));
         let now = place::decoded(&change.now);
         let hits = scan(&change.path, &now);
         if hits.is_empty() {
@@ -63,6 +66,31 @@ pub(crate) fn judge(changes: &[ChangedFile], allow: &Allow) -> Vec<Finding> {
     }
     findings.sort_by_key(|f| std::cmp::Reverse(rank(f.result)));
     findings
+}
+
+/// What is wrong with the name of a file that came today: a name is committed, pushed and shown as a content is.
+fn named(change: &ChangedFile, allow: &Allow) -> Option<Finding> {
+    let name = change.path.as_bytes();
+    let hits = super::secrets::find("", name, |kind| kind == Kind::Provider);
+    let excepted = |hit: &Hit| {
+        let (secret, matched) = (&name[hit.span.clone()], &name[hit.context.clone()]);
+        let path = &change.path;
+        allow.covers(&Found { rule: hit.rule, kind: hit.kind, path, secret, matched, line: name, base: None })
+    };
+    let hit = hits.iter().find(|hit| change.is_new && !excepted(hit))?;
+    let path = redact(&change.path).into_owned();
+    Some(Finding {
+        check: SECRET_CHECK.into(),
+        result: FindingResult::Fail,
+        evidence: format!(
+            "the name of {path} — {} ({}), introduced today; value not shown",
+            clause(hit.description),
+            hit.rule
+        ),
+        fingerprint: Some(hex(&Sha256::digest([hit.rule, &path].join("\0"))[..6])),
+        file: Some(path),
+        line: None,
+    })
 }
 
 fn rank(result: FindingResult) -> u8 {

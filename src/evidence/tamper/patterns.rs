@@ -115,7 +115,7 @@ pub(super) fn is_exact(line: &str) -> bool {
 
 static NEGATED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:assert|self\.assert\w*\().*!=|notEqual|not_equal|assert_ne|\.not\.|isNotEqual|AreNotEqual|_NE\(",
+        r"(?i)^(?:assert|self\.assert(?-i:\w)*\().*!=|notEqual|not_equal|assert_ne|\.not\.|isNotEqual|AreNotEqual|_NE\(",
     )
 });
 

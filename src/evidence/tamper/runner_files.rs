@@ -196,7 +196,7 @@ static FORGED: LazyLock<Regex> = LazyLock::new(|| {
 static REPORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"<test(?:suites?|case|run)\b"));
 static REPORT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:junit|report|results?|test-results?|test-reports?)\.(?:xml|trx|tap)\b|surefire-reports|TestResults|test-results|TEST-[\w.-]*\.xml",
+        r"(?i)\b(?:junit|report|results?|test-results?|test-reports?)\.(?:xml|trx|tap)\b|surefire-reports|TestResults|test-results|TEST-(?-i:[\w.-])*\.xml",
     )
 });
 static SETUP: LazyLock<Regex> = LazyLock::new(|| {
@@ -212,7 +212,7 @@ fn is_setup(path: &str) -> bool {
 /// Files of which every change is worth knowing.
 static SETTINGS_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?:^|/)(?:\.?pytest\.ini|tox\.ini|noxfile\.py|\.mocharc(?:\.\w+)?|(?:jest|vitest|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|nextest\.toml|[\w.-]*\.runsettings|phpunit\.xml(?:\.dist)?|\.rspec|\.coveragerc|\.taprc|mvnw|gradlew)$",
+        r"(?i)(?:^|/)(?:\.?pytest\.ini|tox\.ini|noxfile\.py|\.mocharc(?:\.(?-i:\w)+)?|(?:jest|vitest|karma|playwright|cypress|ava|jasmine)(?-i:[\w.])*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|nextest\.toml|(?-i:[\w.-])*\.runsettings|phpunit\.xml(?:\.dist)?|\.rspec|\.coveragerc|\.taprc|mvnw|gradlew)$",
     )
 });
 

@@ -101,3 +101,13 @@ async fn a_point_that_is_not_here_is_told() {
     let repo = Fixture::new().open();
     assert_eq!(repo.head_of(Point::Checkpoint(&"1".repeat(40))).ok().flatten(), None);
 }
+
+#[tokio::test]
+async fn a_file_whose_name_is_a_secret_is_not_kept() {
+    let fixture = changed();
+    let repo = fixture.open();
+    fixture.write("new/key-hunter2", "x");
+    let kept = keep(&repo);
+    let files = fixture.git(&format!("ls-tree -r --name-only {kept}"));
+    assert!(files.contains("new/deep.sh") && !files.contains("hunter2"), "{files}");
+}

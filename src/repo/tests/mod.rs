@@ -2,6 +2,7 @@
 
 mod aside;
 mod authorship;
+mod bent;
 mod branch;
 mod bundle;
 mod checkpoint;
@@ -11,6 +12,7 @@ mod exchange;
 mod fixture;
 mod hostile;
 mod http;
+mod ignored;
 mod outside;
 mod own_refs;
 mod server;

@@ -3,6 +3,7 @@
 //! sockets can be handed over to a supervisor.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use anyhow::Context;
@@ -103,15 +104,22 @@ pub(super) enum Sockets {
     Supervised,
 }
 
+/// What a child must leave alone where it sees the machine's other processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Others {
+    /// pace's own process group: whoever joins it is taken for one whom pace has from elsewhere, and outlives its command.
+    pub group: libc::pid_t,
+}
+
 /// Applies the rules to this process and all that it starts. Needs `no_new_privs`.
-pub(super) fn restrict(sockets: Sockets) -> anyhow::Result<()> {
-    for program in programs(sockets)? {
+pub(super) fn restrict(sockets: Sockets, others: Option<Others>) -> anyhow::Result<()> {
+    for program in programs(sockets, others)? {
         apply_filter(&program).context("seccomp cannot be applied")?;
     }
     Ok(())
 }
 
-fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
+fn programs(sockets: Sockets, others: Option<Others>) -> anyhow::Result<Vec<BpfProgram>> {
     let mut refused: Rules = DENIED.iter().chain(DENIED_HERE).map(|&call| (call, vec![])).collect();
     let namespace_flags: Vec<_> = (0..32)
         .map(|bit| 1u64 << bit)
@@ -122,17 +130,23 @@ fn programs(sockets: Sockets) -> anyhow::Result<Vec<BpfProgram>> {
     let typing = TYPING.iter().map(|&code| when(1, SeccompCmpOp::Eq, code)).collect::<Result<_, _>>()?;
     refused.insert(libc::SYS_ioctl, typing);
 
+    if let Some(Others { group }) = others {
+        refused.insert(libc::SYS_setpgid, vec![when(1, SeccompCmpOp::Eq, of(group))?]);
+        // Limits of another process of the same user end it, pace's among them.
+        let another = condition(0, SeccompCmpOp::Ne, 0)?;
+        let sets = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+        refused.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![another, sets])?]);
+    }
+
     // The flags of clone3 lie in memory, where a filter cannot look; libraries fall back to clone.
     let absent: Rules = [(libc::SYS_clone3, vec![])].into();
-    let mut programs = vec![
+    let programs = vec![
         filter(refused, libc::EPERM)?,
         filter(absent, libc::ENOSYS)?,
         filter(families(sockets)?, libc::EAFNOSUPPORT)?,
+        filter(unseen(sockets)?, libc::EOPNOTSUPP)?,
         without_x32(),
     ];
-    if sockets == Sockets::Supervised {
-        programs.push(filter(unseen()?, libc::EOPNOTSUPP)?);
-    }
     Ok(programs)
 }
 
@@ -161,6 +175,10 @@ pub(super) const AT_TOP: &[libc::c_long] = &[
 /// Flags of the message by which the supervisor gets the end that [`hand_over`] returns: nobody could answer for it before.
 /// Anybody's message that has them passes; a socket that must not send is mute.
 pub(super) const INTRODUCTION: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
+
+/// Numbers of descriptors from which writing is handed over where the supervisor alone sends datagrams: it gives a datagram
+/// socket one of these if it can. Few programs have so many files open, and select(2) knows no higher ones.
+pub(super) const DATAGRAM_SOCKETS: RangeInclusive<u32> = 768..=1023;
 
 /// What a supervisor is asked.
 #[derive(Debug, Clone, Copy)]
@@ -192,6 +210,11 @@ pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
         rules.extend([libc::SYS_sendto, libc::SYS_sendmmsg].map(|call| (call, vec![])));
         rules.insert(libc::SYS_sendmsg, vec![when(2, SeccompCmpOp::Ne, of(INTRODUCTION))?]);
         rules.insert(libc::SYS_setsockopt, joining()?);
+        for call in [libc::SYS_write, libc::SYS_writev] {
+            let from = condition(0, SeccompCmpOp::Ge, u64::from(*DATAGRAM_SOCKETS.start()))?;
+            let to = condition(0, SeccompCmpOp::Le, u64::from(*DATAGRAM_SOCKETS.end()))?;
+            rules.insert(call, vec![SeccompRule::new(vec![from, to])?]);
+        }
     }
     if handed.no_namespaces {
         rules.extend(AT_TOP.iter().map(|&call| (call, vec![])));
@@ -253,20 +276,25 @@ fn families(sockets: Sockets) -> anyhow::Result<Rules> {
     Ok([(libc::SYS_socket, socket), (libc::SYS_socketpair, not_unix)].into())
 }
 
-/// Ways to name a receiver that no supervisor sees: connecting by sending, and Unix datagrams.
-fn unseen() -> anyhow::Result<Rules> {
+/// Ways to name a receiver that nobody sees: Unix datagrams, which are sent to any path and are made by a raw pair too, and
+/// where there is a supervisor, connecting by sending.
+fn unseen(sockets: Sockets) -> anyhow::Result<Rules> {
+    let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW];
+    let pairs = kinds.iter().map(|&kind| when(1, SeccompCmpOp::MaskedEq(0xf), of(kind)));
+    let pairs: Rules = [(libc::SYS_socketpair, pairs.collect::<Result<_, _>>()?)].into();
+    if sockets != Sockets::Supervised {
+        return Ok(pairs);
+    }
     let connecting = |argument| {
         let flag = of(libc::MSG_FASTOPEN);
         when(argument, SeccompCmpOp::MaskedEq(flag), flag)
     };
-    let datagrams = when(1, SeccompCmpOp::MaskedEq(0xf), of(libc::SOCK_DGRAM))?;
-    Ok([
+    let sending = [
         (libc::SYS_sendto, vec![connecting(3)?]),
         (libc::SYS_sendmsg, vec![connecting(2)?]),
         (libc::SYS_sendmmsg, vec![connecting(3)?]),
-        (libc::SYS_socketpair, vec![datagrams]),
-    ]
-    .into())
+    ];
+    Ok(pairs.into_iter().chain(sending).collect())
 }
 
 fn of(number: libc::c_int) -> u64 {

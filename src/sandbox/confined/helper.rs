@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -92,15 +93,26 @@ fn outer() -> anyhow::Result<u8> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .context("cannot speak with the process that is confined")?;
-    let inner = match raw::fork().context("the process that is confined cannot be started")? {
+    match raw::fork().context("the process that is confined cannot be started")? {
         Fork::Child => {
             drop(ours);
-            return init(&order, theirs);
+            init(&order, theirs)
         }
-        Fork::Parent(inner) => inner,
-    };
-    raw::ignore_term();
-    drop(theirs);
+        Fork::Parent(inner) => {
+            drop(theirs);
+            stay_with(inner, &order, supervisor, ours)
+        }
+    }
+}
+
+/// Has the supervisor begin, if there is one, and waits for the process that is confined; its exit code.
+fn stay_with(
+    inner: Pid,
+    order: &Order,
+    supervisor: Option<mpsc::Sender<OwnedFd>>,
+    ours: OwnedFd,
+) -> anyhow::Result<u8> {
+    raw::ignore_signals();
     if let Some(identity) = &order.identity {
         // Whoever holds the child still by its process group must not stop this one: `sudo` stops with its command, and
         // nobody but root could have it go on.
@@ -108,6 +120,9 @@ fn outer() -> anyhow::Result<u8> {
         take_on(identity)?;
     }
     if let Some((supervisor, listener)) = supervisor.zip(receive(&ours)?) {
+        let open = rustix::process::getrlimit(Resource::Nofile);
+        // The child's sockets are held here too. With fewer it is told so earlier.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: open.maximum, ..open });
         supervisor.send(listener).context("the supervisor")?;
     }
     drop(ours);
@@ -144,7 +159,7 @@ fn by_bubblewrap(order: &Order) -> anyhow::Result<u8> {
         .stdin(Stdio::from(std::io::stdin().as_fd().try_clone_to_owned()?))
         .spawn()
         .context("bwrap cannot be started")?;
-    raw::ignore_term();
+    raw::ignore_signals();
     drop((theirs, view, me));
     // If it ended early, its exit says so.
     let _ = fs::File::from(ours).write_all(&order.to_bytes()?);
@@ -349,13 +364,15 @@ fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     let sockets = matches!(order.network, Network::Supervised { .. }) && !alone;
     let handed = calls::Handed { sockets, datagrams: sockets && own_network, no_namespaces: !own_network };
     let listener = if sockets || !own_network { calls::hand_over(handed).ok() } else { None };
-    calls::restrict(match (&listener, &order.network) {
+    let others = (!own_network).then_some(calls::Others { group: order.group });
+    let sockets = match (&listener, &order.network) {
         (_, Network::Open) => calls::Sockets::Internet,
         (Some(_), _) => calls::Sockets::Supervised,
         // Another sandbox around this one may have taken the supervisor's place; the namespace holds all the same.
         (None, Network::Supervised { .. }) if own_network => calls::Sockets::Internet,
         (None, Network::Supervised { .. }) => calls::Sockets::None,
-    })?;
+    };
+    calls::restrict(sockets, others)?;
     listener.map_or(Ok(()), |listener| send_over(&supervisor, &listener))
 }
 

@@ -158,7 +158,7 @@ impl Confined {
         }
         if self.tier == Tier::Rules {
             lack(!open && !found.datagrams, "no datagrams on loopback");
-            lack(!open && found.datagrams, "datagrams by send and sendto alone");
+            lack(!open && found.datagrams, "datagrams one by one alone");
             lack(!found.top, "no new file at the top of the repository");
             lack(true, "git's own files are out of reach");
             lack(true, "/tmp is $TMPDIR, /dev/shm is shared");
@@ -277,7 +277,8 @@ impl Confined {
             rooms.temporary.to_str().context("the folder for temporary files")?.into(),
         ));
         let identity = by_sudo.then(Identity::own);
-        Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), task })
+        let group = rustix::process::getpgrp().as_raw_nonzero().get();
+        Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), group, task })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a confined child")]

@@ -123,6 +123,18 @@ impl Listener {
         self.add(call, file, libc::SECCOMP_ADDFD_FLAG_SEND, 0, close_on_exec)
     }
 
+    /// The same under the number `at`, in place of whatever may have it.
+    pub(super) fn give_at(
+        &self,
+        call: &Call,
+        file: BorrowedFd<'_>,
+        at: u32,
+        close_on_exec: bool,
+    ) -> io::Result<()> {
+        let flags = libc::SECCOMP_ADDFD_FLAG_SEND | libc::SECCOMP_ADDFD_FLAG_SETFD;
+        self.add(call, file, flags, at, close_on_exec)
+    }
+
     /// Puts `file` in place of the caller's descriptor `at`. The call still waits for its answer.
     pub(super) fn replace(
         &self,

@@ -79,6 +79,8 @@ pub(super) struct Order {
     /// To be taken on when the namespaces are made.
     pub identity: Option<Identity>,
     pub network: Network,
+    /// pace's own process group, as pace numbers it.
+    pub group: i32,
     pub task: Task,
 }
 

@@ -144,10 +144,22 @@ pub(super) fn inherited(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Lets TERM pass: for the helper that outlives a child which was asked to end.
-pub(super) fn ignore_term() {
+/// Lets TERM pass, for the helper that outlives a child which was asked to end, and IO, for whoever looks with
+/// [`is_open_here_alone`].
+pub(super) fn ignore_signals() {
     // SAFETY: ignoring a signal installs no handler, so no code of ours runs in a signal's context.
     unsafe {
         libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        libc::signal(libc::SIGIO, libc::SIG_IGN);
+    }
+}
+
+/// Whether nobody else has this file open, which is open for writing here; false where it cannot be seen. Whoever opens it
+/// at this moment waits for the end of the look, and IO is sent.
+pub(super) fn is_open_here_alone(file: BorrowedFd<'_>) -> bool {
+    // SAFETY: the requests take a descriptor and a number.
+    unsafe {
+        let alone = libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) == 0;
+        alone && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) == 0
     }
 }

@@ -311,9 +311,78 @@ def joined(level, option, value):
 
 
 def written():
+    server, client = bound_pair()
+    assert os.write(client.fileno(), b"one") == 3 and server.recv(9) == b"one"
+    assert os.writev(client.fileno(), [b"t", b"wo"]) == 3 and server.recv(9) == b"two"
+    server.sendto(b"back", client.getsockname())
+    assert os.read(client.fileno(), 9) == b"back"
+    # Files under such numbers are files.
+    one, two = os.pipe()
+    os.dup2(two, 1000)
+    assert os.write(1000, b"piped") == 5 and os.read(one, 9) == b"piped"
+    os.close(1000)
+
+
+def both_families():
+    """A socket of both families, as Java's are."""
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::ffff:127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    other = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    other.bind(("::1", 0))
+    for _ in range(2):
+        client.sendto(b"one", server.getsockname())
+        data, sender = server.recvfrom(9)
+        assert (data, sender[:2]) == (b"one", ("::ffff:127.0.0.1", client.getsockname()[1])), sender
+        server.sendto(b"two", sender)
+        assert client.recv(9) == b"two"
+        client.sendto(b"three", other.getsockname())
+        assert other.recvfrom(9)[1][:2] == ("::1", client.getsockname()[1])
+    old = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    old.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    client.connect(("::ffff:127.0.0.1", old.getsockname()[1]))
+    client.send(b"four")
+    data, sender = old.recvfrom(9)
+    old.sendto(b"five", sender)
+    assert data == b"four" and client.recv(9) == b"five"
+
+
+def written_by_another_number():
     """Past the supervisor: by a call that it never sees."""
     server, client = bound_pair()
-    return os.write(client.fileno(), b"x")
+    return os.write(os.dup(client.fileno()), b"x")
+
+
+def write_race():
+    """What is written goes to the peer alone, whatever the number means by then."""
+    server, client = bound_pair()
+    other = socket.create_server(("127.0.0.1", 0))
+    stream, at, stop = socket.create_connection(other.getsockname()), 1022, []
+    peer = other.accept()[0]
+
+    def swap():
+        while not stop:
+            os.dup2(client.fileno(), at)
+            os.dup2(stream.fileno(), at)
+
+    os.dup2(stream.fileno(), at)
+    thread = threading.Thread(target=swap)
+    thread.start()
+    server.setblocking(False)
+    for _ in range(4000):
+        try:
+            os.write(at, b"x")
+            peer.recv(4096, socket.MSG_DONTWAIT)
+        except OSError:
+            pass
+        try:
+            while server.recv(9) == b"x":
+                pass
+        except BlockingIOError:
+            pass
+    stop.append(True)
+    thread.join()
 
 
 def datagram_race():
@@ -470,9 +539,9 @@ def through_proc():
     return connect("/proc/self/root" + bait["socket"], socket.AF_UNIX)
 
 
-def unix_datagram(pair):
-    sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) if pair else [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)]
-    return sockets[0].sendto(b"x", bait["socket"])
+def unix_datagram(pair, kind=socket.SOCK_DGRAM):
+    sockets = socket.socketpair(socket.AF_UNIX, kind) if pair else [socket.socket(socket.AF_UNIX, kind)]
+    return sockets[0].sendto(b"x", bait["datagrams"])
 
 
 def own_servers():
@@ -497,6 +566,8 @@ def own_servers():
     works("datagrams_message", message)
     works("datagrams_port", free_datagram_port)
     works("datagrams_many", many_datagrams)
+    works("datagrams_written", written)
+    works("datagrams_of_both_families", both_families)
     works("datagrams_asyncio", lambda: asyncio.run(echoes()))
     if shutil.which("node"):
         works("datagrams_node", node_datagrams)
@@ -537,6 +608,7 @@ def others():
     probe("unix_abstract", lambda: connect("\0" + bait["abstract"], socket.AF_UNIX))
     probe("unix_datagram", lambda: unix_datagram(False))
     probe("unix_datagram_pair", lambda: unix_datagram(True))
+    probe("unix_raw_pair", lambda: unix_datagram(True, socket.SOCK_RAW))
     if tier == 2:
         probe("udp_any", lambda: datagram_to(("0.0.0.0", bait["udp"])))
         probe("udp_mapped", lambda: datagram_to(("::ffff:127.0.0.1", bait["udp"]), socket.AF_INET6))
@@ -550,7 +622,8 @@ def others():
         probe("udp_again", lambda: reconnected(address(bait["udp"])))
         probe("udp_past", past_the_peer)
         probe("udp_several", several)
-        probe("udp_written", written)
+        probe("udp_written", written_by_another_number)
+        probe("udp_write_race", write_race)
         probe("udp_join", lambda: joined(0, 35, bytes([224, 1, 2, 3]) + bytes(4)))
         probe("udp_join_any", lambda: joined(0, 42, bytes(136)))
         probe("udp_join_6", lambda: joined(41, 20, bytes(20)))
@@ -590,6 +663,9 @@ def hosts(name, allowed, other):
 if sys.argv[1] == "own":
     own_servers()
     others()
+elif sys.argv[1] == "pairs":
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        probe(f"pair_{kind}", lambda: unix_datagram(True, kind))
 elif sys.argv[1] == "hosts":
     hosts(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 else:

@@ -3,6 +3,7 @@ import ctypes
 import glob
 import json
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -127,6 +128,18 @@ def signal_pace():
         return "signal"
 
 
+def limit_pace():
+    """Limits of another process are a way to end it."""
+    return pace and resource.prlimit(pace, resource.RLIMIT_CPU, (3600, 3600))
+
+
+def join_pace():
+    """In its group a process would be taken for none of this command's."""
+    if pace:
+        os.setpgid(0, os.getpgid(pace))
+        return os.getpgrp()
+
+
 def raw_disk():
     for path in ("/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/mem", "/dev/kmsg"):
         try:
@@ -192,6 +205,8 @@ probe("io_uring", lambda: syscall(425, 8, ctypes.create_string_buffer(120)))
 probe("bpf", lambda: syscall(321, 0, ctypes.create_string_buffer(128), 128))
 probe("keyctl", lambda: syscall(250, 0, -3, 0))
 probe("signal_pace", signal_pace)
+probe("limit_pace", limit_pace)
+probe("join_pace", join_pace)
 probe("sysctl", lambda: write("/proc/sys/kernel/hostname"))
 probe("sysrq", lambda: write("/proc/sysrq-trigger"))
 probe("disk", raw_disk)
@@ -215,6 +230,8 @@ works("stdout_again", lambda: open("/dev/stdout", "w").write("x"))
 works("socketpair", lambda: socket.socketpair())
 works("asyncio", lambda: __import__("asyncio").run(__import__("asyncio").sleep(0)))
 works("shared_memory", lambda: __import__("multiprocessing").Lock())
+works("own_limits", lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+works("own_group", lambda: os.setpgid(0, 0) if os.getpgrp() != os.getpid() else None)
 works("list_root", lambda: os.listdir("/usr/bin"))
 server = []
 works("loopback_server", lambda: server.append(socket.create_server(("127.0.0.1", 0))))

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 
@@ -144,6 +145,32 @@ def made(path):
     return path
 
 
+def database():
+    """Its journal comes and goes with every transaction."""
+    at = sqlite3.connect("data.db")
+    at.execute("create table one (two)")
+    for n in range(300):
+        at.execute("insert into one values (?)", (n,))
+        at.commit()
+    same(at.execute("select count(*) from one").fetchone(), (300,))
+    at.close()
+
+
+def removed_and_open():
+    """What was removed stays whole for whoever has it open, and nobody else sees it."""
+    for n in range(20):
+        file = os.open("removed", os.O_CREAT | os.O_RDWR)
+        os.write(file, b"old")
+        os.unlink("removed")
+        with open("removed", "w") as new:
+            new.write("new")
+        same((os.pread(file, 9, 0), open("removed").read()), (b"old", "new"))
+        os.write(file, b"er")
+        os.close(file)
+        same(open("removed").read(), "new")
+        os.unlink("removed")
+
+
 def no_more():
     """The pool of a tier without mounts ends by name; a tier with mounts needs none."""
     for n in range(200):
@@ -164,6 +191,8 @@ works("temporary", lambda: same(sh("cp README.md $TMPDIR/x; mv $TMPDIR/x from-te
 works("by_folder", by_folder)
 works("threads", threads)
 works("moved", moved)
+works("database", database)
+works("removed_and_open", removed_and_open)
 
 if bait["tier"] == 2:
     for name in (".gitmodules", ".GitModules", ".gitlab-ci.yml", "Jenkinsfile", "pace.config.yaml", ".git/new", ".git/hooks/new",

@@ -49,6 +49,20 @@ fn own_and_others(user: User, machine: Machine) {
     assert!(count(" held ") >= held && count(" works") >= 20, "{results}");
     assert!(site.tcp.accept().is_err() && site.unix.accept().is_err(), "a listener was reached:\n{results}");
     assert!(site.udp.recv(&mut [0; 16]).is_err(), "a datagram came through:\n{results}");
+    assert!(site.datagrams.recv(&mut [0; 16]).is_err(), "a Unix datagram came through:\n{results}");
+}
+
+/// Whom an open network is open to still reaches no service of the machine by its path.
+#[test]
+fn an_open_network_opens_no_unix_socket() {
+    for (user, machine) in ALL {
+        let site = Site::new(user);
+        run(&site, machine, "pairs", &[("PACE_NETWORK", "allow")]);
+        assert!(
+            site.datagrams.recv(&mut [0; 16]).is_err(),
+            "{user:?} {machine:?}: a Unix datagram came through"
+        );
+    }
 }
 
 #[test]

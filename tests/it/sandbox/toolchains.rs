@@ -56,6 +56,39 @@ const RUST: Sample = Sample {
     said: "test result: ok. 1 passed",
     made: &["Cargo.lock", "target"],
 };
+/// A server of datagrams and a client that writes to it.
+const GO_UDP: &str = r#"package main
+
+import (
+	"net"
+	"testing"
+)
+
+func TestDatagrams(t *testing.T) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("udp", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write([]byte("ping")); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 9)
+	n, from, err := server.ReadFrom(data)
+	if err != nil || string(data[:n]) != "ping" || from.String() != client.LocalAddr().String() {
+		t.Fatal(err, from)
+	}
+	if _, err := server.WriteTo([]byte("pong"), from); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = client.Read(data); err != nil || string(data[:n]) != "pong" {
+		t.Fatal(err)
+	}
+}
+"#;
 const GO: Sample = Sample {
     files: &[
         ("go.mod", "module sums\n\ngo 1.18\n"),
@@ -64,6 +97,7 @@ const GO: Sample = Sample {
             "sums_test.go",
             "package main\n\nimport \"testing\"\n\nfunc TestDouble(t *testing.T) {\n\tif Double(2) != 4 {\n\t\tt.Fail()\n\t}\n}\n",
         ),
+        ("udp_test.go", GO_UDP),
     ],
     command: "go mod tidy && go build -o sums . && go test ./... -v",
     said: "--- PASS: TestDouble",

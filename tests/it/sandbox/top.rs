@@ -85,3 +85,19 @@ fn nobody_runs_away_from_the_end_of_a_command() {
         }
     }
 }
+
+/// The same where a command ran out of time, by processes in pace's own group: of those some are nobody's but pace's.
+#[test]
+fn nobody_hides_in_paces_own_group() {
+    for user in [User::Root, User::Nobody] {
+        let site = Site::new(user);
+        let command = "exec /usr/bin/python3 hop.py group";
+        let env = [("PACE_TEST_COMMAND", command), ("PACE_TEST_TIMEOUT", "2s")];
+        let output = site.pace(Machine::Container, "check", &env);
+        assert!(text(&output.stdout).contains("timed out"), "{user:?}: {}", told(&output));
+        assert!(site.project.dir.join("src/hopping").exists(), "{user:?}: {}", told(&output));
+        for _ in 0..50 {
+            assert!(!super::daemon_lives(&site), "{user:?}: it outlived its command");
+        }
+    }
+}

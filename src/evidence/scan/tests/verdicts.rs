@@ -19,6 +19,7 @@ pub(super) fn file(path: &str, base: Option<&str>, now: &str) -> ChangedFile {
     let known: Vec<&str> = base.map(|text| text.lines().collect()).unwrap_or_default();
     let added = (1_u32..).zip(now.lines()).filter(|(_, line)| !known.contains(line)).map(|(n, _)| (n, n + 1));
     ChangedFile {
+        is_new: base.is_none(),
         path: path.into(),
         base: base.map(Into::into),
         now: now.into(),
@@ -103,4 +104,15 @@ fn a_merged_line_is_not_the_days() {
     assert_eq!(verdict(&[merged])[0].1, Advisory);
     let binary = ChangedFile { added: None, ..file("src/a.py", Some("\n"), &text) };
     assert_eq!(verdict(&[binary])[0].1, Fail);
+}
+
+#[test]
+fn a_new_files_name_counts_as_its_content_does() {
+    let path = format!("src/{}.py", key(5));
+    let findings = judge(&[file(&path, None, "a = 1\n")], &Allow::default());
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((finding.result, finding.line), (Fail, None));
+    assert!(!format!("{finding:?}").contains(&key(5)), "{finding:?}");
+    assert!(judge(&[file(&path, Some(""), "a = 1\n")], &Allow::default()).is_empty());
+    assert!(judge(&[file("src/ghp_short.py", None, "a = 1\n")], &Allow::default()).is_empty());
 }

@@ -62,7 +62,7 @@ static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SCRIPTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:\.mocharc(?:\.\w+)?|(?:jest|vitest|vite|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|\.taprc)$",
+        r"(?i)^(?:\.mocharc(?:\.(?-i:\w)+)?|(?:jest|vitest|vite|karma|playwright|cypress|ava|jasmine)(?-i:[\w.])*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|\.taprc)$",
     )
 });
 

@@ -21,7 +21,7 @@ use rustix::net::{
 use super::address::Address;
 use super::listening::Server;
 use super::{Call, NAMES, Supervisor, errno, is_loopback, number, sockets};
-use crate::sandbox::confined::notify;
+use crate::sandbox::confined::{calls, notify};
 
 /// Sockets beyond which closed ones are looked for.
 const MANY: usize = 64;
@@ -47,6 +47,8 @@ struct Datagram {
     family: AddressFamily,
     /// On the same port once there is one: sends in its place.
     twin: Option<Arc<OwnedFd>>,
+    /// The same to addresses of IPv4, for a socket of both families.
+    twin4: Option<Arc<OwnedFd>>,
     peer: Option<SocketAddr>,
 }
 
@@ -58,7 +60,7 @@ impl Datagrams {
         }
         let file = mute(family, flags)?;
         let number = fstat(&file)?.st_ino;
-        let made = Datagram { file, family, twin: None, peer: None };
+        let made = Datagram { file, family, twin: None, twin4: None, peer: None };
         Ok(&self.known.entry(number).insert_entry(made).into_mut().file)
     }
 
@@ -77,10 +79,33 @@ impl Datagrams {
         }
         done?;
         let socket = self.known.get_mut(&number).ok_or(Errno::NOTSOCK)?;
-        let twin = twin_of(&socket.file, socket.family)?;
+        let at = SocketAddr::try_from(getsockname(&socket.file)?)?;
+        let twin = twin_of(&[&socket.file], SocketAddr::new(at.ip().to_canonical(), at.port()))?;
         self.twins.insert(fstat(&twin)?.st_ino);
         socket.twin = Some(Arc::new(twin));
         Ok(())
+    }
+
+    /// Who sends for this socket to `to`, and to which address: one of IPv4 may stand in IPv6's clothes.
+    fn sender(&mut self, number: u64, to: SocketAddr) -> Result<(Arc<OwnedFd>, SocketAddr), Errno> {
+        let twin = self.bound(number)?;
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let at = SocketAddr::try_from(getsockname(&twin)?)?;
+        if at.is_ipv4() == to.is_ipv4() {
+            return Ok((twin, to));
+        }
+        let socket = self.known.get_mut(&number).ok_or(Errno::NOTSOCK)?;
+        let own = SocketAddr::try_from(getsockname(&socket.file)?)?;
+        // Bound or connected to an address of one family, a socket reaches the other as little as anywhere.
+        if own.is_ipv4() || !(own.ip().is_unspecified() || socket.peer.is_some()) || to.is_ipv6() {
+            return Err(Errno::NETUNREACH);
+        }
+        if socket.twin4.is_none() {
+            let other = twin_of(&[&socket.file, &twin], (Ipv4Addr::UNSPECIFIED, own.port()).into())?;
+            self.twins.insert(fstat(&other)?.st_ino);
+            socket.twin4 = Some(Arc::new(other));
+        }
+        Ok((socket.twin4.clone().ok_or(Errno::NOTSOCK)?, to))
     }
 
     /// Binds the socket anywhere if it is not bound; its twin.
@@ -102,7 +127,8 @@ impl Datagrams {
     fn sweep(&mut self) {
         let open = sockets::open_numbers();
         self.known.retain(|number, _| open.contains(number));
-        let twins = self.known.values().filter_map(|socket| fstat(socket.twin.as_deref()?).ok());
+        let twins = self.known.values().flat_map(|socket| [&socket.twin, &socket.twin4]);
+        let twins = twins.filter_map(|twin| fstat(twin.as_deref()?).ok());
         self.twins = twins.map(|twin| twin.st_ino).collect();
     }
 }
@@ -133,17 +159,22 @@ fn loopback(family: AddressFamily) -> IpAddr {
     if family == AddressFamily::INET { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
-/// A socket on the port of `file` that receives nothing. Sharing the port is allowed for this moment alone.
-fn twin_of(file: &OwnedFd, family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let at = SocketAddr::try_from(getsockname(file)?)?;
+/// A socket at `at`, which receives nothing. The port is that of `files`; sharing it is allowed for this moment alone.
+fn twin_of(files: &[&OwnedFd], at: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let twin = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     notify::tie_to_loopback(twin.as_fd()).map_err(|error| errno(&error))?;
-    let shared = sockopt::socket_reuseaddr(file)?;
-    sockopt::set_socket_reuseaddr(file, true)?;
+    let mut shared = Vec::new();
+    for file in files {
+        shared.push(sockopt::socket_reuseaddr(file)?);
+        sockopt::set_socket_reuseaddr(file, true)?;
+    }
     sockopt::set_socket_reuseaddr(&twin, true)?;
     let done = bind(&twin, &at).and_then(|()| connect(&twin, &SocketAddr::from((loopback(family), NOBODYS))));
     sockopt::set_socket_reuseaddr(&twin, false)?;
-    sockopt::set_socket_reuseaddr(file, shared)?;
+    for (file, shared) in files.iter().zip(shared) {
+        sockopt::set_socket_reuseaddr(file, shared)?;
+    }
     done.map(|()| twin)
 }
 
@@ -168,8 +199,15 @@ impl Supervisor {
             return Err(Errno::PROTONOSUPPORT);
         }
         let mut datagrams = self.datagrams();
-        let file = datagrams.make(family, flags)?;
-        self.listener.give(call, file.as_fd(), close_on_exec).map_err(|error| errno(&error))
+        let file = datagrams.make(family, flags)?.as_fd();
+        // From other numbers writing is not seen here, and fails.
+        let free = |at: &u32| std::fs::symlink_metadata(format!("{}/fd/{at}", call.thread)).is_err();
+        if let Some(at) = calls::DATAGRAM_SOCKETS.rev().find(free)
+            && self.listener.give_at(call, file, at, close_on_exec).is_ok()
+        {
+            return Ok(());
+        }
+        self.listener.give(call, file, close_on_exec).map_err(|error| errno(&error))
     }
 
     /// The number of the caller's datagram socket, if the call is about one.
@@ -183,7 +221,7 @@ impl Supervisor {
 
     pub(super) fn bind_datagrams(&self, call: &Call, number: u64) -> Result<(), Errno> {
         match self.address(call, call.arguments[1], call.arguments[2])? {
-            Address::Internet(to) if is_loopback(to) && !is_mapped(to) => self.datagrams().bind(number, to),
+            Address::Internet(to) if is_loopback(to) => self.datagrams().bind(number, to),
             Address::Internet(to) => {
                 self.refusals().datagram(to);
                 Err(Errno::ADDRNOTAVAIL)
@@ -222,17 +260,17 @@ impl Supervisor {
         }
         let peer = self.datagrams().known.get(&number).and_then(|socket| socket.peer);
         let to = sent.to.or(peer).ok_or(Errno::DESTADDRREQ)?;
-        let twin = self.datagrams().bound(number)?;
+        let (twin, there) = self.datagrams().sender(number, to)?;
         if !self.receiver(to)? {
             // As if it was lost on the way; a connected socket is told.
             return if peer.is_some() { Err(Errno::CONNREFUSED) } else { Ok(sent.data.len()) };
         }
-        send(&twin, &sent.data, sent.flags, &to)
+        send(&twin, &sent.data, sent.flags, &there)
     }
 
     /// Whether somebody in this sandbox receives there; an error where somebody else does.
     fn receiver(&self, to: SocketAddr) -> Result<bool, Errno> {
-        if !is_loopback(to) || is_mapped(to) {
+        if !is_loopback(to) {
             self.refuse(to, false);
             return Err(Errno::NETUNREACH);
         }
@@ -255,6 +293,8 @@ impl Supervisor {
     fn sent(&self, call: &Call) -> Result<Sent, Errno> {
         let a = call.arguments;
         let (name, parts, flags) = match call.number {
+            libc::SYS_write => ((0, 0), vec![(a[1], a[2])], 0),
+            libc::SYS_writev => ((0, 0), self.parts(call, a[1], a[2] & u64::from(u32::MAX))?, 0),
             libc::SYS_sendto => ((a[4], a[5]), vec![(a[1], a[2])], a[3]),
             libc::SYS_sendmsg => {
                 let head = self.memory(call, a[1], 56)?;
@@ -266,14 +306,8 @@ impl Supervisor {
                     self.refusals().datagrams_by("control data beside a datagram");
                     return Err(Errno::OPNOTSUPP);
                 }
-                let count = word(24)?;
-                if count > PARTS {
-                    return Err(Errno::MSGSIZE);
-                }
-                let list = self.memory(call, word(16)?, count * 16)?;
-                let word_of = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
-                let parts = list.chunks_exact(16).map(|part| (word_of(&part[..8]), word_of(&part[8..])));
-                ((word(0)?, word(8)? & u64::from(u32::MAX)), parts.collect(), a[2])
+                let parts = self.parts(call, word(16)?, word(24)?)?;
+                ((word(0)?, word(8)? & u64::from(u32::MAX)), parts, a[2])
             }
             _ => {
                 self.refusals().datagrams_by("several datagrams by one call (sendmmsg)");
@@ -301,9 +335,14 @@ impl Supervisor {
         };
         Ok(Sent { to, data, flags: flags & SendFlags::CONFIRM })
     }
-}
 
-/// An IPv4 address in an IPv6 one's clothes.
-fn is_mapped(address: SocketAddr) -> bool {
-    matches!(address.ip(), IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some())
+    /// Where the parts of a datagram lie, and how long they are: an array of `iovec`.
+    fn parts(&self, call: &Call, at: u64, count: u64) -> Result<Vec<(u64, u64)>, Errno> {
+        if count > PARTS {
+            return Err(Errno::MSGSIZE);
+        }
+        let list = self.memory(call, at, count * 16)?;
+        let word_of = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        Ok(list.chunks_exact(16).map(|part| (word_of(&part[..8]), word_of(&part[8..]))).collect())
+    }
 }

@@ -149,6 +149,8 @@ impl Supervisor {
             | libc::SYS_sendto
             | libc::SYS_sendmsg
             | libc::SYS_sendmmsg
+            | libc::SYS_write
+            | libc::SYS_writev
                 if let Some(socket) = self.datagram_socket(&call) =>
             {
                 let done = match call.number {
@@ -178,7 +180,11 @@ impl Supervisor {
                 self.listener.answer(&call, Err(Errno::OPNOTSUPP));
             }
             // Not of a datagram: the sockets that send those are mute, whatever became of the descriptor by now.
-            libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg => self.listener.proceed(&call),
+            libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_sendmmsg
+            | libc::SYS_write
+            | libc::SYS_writev => self.listener.proceed(&call),
             _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }

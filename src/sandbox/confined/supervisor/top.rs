@@ -3,16 +3,19 @@
 //! whatever the child changes meanwhile leads nowhere else. Everything else goes on as the child's own rules have it. A
 //! new file or folder is one that lay ready, for which the child has a rule.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::super::order::Rooms;
+use super::super::raw;
 use super::super::spares::{FILES, FOLDERS, Kind};
 use super::{Call, Supervisor, number};
 
@@ -25,6 +28,7 @@ pub(super) struct Top {
     /// How many files and folders were asked for.
     files: AtomicUsize,
     folders: AtomicUsize,
+    given: Mutex<Given>,
     reserved: Vec<String>,
     /// Not to be moved or removed, nor what leads there.
     closed: Vec<PathBuf>,
@@ -40,6 +44,7 @@ impl Top {
             spares: open(rooms.spares.as_deref()?)?,
             files: AtomicUsize::new(0),
             folders: AtomicUsize::new(0),
+            given: Mutex::default(),
             reserved: rooms.reserved.clone(),
             closed: [&rooms.git, &rooms.readonly, &rooms.hidden].map(Clone::clone).concat(),
             work: rooms.work.clone(),
@@ -62,15 +67,60 @@ impl Top {
             Kind::File => (&self.files, FILES),
             Kind::Folder => (&self.folders, FOLDERS),
         };
-        let number = count.fetch_add(1, Ordering::Relaxed);
+        let again = if kind == Kind::File { self.given().free.pop() } else { None };
+        let number = again.unwrap_or_else(|| count.fetch_add(1, Ordering::Relaxed));
         if number >= most {
             return Err(Exhausted);
         }
         let flags = RenameFlags::NOREPLACE;
         let given =
             rustix::fs::renameat_with(&self.spares, kind.name(number), &self.folder, name, flags).is_ok();
+        if given
+            && kind == Kind::File
+            && let Ok(meta) = rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        {
+            self.given().numbers.insert(meta.st_ino, number);
+        }
         Ok(given)
     }
+
+    /// Removes a file that was given; false where another was meant. It lies ready again if nobody has it open: a database
+    /// makes and removes its journal thousands of times.
+    fn take_back(&self, name: &OsStr) -> bool {
+        let Ok(meta) = rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            return false;
+        };
+        let Some(number) = self.given().numbers.remove(&meta.st_ino).filter(|_| meta.st_nlink == 1) else {
+            return false;
+        };
+        let spare = Kind::File.name(number);
+        let flags = RenameFlags::NOREPLACE;
+        if rustix::fs::renameat_with(&self.folder, name, &self.spares, &spare, flags).is_err() {
+            return false;
+        }
+        let how = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.spares, &spare, how, Mode::empty());
+        if file.is_ok_and(|file| raw::is_open_here_alone(file.as_fd())) {
+            self.given().free.push(number);
+        } else {
+            // As gone as the top's own: whoever has it open keeps it.
+            let _ = rustix::fs::unlinkat(&self.spares, &spare, AtFlags::empty());
+        }
+        true
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Spare files that have other names now.
+#[derive(Debug, Default)]
+struct Given {
+    /// Which spare a file was, by its inode.
+    numbers: HashMap<u64, usize>,
+    /// Those that were removed and lie ready again.
+    free: Vec<usize>,
 }
 
 /// No spare is left.
@@ -156,6 +206,9 @@ impl Supervisor {
             Wish::Removal { flags } => {
                 let name = name.filter(|name| self.may_change(top, name))?;
                 let known = (AtFlags::empty(), AtFlags::REMOVEDIR);
+                if flags == known.0 && top.take_back(&name) {
+                    return Some(Done::Result(Ok(())));
+                }
                 (flags == known.0 || flags == known.1)
                     .then(|| Done::Result(rustix::fs::unlinkat(&top.folder, &name, flags)))
             }

@@ -234,8 +234,8 @@ impl<'a> StandsIn<'a> {
 fn less_exact(lost: &[&String], won: &[&String]) -> Option<String> {
     let about = |line: &str, now: &str| !patterns::subject(line).is_disjoint(&patterns::subject(now));
     let strict = |now: &str| lost.iter().find(|line| !patterns::is_wild(line) && about(line, now));
-    let wild = won.iter().filter(|now| patterns::is_wild(now));
-    if let Some((line, now)) = wild.filter_map(|now| Some((strict(now)?, now))).next() {
+    let mut wild = won.iter().filter(|now| patterns::is_wild(now));
+    if let Some((line, now)) = wild.find_map(|now| Some((strict(now)?, now))) {
         return Some(format!("takes anything now: {} became {}", quoted(line), quoted(now)));
     }
     let compares = |lines: &[&String]| lines.iter().filter(|line| patterns::compares(line)).count();

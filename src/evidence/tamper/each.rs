@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::items::{Depth, Item, code, number};
+use super::items::{Item, number};
+use super::lines::{Depth, code};
 use crate::evidence::pattern;
 
 static BEGINS: LazyLock<Regex> =

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::items::{self, Item};
+use super::lines::code;
 use super::patterns::is_assertion;
 use super::{Changed, Placed, is_test_code};
 use crate::evidence::code::test_text::TestText;
@@ -56,7 +57,7 @@ fn helpers(path: &str, text: &str) -> Vec<Item> {
         };
         let end = lines.end.saturating_sub(1);
         let body = text.lines().skip(number as usize).take(end.saturating_sub(number) as usize);
-        let (body, depths) = items::code(body, items::Depth::of(path));
+        let (body, depths) = code(body, items::depth_of(path));
         helpers.push(Item { name: title, line: number, end, head: vec![line.to_owned()], body, depths });
     }
     helpers

@@ -7,6 +7,7 @@ mod each;
 mod gone;
 mod helpers;
 mod items;
+mod lines;
 mod named;
 mod patterns;
 mod reached;

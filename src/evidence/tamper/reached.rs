@@ -1,7 +1,7 @@
 //! Whether the assertions that a test keeps are still reached: no return before them, no condition, empty loop or uncalled
 //! function around them that was not there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::items::Item;
 use super::patterns::{self, is_assertion, is_constant};
@@ -27,29 +27,34 @@ pub(super) fn lack(old: &Item, new: &Item, shell: bool) -> Option<String> {
     let other_side = new.body.iter().any(|line| {
         fresh(line) && (line.starts_with("else") || line.starts_with("elif") || line.contains("} else"))
     });
-    let cut = |at: usize| {
-        let line = new.body[at].as_str();
-        let uncalled = || {
-            patterns::defined_function(line).is_some_and(|name| {
-                let speaks = |other: &str| words(other).any(|word| word == name);
-                !new.body.iter().enumerate().any(|(n, other)| n != at && speaks(other))
-            })
-        };
+    let mut spoken: HashMap<&str, usize> = HashMap::new();
+    for line in &new.body {
+        let once: HashSet<&str> = words(line).collect();
+        once.into_iter().for_each(|word| *spoken.entry(word).or_default() += 1);
+    }
+    let uncalled = |line: &str| {
+        patterns::defined_function(line).is_some_and(|name| spoken.get(name).is_none_or(|lines| *lines < 2))
+    };
+    let cut = |line: &str| {
         if !fresh(line) {
             None
         } else if patterns::is_condition(line) && !other_side {
             Some("asserts under a condition only")
         } else if patterns::loops_over_nothing(line) {
             Some("asserts in a loop that never runs")
-        } else if uncalled() {
+        } else if uncalled(line) {
             Some("asserts in a function that nothing calls")
         } else {
             None
         }
     };
-    kept.into_iter().flat_map(|at| openers(&around, at)).find_map(|at| {
-        let what = cut(at)?;
-        Some(format!("{what}: {}", quoted(&new.body[at])))
+    // What is around one that was looked at was looked at too.
+    let mut looked_at: HashSet<usize> = HashSet::new();
+    kept.into_iter().find_map(|at| {
+        openers(&around, at).take_while(|opener| looked_at.insert(*opener)).find_map(|opener| {
+            let line = &new.body[opener];
+            cut(line).map(|what| format!("{what}: {}", quoted(line)))
+        })
     })
 }
 

@@ -130,12 +130,12 @@ impl Pair<'_> {
     fn lost(&self, shell: bool, won: &[&String], fresh: &[&String]) -> Vec<&String> {
         let table = Table::of(&self.new.item);
         let in_rows = |line: &str| table.as_ref().is_some_and(|table| table.has_row_for(line));
+        let mut stands_in: Vec<StandsIn<'_>> = won.iter().filter_map(|line| StandsIn::whole(line)).collect();
+        stands_in.extend(fresh.iter().flat_map(|line| self.handed_on(line)));
         let asserted = |line: &&String| is_assertion(line, shell) && !is_constant(line);
         let lost = self.old.item.body.iter().filter(asserted);
         lost.filter(|line| !self.everywhere.contains(line.as_str()) && !self.gone.is_in(line))
-            .filter(|line| {
-                !in_rows(line) && !is_part_of_another(line, won) && !self.is_in_helper(line, fresh)
-            })
+            .filter(|line| !in_rows(line) && !stands_in.iter().any(|other| other.is_for(line)))
             .collect()
     }
 
@@ -156,49 +156,86 @@ impl Pair<'_> {
         fresh.iter().find(|line| unseen(line)).map(|line| (*line).clone())
     }
 
-    /// Whether a function of the tests, called in a new line with the values of `lost`, asserts what that did.
-    fn is_in_helper(&self, lost: &str, fresh: &[&String]) -> bool {
-        let wanted: Vec<&str> = values(lost).collect();
-        let asserts = |line: &str| {
-            is_assertion(line, true)
-                && !is_constant(line)
-                && !patterns::compares_with_itself(line)
-                && patterns::compares(line) >= patterns::compares(lost)
-                && patterns::is_exact(line) >= patterns::is_exact(lost)
-        };
-        fresh.iter().any(|call| {
-            patterns::called(call).filter_map(|name| self.helpers.get(name)).any(|helper| {
-                let said: HashSet<&str> =
-                    helper.iter().flat_map(|line| values(line)).chain(values(call)).collect();
-                !helper.iter().any(|line| swallows(line))
-                    && helper.iter().any(|line| asserts(line))
-                    && wanted.iter().all(|value| said.contains(value))
-            })
-        })
+    /// The functions of the tests that a line calls, as far as they assert something.
+    fn handed_on<'b>(&'b self, call: &'b str) -> impl Iterator<Item = StandsIn<'b>> {
+        let helpers = patterns::called(call).filter_map(|name| self.helpers.get(name));
+        helpers.filter_map(move |helper| StandsIn::helper(call, helper))
     }
 }
 
-/// Whether one of the new assertions compares exactly what `lost` did, among other things: `p.x == 1` in `p == P(x=1, y=2)`.
-fn is_part_of_another(lost: &str, won: &[&String]) -> bool {
-    let (wanted, about): (Vec<&str>, _) = (values(lost).collect(), patterns::subject(lost));
-    let holds = |now: &&&String| {
-        let said: HashSet<&str> = values(now).collect();
-        wanted.len() < said.len()
-            && wanted.iter().all(|value| said.contains(value))
-            && patterns::is_exact(now)
-            && patterns::is_tolerant(now) <= patterns::is_tolerant(lost)
-            && !patterns::compares_with_itself(now)
-            && !about.is_disjoint(&patterns::subject(now))
-    };
-    !wanted.is_empty() && won.iter().any(|now| holds(&now))
+/// What may stand for an assertion of before: one of the whole, or a function that is called.
+struct StandsIn<'a> {
+    values: HashSet<&'a str>,
+    subject: BTreeSet<&'a str>,
+    /// Of a function that is called, what it and its caller call.
+    calls: Option<BTreeSet<&'a str>>,
+    compares: bool,
+    exact: bool,
+    tolerant: bool,
+}
+
+impl<'a> StandsIn<'a> {
+    /// `p == P(x=1, y=2)`, for `p.x == 1` and `p.y == 2`.
+    fn whole(line: &'a str) -> Option<Self> {
+        (patterns::is_exact(line) && !patterns::compares_with_itself(line)).then(|| Self {
+            values: values(line).collect(),
+            subject: patterns::subject(line),
+            calls: None,
+            compares: true,
+            exact: true,
+            tolerant: patterns::is_tolerant(line),
+        })
+    }
+
+    fn helper(call: &'a str, lines: &[&'a str]) -> Option<Self> {
+        let asserts = |line: &str| {
+            is_assertion(line, true) && !is_constant(line) && !patterns::compares_with_itself(line)
+        };
+        let asserted: Vec<&str> = lines.iter().copied().filter(|line| asserts(line)).collect();
+        let hidden = lines.iter().any(|line| swallows(line));
+        (!asserted.is_empty() && !hidden).then(|| Self {
+            values: lines.iter().flat_map(|line| values(line)).chain(values(call)).collect(),
+            subject: lines
+                .iter()
+                .flat_map(|line| patterns::subject(line))
+                .chain(patterns::subject(call))
+                .collect(),
+            calls: Some(
+                lines.iter().flat_map(|line| patterns::called(line)).chain(patterns::called(call)).collect(),
+            ),
+            compares: asserted.iter().any(|line| patterns::compares(line)),
+            exact: asserted.iter().any(|line| patterns::is_exact(line)),
+            tolerant: asserted.iter().any(|line| patterns::is_tolerant(line)),
+        })
+    }
+
+    /// Whether it says of the values of `lost` what that did.
+    fn is_for(&self, lost: &str) -> bool {
+        let mut wanted = values(lost).peekable();
+        let subject = patterns::subject(lost);
+        let called: BTreeSet<&str> = patterns::called(lost).filter(|name| subject.contains(name)).collect();
+        let about = match &self.calls {
+            // What it is given may be called like anything.
+            Some(calls) if !called.is_empty() => !called.is_disjoint(calls),
+            _ => !self.subject.is_disjoint(&subject),
+        };
+        let more =
+            self.calls.is_some() || wanted.peek().is_some() && values(lost).count() < self.values.len();
+        about
+            && more
+            && self.compares >= patterns::compares(lost)
+            && self.exact >= patterns::is_exact(lost)
+            && self.tolerant <= patterns::is_tolerant(lost)
+            && wanted.all(|value| self.values.contains(value))
+    }
 }
 
 /// How the assertions `won` compare less than those `lost`.
 fn less_exact(lost: &[&String], won: &[&String]) -> Option<String> {
     let about = |line: &str, now: &str| !patterns::subject(line).is_disjoint(&patterns::subject(now));
     let strict = |now: &str| lost.iter().find(|line| !patterns::is_wild(line) && about(line, now));
-    let wild = won.iter().filter(|now| patterns::is_wild(now));
-    if let Some((line, now)) = wild.filter_map(|now| Some((strict(now)?, now))).next() {
+    let mut wild = won.iter().filter(|now| patterns::is_wild(now));
+    if let Some((line, now)) = wild.find_map(|now| Some((strict(now)?, now))) {
         return Some(format!("takes anything now: {} became {}", quoted(line), quoted(now)));
     }
     let compares = |lines: &[&String]| lines.iter().filter(|line| patterns::compares(line)).count();

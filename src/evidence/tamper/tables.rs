@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::items::{Item, outside_strings};
+use super::items::Item;
+use super::lines::outside_strings;
 use super::patterns::is_assertion;
 use crate::evidence::pattern;
 

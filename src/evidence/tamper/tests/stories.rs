@@ -11,6 +11,7 @@ fn held(files: &[File<'_>], sentence: &str) -> bool {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn honest_changes_of_tests() {
     let stories: &[Story<'_>] = &[
         (
@@ -329,6 +330,7 @@ fn honest_changes_of_runner_files() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cheats() {
     const PY: &str =
         "def test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n";
@@ -349,6 +351,15 @@ fn cheats() {
                 "tests/test_a.py",
                 PY,
                 "def check_total(total):\n    assert total == total\n\n\ndef test_total():\n    check_total(shop.total([1, 2]))\n    check_total(shop.total([]))\n",
+            )],
+            "",
+        ),
+        (
+            "a helper that works the result out by itself",
+            &[(
+                "tests/test_a.py",
+                PY,
+                "def check_sum(a, b, total):\n    assert a + b == total\n\n\ndef test_total():\n    check_sum(1, 2, 3)\n    assert shop.total([]) == 0\n",
             )],
             "",
         ),

@@ -4,7 +4,8 @@
 //! the shape of records, not what they mean.
 //!
 //! What changes the work tree, costs money or is seen by others is recorded twice: an *intent* before, the result
-//! after. An intent without a result says that the run ended in between.
+//! after. An intent without a result says that the run ended in between. Both are on the disk before the run goes on;
+//! what it merely saw is there before it acts on it.
 
 mod file;
 mod keeper;
@@ -23,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use self::file::Recorder;
+use self::file::{Recorder, Synced};
 use self::state::{Found, State};
 use crate::domain::hex::hex;
 use crate::secret::Redactor;
@@ -33,6 +34,8 @@ pub(crate) use keeper::Keeper;
 pub(crate) use keeper::NoKeeper;
 pub(crate) use record::{Examined, Record, Seal, Trust, examine, read, trust};
 
+/// Kind of the record of a look at the clock.
+pub(crate) const CLOCK: &str = "clock";
 /// Kind of the last record of a run: `{"exit": 0}` or `{"exit": 4, "error": "…"}`.
 pub(crate) const END: &str = "end";
 /// Kind of the record before a step that must not happen twice unseen: `{"kind": "model", …}`.
@@ -71,7 +74,8 @@ impl Journal {
             return Ok(value);
         }
         let value = act.await?;
-        self.append(kind, key, serde_json::to_value(&value).map_err(anyhow::Error::from)?, None)?;
+        let seen = serde_json::to_value(&value).map_err(anyhow::Error::from)?;
+        self.append((kind, key), seen, None, Synced::Later)?;
         Ok(value)
     }
 
@@ -116,7 +120,7 @@ impl Journal {
         mut value: Value,
     ) -> anyhow::Result<()> {
         value["kind"] = kind.into();
-        self.append(INTENT, self.key(input)?, value, None)
+        self.append((INTENT, self.key(input)?), value, None, Synced::Now)
     }
 
     async fn intended<T, I, E>(
@@ -139,18 +143,22 @@ impl Journal {
         if let Some(value) = self.recorded(kind, &key)? {
             return Ok(value);
         }
+        self.keeper.ready().await;
         let mut intent = reserve()?;
         intent["kind"] = kind.into();
-        self.append(INTENT, key.clone(), intent, None)?;
+        self.append((INTENT, key.clone()), intent, None, Synced::Now)?;
+        self.keeper.intended(kind).await;
         let value = match act.await {
             Ok(value) => value,
             Err(error) => {
-                self.append(FAILED, key, json!({"kind": kind, "error": format!("{error:#}")}), None)?;
+                let failed = json!({"kind": kind, "error": format!("{error:#}")});
+                self.append((FAILED, key), failed, None, Synced::Now)?;
                 return Err(error);
             }
         };
         let tree = checkpoint()?;
-        self.append(kind, key, serde_json::to_value(&value).map_err(anyhow::Error::from)?, tree)?;
+        let done = serde_json::to_value(&value).map_err(anyhow::Error::from)?;
+        self.append((kind, key), done, tree, Synced::Now)?;
         Ok(value)
     }
 
@@ -158,7 +166,7 @@ impl Journal {
     pub(crate) fn note<T: Serialize + ?Sized>(&self, kind: &str, key: &str, value: &T) -> anyhow::Result<()> {
         let value = self.clean_value(serde_json::to_value(value)?);
         match self.played(|state| state.find_same(kind, key, &value))? {
-            None => self.append(kind, key.to_owned(), value, None),
+            None => self.append((kind, key.to_owned()), value, None, Synced::Now),
             Some(Ok(recorded)) if recorded == value => Ok(()),
             Some(_) => bail!("the replay differs from the recording at «{kind}» {key}"),
         }
@@ -166,7 +174,7 @@ impl Journal {
 
     /// The current time, ISO 8601 in UTC with whole seconds, as a recorded step.
     pub(crate) async fn now(&self) -> anyhow::Result<String> {
-        self.step("clock", "", async { anyhow::Ok(timestamp()) }).await
+        self.step(CLOCK, "", async { anyhow::Ok(timestamp()) }).await
     }
 
     /// `text` without secrets, as the record and every later reader sees it.
@@ -243,7 +251,7 @@ impl Journal {
         let value = self.keeper.resume(checkpoint.as_deref(), &dropped)?;
         let kept = std::mem::take(&mut resuming.kept);
         let mut recorder = Recorder::rewrite(&resuming.path, kept, resuming.seal.clone())?;
-        recorder.append(RESUME, String::new(), value.clone(), None)?;
+        recorder.append((RESUME, String::new()), value.clone(), None, Synced::Now)?;
         recorder.publish()?;
         self.keeper.grown(recorder.path(), recorder.checkpoint());
         *state = State::Recording(recorder);
@@ -259,11 +267,17 @@ impl Journal {
         }
     }
 
-    fn append(&self, kind: &str, key: String, value: Value, tree: Option<String>) -> anyhow::Result<()> {
+    fn append(
+        &self,
+        step: (&str, String),
+        value: Value,
+        tree: Option<String>,
+        synced: Synced,
+    ) -> anyhow::Result<()> {
         let value = self.clean_value(value);
         let mut state = self.lock();
         let State::Recording(recorder) = &mut *state else { return Ok(()) };
-        recorder.append(kind, key, value, tree)?;
+        recorder.append(step, value, tree, synced)?;
         self.keeper.grown(recorder.path(), recorder.checkpoint());
         Ok(())
     }

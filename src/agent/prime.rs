@@ -27,7 +27,8 @@ pub(crate) fn first_call_usd(templates: &Templates, terms: &Terms, plan: &DayPla
         let shared = Shared { terms, plan, context: &[], values: &() };
         anyhow::Ok(shared.render(templates, AGENT, part)?.len())
     };
-    Ok(purse::worst(terms.rated(AGENT).price, bytes("system")? + bytes("user")?, MAX_TOKENS).cost)
+    let prompt = purse::uncounted(bytes("system")? + bytes("user")?);
+    Ok(purse::worst(terms.rated(AGENT).price, prompt, MAX_TOKENS).cost)
 }
 
 /// Runs PRIME.

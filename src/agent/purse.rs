@@ -40,21 +40,21 @@ impl Purse {
         Self { bill: Mutex::default(), cap: terms.max_run_usd, by_day: terms.capped_by_day }
     }
 
-    /// What a call that sends `request_bytes` and may answer with `max_output` tokens sets aside, where it still fits; it
-    /// pays for the call's tries.
+    /// What a call with a prompt of at most `prompt` tokens that may answer with `max_output` sets aside, where it still
+    /// fits; it pays for the call's tries.
     ///
-    /// The worst case counts a token for every two bytes, all of them at the dearest input rate: real requests
-    /// stay below. A model without a known price cannot be reserved for; that it is unknown was said at start.
+    /// The worst case has all of the prompt at the dearest input rate. A model without a known price cannot be reserved
+    /// for; that it is unknown was said at start.
     ///
     /// # Errors
     /// [`AgentError::CostCap`] where it does not fit.
     pub(crate) fn reserve(
         &self,
         price: Option<Price>,
-        request_bytes: usize,
+        prompt: u64,
         max_output: u32,
     ) -> Result<Reservation<'_>, AgentError> {
-        let worst = worst(price, request_bytes, max_output);
+        let worst = worst(price, prompt, max_output);
         let reservation = Reservation { purse: self, price, worst, lost: Mutex::default() };
         reservation.may_try_again().map_err(AgentError::CostCap)?;
         Ok(reservation)
@@ -82,9 +82,15 @@ impl Purse {
     }
 }
 
+/// Tokens of a prompt of so many bytes that nobody has counted yet: one for every two bytes. Prose and code stay far below;
+/// what does not is known from the first count on.
+pub(crate) const fn uncounted(bytes: usize) -> u64 {
+    bytes as u64 / 2
+}
+
 /// What one try of a call costs at most; nothing where the price is unknown.
-pub(crate) fn worst(price: Option<Price>, request_bytes: usize, max_output: u32) -> Worst {
-    let (prompt, output) = (request_bytes as u64 / 2, u64::from(max_output));
+pub(crate) fn worst(price: Option<Price>, prompt: u64, max_output: u32) -> Worst {
+    let output = u64::from(max_output);
     match price {
         Some(price) => price.worst(prompt, output),
         None => Worst { usage: Usage { input: prompt, output, ..Usage::default() }, cost: 0.0 },

@@ -91,7 +91,7 @@ pub(crate) async fn run<F: Finish>(
     };
     let mut turns = Turns {
         talk: Talk::begin(desk, task.model, request)?,
-        answering: Answering::new(desk, task.agent, &tools, finish),
+        answering: Answering::new(desk, task.agent, &tools, &finals, finish),
         finals: &finals,
         max_calls: task.max_calls,
         reminded: false,

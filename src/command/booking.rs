@@ -8,7 +8,7 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Outcome};
 use crate::domain::money::{Bill, Usage, round_usd};
 use crate::domain::terms::{Rated, Terms};
-use crate::journal::{self, END, INTENT, RESUME, Record};
+use crate::journal::{self, CLOCK, END, INTENT, RESUME, Record};
 use crate::store::artifacts::Store;
 
 /// Writes a run that a signal ended down, from its journal: it may never be resumed.
@@ -31,14 +31,36 @@ pub(crate) fn dry_cost(store: &Store, day: u32, attempt: u32) -> Option<f64> {
         .map(round_usd)
 }
 
-/// Books a run that came to no verdict, unless it is on the books.
+/// Why a run that was cut off came to no verdict.
+const INTERRUPTED: &str = "ABORT: the run was interrupted";
+
+/// Books a run that came to no verdict with all that it cost, unless it is on the books. Another runner may have had a run
+/// under the same number meanwhile: then it takes the next one.
 pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::Result<()> {
-    let day = start.terms.day;
-    if store.attempts(day)?.iter().any(|attempt| attempt.run == start.attempt) {
-        return Ok(());
-    }
+    let (day, attempts) = (start.terms.day, store.attempts(start.terms.day)?);
+    let mut attempt = unfinished(start, records);
+    let cut_off = |known: &Attempt| known.hold_reason == attempt.hold_reason && known.base == attempt.base;
+    let namesakes = attempts.iter().filter(|known| known.run == start.attempt);
+    let booked = if namesakes.clone().any(|known| !cut_off(known)) {
+        attempt.run = attempts.iter().map(|known| known.run).max().unwrap_or(0) + 1;
+        has_verdict(&attempts, start, records)
+            || attempts.iter().any(|known| cut_off(known) && known.cost_usd == attempt.cost_usd)
+    } else {
+        // It may have been booked when it was cut off for the first time, and have gone on since.
+        namesakes.clone().any(|known| known.cost_usd >= attempt.cost_usd)
+    };
+    if booked { Ok(()) } else { store.put_attempt(day, &attempt) }
+}
+
+/// Whether the verdict of the very run that `records` tell of is on the books, and not another one's under its number.
+fn has_verdict(attempts: &[Attempt], start: &Start, records: &[Record]) -> bool {
+    let told = |date: &str| records.iter().any(|record| record.kind == CLOCK && record.value == date);
+    attempts.iter().any(|attempt| attempt.run == start.attempt && told(&attempt.date))
+}
+
+fn unfinished(start: &Start, records: &[Record]) -> Attempt {
     let bill = bill(records, &start.terms);
-    let attempt = Attempt {
+    Attempt {
         run: start.attempt,
         date: journal::timestamp(),
         cost_usd: bill.cost(|_| true).map(round_usd),
@@ -46,12 +68,11 @@ pub(crate) fn book(store: &Store, start: &Start, records: &[Record]) -> anyhow::
         cost_by_model: bill.by_model(),
         outcome: Outcome::Abort,
         decision: None,
-        hold_reason: Some("ABORT: the run was interrupted".into()),
+        hold_reason: Some(INTERRUPTED.into()),
         cause: None,
         base: Some(start.base.clone()),
         commit: None,
-    };
-    store.append_attempt(day, &attempt)
+    }
 }
 
 /// The agent that was at work when the last of `records` was written, and the number of the call it was about to make

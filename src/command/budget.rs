@@ -7,6 +7,7 @@ pub(crate) mod ledger;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::domain::artifact::Attempt;
 use crate::domain::budget::{Booked, Entry, Used};
 use crate::domain::plan::Plan;
 use crate::error::Error;
@@ -78,14 +79,14 @@ impl Budget<'_> {
     /// The runs on the books of the sprint.
     ///
     /// # Errors
-    /// One of today's whose cost is unknown: the budget cannot be kept then.
+    /// One of today's whose cost is unknown, or one of whichever day whose date cannot be read: the budget cannot be kept then.
     fn books(&self, store: &Store, plan: &Plan, sprint: &str, now: Timestamp) -> Result<Vec<Booked>, Error> {
         let mut books = Vec::new();
         for &day in plan.days.keys() {
             for attempt in store.attempts(day).map_err(Error::Abort)? {
-                let at = attempt.date.parse::<Timestamp>().ok().map(Timestamp::as_second);
-                let run =
-                    Booked { sprint: sprint.to_owned(), day, run: attempt.run, at, usd: attempt.cost_usd };
+                let at = attempt.date.parse::<Timestamp>().map_err(|_| undated(day, &attempt))?.as_second();
+                let (sprint, usd) = (sprint.to_owned(), attempt.cost_usd);
+                let run = Booked { sprint, day, run: attempt.run, at, usd };
                 if run.usd.is_none() && run.counts(|at| self.age(at, now)) {
                     return Err(Error::config(format!(
                         "PACE_DAILY_BUDGET: run {} of day {day} has an unknown cost, so the budget cannot be kept: give \
@@ -100,10 +101,20 @@ impl Budget<'_> {
     }
 }
 
+/// A run that nobody can tell the day of could be today's.
+fn undated(day: u32, attempt: &Attempt) -> Error {
+    Error::config(format!(
+        "PACE_DAILY_BUDGET: run {} in {} has the date {:?}, which is none: write it as 2026-01-31T09:30:00Z, or unset the budget",
+        attempt.run,
+        Store::path_of::<Vec<Attempt>>(day),
+        attempt.date
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::artifact::{Attempt, Outcome};
+    use crate::domain::artifact::Outcome;
     use crate::domain::plan::{DayPlan, Sprint};
 
     fn plan() -> Plan {
@@ -119,9 +130,9 @@ mod tests {
         Plan { sprint: Sprint::default(), days: [(1, day)].into() }
     }
 
-    fn attempt(date: String, cost_usd: Option<f64>) -> Attempt {
+    fn attempt(run: u32, date: String, cost_usd: Option<f64>) -> Attempt {
         Attempt {
-            run: 1,
+            run,
             date,
             cost_usd,
             outcome: Outcome::Hold,
@@ -140,17 +151,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_path_buf());
         let now = Timestamp::now();
-        store.append_attempt(1, &attempt("2020-02-02T10:00:00Z".into(), None)).unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(1.5))).unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(2.0))).unwrap();
+        store.put_attempt(1, &attempt(1, "2020-02-02T10:00:00Z".into(), None)).unwrap();
+        store.put_attempt(1, &attempt(2, now.to_string(), Some(1.5))).unwrap();
+        store.put_attempt(1, &attempt(3, now.to_string(), Some(2.0))).unwrap();
         let left = |usd| {
             Budget { usd, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).map(|used| used.left())
         };
         assert!((left(5.0).unwrap() - 1.5).abs() < 1e-9);
         assert!(left(3.0).unwrap() < 0.0);
-        store.append_attempt(1, &attempt(now.to_string(), None)).unwrap();
+        store.put_attempt(1, &attempt(4, now.to_string(), None)).unwrap();
         let error = left(5.0).unwrap_err();
         assert!(error.to_string().contains("PACE_PRICES"), "{error}");
+    }
+
+    /// A run that nobody can date is not taken for one of another day.
+    #[test]
+    fn a_date_that_is_none_is_refused_by_name() {
+        let now = Timestamp::now();
+        for date in
+            ["", "yesterday", "2026-03-01", "2026-03-01T10:00:00", "2026-13-01T10:00:00Z", "1772359200"]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::new(dir.path().to_path_buf());
+            store.append_attempt(1, &attempt(date.into(), Some(1.5))).unwrap();
+            let budget = Budget { usd: 5.0, zone: &TimeZone::UTC };
+            let error = budget.used(&store, &plan(), "s", now).unwrap_err().to_string();
+            assert!(
+                error.contains("run 1 in .pace/day-1/attempts.yaml") && error.contains("unset the budget"),
+                "{error}"
+            );
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().to_path_buf());
+        store.append_attempt(1, &attempt("2026-03-01T10:00:00+02:00".into(), Some(1.5))).unwrap();
+        assert!(Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).is_ok());
     }
 
     /// Midnight is where the zone has it, also on days of 23 and of 25 hours, and a clock that was set wrong frees nothing
@@ -212,9 +246,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_path_buf());
         let now: Timestamp = "2026-03-02T12:00:00Z".parse().unwrap();
-        store.append_attempt(1, &attempt(now.to_string(), Some(1.0))).unwrap();
+        store.put_attempt(1, &attempt(5, now.to_string(), Some(1.0))).unwrap();
         let ahead = now + jiff::SignedDuration::from_hours(25);
-        store.append_attempt(1, &attempt(ahead.to_string(), Some(2.0))).unwrap();
+        store.put_attempt(1, &attempt(6, ahead.to_string(), Some(2.0))).unwrap();
         let left =
             |at| Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", at).unwrap().left();
         assert!((left(now) - 2.0).abs() < 1e-9, "what a fast clock dated counts already");

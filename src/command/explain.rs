@@ -18,7 +18,7 @@ use crate::domain::artifact::{
 };
 use crate::domain::decision::Decision;
 use crate::domain::observation::CiState;
-use crate::evidence::cites::{Evidence, Observed};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
 use crate::report::explain::{Criterion, Explained, Judged, Round, result};
 use crate::store::artifacts::Artifact;
@@ -48,6 +48,8 @@ struct Seen {
     observation: Option<Observation>,
     ci: Option<CiState>,
     files: BTreeMap<String, Option<String>>,
+    /// Paths that the day changed.
+    day: Vec<String>,
     /// What each agent submitted last.
     claims: BTreeMap<&'static str, Value>,
 }
@@ -119,6 +121,7 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
+                self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
                 self.round.round.handoff = Some(format!("{files} files at commit {}, {red}", handoff.commit));
             }
             GateReport::FILE => self.gate(yaml(text)?),
@@ -184,6 +187,7 @@ impl Reader<'_> {
             run: seen.observation.as_ref().and_then(|o| o.tests.as_ref()),
             output: seen.observation.as_ref().map_or("", |o| o.output.as_str()),
             plan: &self.start.terms.plan_path,
+            day: &seen.day,
             show: &show,
             ci: seen.ci.as_ref().unwrap_or(&none),
             commands: &commands,

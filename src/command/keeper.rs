@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::booking::lost;
+use super::lock::Holding;
 use super::remote_journal::RemoteJournal;
 use crate::agent::purse::{Lost, Purse};
 use crate::agent::turns::MODEL;
@@ -33,6 +35,8 @@ pub(crate) struct Workspace {
     terms: Terms,
     redactor: Redactor,
     remote: Option<Arc<RemoteJournal>>,
+    /// The day, as far as the run holds it on a server.
+    holding: Holding,
 }
 
 impl Workspace {
@@ -45,7 +49,13 @@ impl Workspace {
         (redactor, remote): (Redactor, Option<Arc<RemoteJournal>>),
     ) -> Self {
         let (head, untracked) = (start.branch.head.clone(), start.untracked.clone());
-        Self { repo, store, purse, written, head, untracked, terms: start.terms.clone(), redactor, remote }
+        let (terms, holding) = (start.terms.clone(), Holding::default());
+        Self { repo, store, purse, written, head, untracked, terms, redactor, remote, holding }
+    }
+
+    /// The same for a run that pays and writes only while it surely has what `holding` holds.
+    pub(crate) fn under(self, holding: &Holding) -> Self {
+        Self { holding: holding.clone(), ..self }
     }
 
     /// Works with what checkpoints leave alone: untracked files that are not the run's, and artifacts, which are
@@ -85,6 +95,18 @@ impl Keeper for Workspace {
         self.store.settled(self.terms.day)
     }
 
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.holding.certain())
+    }
+
+    /// A call that a fresh runner does not know of would be paid twice, and once more than is on the bill.
+    fn intended(&self, kind: &str) -> BoxFuture<'_, ()> {
+        match &self.remote {
+            Some(remote) if kind == MODEL => Box::pin(remote.keep_now()),
+            _ => Box::pin(std::future::ready(())),
+        }
+    }
+
     fn grown(&self, path: &Path, _checkpoint: Option<&str>) {
         if let Some(remote) = &self.remote {
             remote.grown(path);
@@ -92,8 +114,11 @@ impl Keeper for Workspace {
     }
 }
 
-/// Of a replay: there is nothing but the bill.
-pub(crate) struct Bookkeeper(pub Arc<Purse>);
+/// Of a replay, which has nothing but the bill, and of a publishing job, which has the day as well.
+pub(crate) struct Bookkeeper {
+    pub purse: Arc<Purse>,
+    pub holding: Holding,
+}
 
 impl Keeper for Bookkeeper {
     fn checkpoint(&self) -> anyhow::Result<Option<String>> {
@@ -105,7 +130,11 @@ impl Keeper for Bookkeeper {
     }
 
     fn resumed(&self, value: &Value) -> anyhow::Result<()> {
-        book(&self.0, value)
+        book(&self.purse, value)
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.holding.certain())
     }
 }
 

@@ -10,6 +10,7 @@ mod explain;
 mod gate_days;
 mod keeper;
 mod leavings;
+mod left_journals;
 mod lock;
 mod planning;
 mod prepare;

@@ -3,10 +3,12 @@
 //! parts, its parent is the newest checkpoint of the work tree, so that git carries what belongs to it. Decides
 //! nothing about resuming.
 //!
-//! A run never waits for it and never fails because of it: what the server does not take is told once.
+//! A run waits for it before it pays, for as long as that is short, and never fails because of it: what the server does not
+//! take is told once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -25,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const SHARE: u32 = 5;
 /// Longest push that is waited for before the next one.
 const PUSH: Duration = Duration::from_secs(60);
+/// Longest wait of a model call for the push of its intent; after one that took longer no call waits until a push is quick again.
+const NOW: Duration = Duration::from_secs(5);
 /// Bytes of a part. Only the parts that a journal gained travel with the next push.
 const PART: usize = 256 * 1024;
 /// Times that a reference is looked at again because it changed meanwhile.
@@ -39,6 +43,10 @@ pub(crate) struct RemoteJournal {
     head: String,
     grown: watch::Sender<Option<PathBuf>>,
     state: Mutex<State>,
+    /// The last push took too long to wait for another one.
+    slow: AtomicBool,
+    /// Why a push failed that nobody was told of.
+    untold: std::sync::Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -102,15 +110,13 @@ fn admit(
     seal: &Seal,
 ) -> anyhow::Result<Brought> {
     let records = journal::read(path).map_err(|error| anyhow!("{}", error.root_cause()))?;
-    let keyed = records.iter().any(|record| record.seal.starts_with("k:"));
-    match journal::trust(&records, seal)? {
-        Trust::Verified => {}
-        Trust::Unverified if !keyed && !seal.has_key() => {}
-        Trust::Unverified | Trust::Broken(_) => {
-            return Err(anyhow!(
-                "it was not written by a run with this model credential, or was changed since"
-            ));
-        }
+    if !seal.has_key() {
+        return Err(anyhow!(
+            "there is no model credential, so nobody can tell whether its records are pace's"
+        ));
+    }
+    if journal::trust(&records, seal)? != Trust::Verified {
+        return Err(anyhow!("it was not written by a run with this model credential, or was changed since"));
     }
     let start = Start::recorded(&records)?;
     if (start.terms.sprint.as_str(), start.terms.day, start.terms.dry_run) != (sprint, day, false) {
@@ -143,6 +149,8 @@ impl RemoteJournal {
             head: head.to_owned(),
             grown: watch::Sender::new(None),
             state: Mutex::default(),
+            slow: AtomicBool::default(),
+            untold: std::sync::Mutex::default(),
         }
     }
 
@@ -158,7 +166,10 @@ impl RemoteJournal {
         while grown.changed().await.is_ok() {
             let began = Instant::now();
             let problem = match tokio::time::timeout(PUSH, self.push()).await {
-                Ok(Ok(())) => None,
+                Ok(Ok(())) => {
+                    self.slow.store(began.elapsed() > NOW, Ordering::Relaxed);
+                    self.untold().take()
+                }
                 Ok(Err(error)) => Some(format!("{error:#}")),
                 Err(_) => Some(format!("it did not answer within {} s", PUSH.as_secs())),
             };
@@ -172,6 +183,23 @@ impl RemoteJournal {
             tokio::time::sleep(PAUSE.max(began.elapsed() * SHARE)).await;
         }
         std::future::pending().await
+    }
+
+    /// Pushes the journal as it is now before something is paid for; does not wait for a server that is slow.
+    pub(crate) async fn keep_now(&self) {
+        if self.slow.load(Ordering::Relaxed) {
+            return;
+        }
+        match tokio::time::timeout(NOW, self.push()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => *self.untold() = Some(format!("{error:#}")),
+            Err(_) => tracing::debug!("the journal is pushed slowly: calls do not wait for it"),
+        }
+        self.slow.store(true, Ordering::Relaxed);
+    }
+
+    fn untold(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.untold.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Pushes the journal as it is now.

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::explain::explain;
 use super::keeper::Bookkeeper;
+use super::lock::Holding;
 use super::site::Site;
 use super::work::{Parts, code_of, run_day};
 use super::{Exit, Invocation};
@@ -68,8 +69,8 @@ async fn play(
     (redactor, events): (&Redactor, &dyn Events),
 ) -> Exit {
     let purse = Arc::new(Purse::under(&start.terms));
-    let journal = Journal::play(path, redactor.clone(), Box::new(Bookkeeper(Arc::clone(&purse))))
-        .map_err(Error::Abort)?;
+    let keeper = Box::new(Bookkeeper { purse: Arc::clone(&purse), holding: Holding::default() });
+    let journal = Journal::play(path, redactor.clone(), keeper).map_err(Error::Abort)?;
     journal.note("start", "", start).map_err(Error::Abort)?;
     let templates = super::work::templates(settings)?;
     super::stage::rendered_alike(start, &templates)?;

@@ -81,6 +81,33 @@ impl Results {
         }
     }
 
+    /// Leaves the bill of all that a working job may spend, and tells the CI of it at once: nobody else does where the run
+    /// is killed outright. Whatever it comes to is told later, and counts.
+    pub(crate) fn owe_beforehand(
+        &mut self,
+        settings: &Settings,
+        (start, journal): (&Start, &Path),
+        events: &dyn Events,
+    ) {
+        let Some(root) = self.root.clone() else { return };
+        let left = super::stage::bill::leave_beforehand(settings, &root, start, journal);
+        let told = left.and_then(|left| {
+            self.handoff = left;
+            if self.handoff.is_none() {
+                return Ok(());
+            }
+            let outputs = self.outputs(&Err(Error::Abort(anyhow::anyhow!("the run was killed"))));
+            if let Some(path) = &settings.ci.output {
+                write_outputs(path, &outputs)?;
+            }
+            if settings.ci.log_style == LogStyle::GitLab { self.write_dotenv(&outputs) } else { Ok(()) }
+        });
+        if let Err(problem) = told {
+            let text = format!("Were this run killed outright, nobody would know what it spent: {problem:#}");
+            events.emit(Event::Notice { level: Level::Warning, text });
+        }
+    }
+
     /// Writes all that the CI around the run takes.
     pub(crate) fn write(&self, settings: &Settings, redactor: &Redactor, events: &dyn Events, exit: &Exit) {
         let redact = |text: &str| redactor.redact(text).into_owned();

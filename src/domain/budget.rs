@@ -30,8 +30,8 @@ pub(crate) struct Booked {
     pub sprint: String,
     pub day: u32,
     pub run: u32,
-    /// When it ended: seconds since 1970; `None` where the books do not tell.
-    pub at: Option<i64>,
+    /// When it ended: seconds since 1970.
+    pub at: i64,
     /// US dollars; `None` where a price is unknown.
     pub usd: Option<f64>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Booked {
 impl Booked {
     /// Whether it counts today. What a wrong clock dated ahead does.
     pub(crate) fn counts(&self, age: impl Fn(i64) -> i64) -> bool {
-        self.at.is_some_and(|at| age(at) <= 0)
+        age(self.at) <= 0
     }
 }
 
@@ -56,14 +56,14 @@ impl Entry {
 }
 
 /// US dollars that today's runs have spent or may still spend. `age`: calendar days from a time to today. A run that is
-/// on the books and in the ledger counts once, with the larger of both.
+/// on the books and in the ledger counts once, with the larger of both. Nobody earns by a run: what is below nothing is nothing.
 pub(crate) fn spent(ledger: &[Entry], books: &[Booked], age: impl Fn(i64) -> i64 + Copy) -> f64 {
     let mut by_run: BTreeMap<(&str, u32, u32), (f64, f64)> = BTreeMap::new();
     for entry in ledger.iter().filter(|entry| entry.counts(age)) {
-        by_run.entry((&entry.sprint, entry.day, entry.run)).or_default().0 += entry.usd;
+        by_run.entry((&entry.sprint, entry.day, entry.run)).or_default().0 += entry.usd.max(0.0);
     }
     for run in books.iter().filter(|run| run.counts(age)) {
-        by_run.entry((&run.sprint, run.day, run.run)).or_default().1 += run.usd.unwrap_or_default();
+        by_run.entry((&run.sprint, run.day, run.run)).or_default().1 += run.usd.unwrap_or_default().max(0.0);
     }
     by_run.values().map(|(ledger, books)| ledger.max(*books)).sum()
 }
@@ -89,13 +89,14 @@ impl Used {
     ) -> Self {
         let held: Vec<Entry> =
             ledger.iter().filter(|entry| entry.open && entry.counts(age)).cloned().collect();
-        let spent = (spent(ledger, books, age) - held.iter().map(|entry| entry.usd).sum::<f64>()).max(0.0);
+        let sum: f64 = held.iter().map(|entry| entry.usd.max(0.0)).sum();
+        let spent = (spent(ledger, books, age) - sum).max(0.0);
         Self { budget, spent, held, least: 0.0 }
     }
 
     /// 0 or less where nothing is.
     pub(crate) fn left(&self) -> f64 {
-        self.budget - self.spent - self.held.iter().map(|entry| entry.usd).sum::<f64>()
+        self.budget - self.spent - self.held.iter().map(|entry| entry.usd.max(0.0)).sum::<f64>()
     }
 
     /// Whether a run can begin with what is left.
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn booked(day: u32, run: u32, at: i64, usd: f64) -> Booked {
-        Booked { sprint: "s".into(), day, run, at: Some(at), usd: Some(usd) }
+        Booked { sprint: "s".into(), day, run, at, usd: Some(usd) }
     }
 
     /// Today is day 10 since 1970, in UTC.
@@ -193,6 +194,13 @@ mod tests {
             (vec![entry(1, 1, "a", today - DAY, 4.0, false)], vec![booked(1, 2, today - DAY, 9.0)], 0.0),
             (vec![entry(1, 1, "a", today - DAY, 4.0, true)], vec![], 4.0),
             (vec![entry(1, 1, "a", today - 2 * DAY, 4.0, true)], vec![], 0.0),
+            // Somebody's slip or forgery frees nothing.
+            (vec![entry(1, 1, "a", today, -4.0, false), entry(2, 1, "b", today, -4.0, true)], vec![], 0.0),
+            (
+                vec![entry(1, 1, "a", today, -4.0, false)],
+                vec![booked(3, 1, today, -9.0), booked(3, 2, today, 1.0)],
+                1.0,
+            ),
             // A clock that ran ahead frees nothing.
             (vec![entry(1, 1, "a", today + DAY, 4.0, false)], vec![booked(2, 1, today + DAY, 1.0)], 5.0),
         ] {

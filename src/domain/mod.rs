@@ -15,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod money;
 pub(crate) mod observation;
+pub(crate) mod own;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod terms;

@@ -2,7 +2,6 @@
 //!
 //! Pure: everything observed comes in as a value. Decides nothing; `gate` draws the consequences.
 
-use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -12,78 +11,15 @@ use super::code::Language;
 use super::code::mask::without_comments;
 use super::command::command_of;
 use super::files::{FileKind, kind_of};
-use super::names::{Lookup, Names};
+use super::names::Lookup;
+use super::observed::{Evidence, Lack};
 use super::pattern;
 use super::place::{Place, unquoted};
 use super::results::{fold, lines, strip_ansi};
 use crate::domain::artifact::{Cite, CiteKind, CriterionVerdict};
-use crate::domain::observation::{CiState, Exit, TestCase, TestRun, TestStatus};
+use crate::domain::observation::{CiState, Exit, TestStatus};
 
-/// What the binary saw of a commit.
-#[derive(Clone, Copy)]
-pub(crate) struct Observed<'a> {
-    /// The run of the test command; `None` where the project has no tests.
-    pub run: Option<&'a TestRun>,
-    /// The run's complete output.
-    pub output: &'a str,
-    /// Path of the plan.
-    pub plan: &'a str,
-    /// Content of a path in the commit; `None` where it is absent.
-    pub show: &'a dyn Fn(&str) -> Option<String>,
-    pub ci: &'a CiState,
-    /// Commands that criteria name ([`command_of`]) and how they ended.
-    pub commands: &'a [(String, Exit)],
-}
-
-/// [`Observed`], prepared so that each cite is looked up quickly. Built once for a report.
-pub(crate) struct Evidence<'a> {
-    pub(super) observed: Observed<'a>,
-    pub(super) names: Names<'a>,
-    /// The output without ANSI, each line folded.
-    output: String,
-}
-
-/// Why a cite does not support a PASS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lack {
-    /// No observed test has this name; observed ones that are like it.
-    NotFound { name: String, similar: Vec<String> },
-    /// The test was observed, but it did not pass.
-    NotPassed { name: String, status: TestStatus },
-    /// Anything else, in words.
-    Unseen(String),
-}
-
-impl fmt::Display for Lack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound { name, similar } if similar.is_empty() => {
-                write!(f, "test not found in output: {name}")
-            }
-            Self::NotFound { name, similar } => {
-                write!(f, "test not found in output: {name} (observed: {})", similar.join(", "))
-            }
-            Self::NotPassed { name, status: TestStatus::Skipped } => write!(f, "test {name} was skipped"),
-            Self::NotPassed { name, .. } => write!(f, "test {name} failed"),
-            Self::Unseen(why) => f.write_str(why),
-        }
-    }
-}
-
-impl<'a> Evidence<'a> {
-    /// Prepares what was observed; linear in the output.
-    pub(crate) fn new(observed: Observed<'a>) -> Self {
-        let cases: &[TestCase] = observed.run.map_or(&[], |run| &run.cases);
-        let plain = strip_ansi(observed.output);
-        let mut output = String::with_capacity(plain.len() + 2);
-        output.push('\n');
-        for line in lines(&plain) {
-            output.push_str(&fold(line));
-            output.push('\n');
-        }
-        Self { observed, names: Names::new(cases), output }
-    }
-
+impl Evidence<'_> {
     /// What is lacking for a PASS of `verdict`; empty where at least one piece of evidence is given and all of it was
     /// observed.
     pub(crate) fn resolve(&self, verdict: &CriterionVerdict) -> Vec<Lack> {
@@ -102,25 +38,40 @@ impl<'a> Evidence<'a> {
             return lacks;
         }
         lacks.extend(verdict.cites.iter().filter_map(|cite| self.cite(cite, &verdict.criterion).err()));
-        let production_alone = verdict.cites.iter().all(|cite| {
-            cite.kind == CiteKind::File
-                && kind_of(&Place::parse(&cite.reference).path) == FileKind::Production
-        });
-        if lacks.is_empty() && production_alone && !ran {
-            lacks.push(Lack::Unseen(
-                "production code alone shows no behaviour; cite a test that passed".into(),
-            ));
-        }
-        let prose_alone = verdict.cites.iter().all(|cite| {
-            let path = Place::parse(&cite.reference).path;
-            cite.kind == CiteKind::File && is_prose(&path) && !speaks_of(&verdict.criterion, &path)
-        });
-        if lacks.is_empty() && prose_alone && !ran {
-            lacks.push(Lack::Unseen(
-                "documentation says what should be, not what is; cite a test that passed".into(),
-            ));
+        if lacks.is_empty() && !ran {
+            let shown: Result<(), &str> = verdict
+                .cites
+                .iter()
+                .map(|cite| self.shows(cite, &verdict.criterion))
+                .reduce(Result::or)
+                .unwrap_or(Ok(()));
+            lacks.extend(shown.err().map(|why| Lack::Unseen(why.into())));
         }
         lacks
+    }
+
+    /// Whether what was found by `cite` can show that the criterion is met, and why not.
+    fn shows(&self, cite: &Cite, criterion: &str) -> Result<(), &'static str> {
+        let path = Place::parse(&cite.reference).path;
+        match (cite.kind, kind_of(&path)) {
+            (CiteKind::File, FileKind::Production) => {
+                Err("production code alone shows no behaviour; cite a test that passed")
+            }
+            (CiteKind::File, FileKind::Other) if is_prose(&path) => {
+                let code = self.observed.day.iter().any(|path| kind_of(path) == FileKind::Production);
+                let asked = asks_for_text(criterion, &path) || !code && speaks_of_text(criterion);
+                asked
+                    .then_some(())
+                    .ok_or("documentation says what should be, not what is; cite a test that passed")
+            }
+            (CiteKind::File, FileKind::Other) => {
+                let asked = self.observed.day.contains(&path) || is_about(criterion, &path);
+                asked.then_some(()).ok_or(
+                    "a file that the day left alone and the criterion does not speak of shows nothing; cite a test that passed",
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the verdict names a test that was observed to fail, in a cite or in its evidence.
@@ -154,22 +105,6 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// A test that passed in this run.
-    pub(super) fn test(&self, name: &str) -> Result<(), Lack> {
-        match self.names.look_up(name) {
-            Lookup::One { status: TestStatus::Passed, .. } => Ok(()),
-            Lookup::One { name, status } => Err(Lack::NotPassed { name: name.to_owned(), status }),
-            Lookup::Ambiguous(all) => {
-                let some = all.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-                Err(Lack::Unseen(format!("{name} names {} tests ({some}); give the whole name", all.len())))
-            }
-            Lookup::Missing => Err(Lack::NotFound {
-                name: fold(&strip_ansi(name)),
-                similar: self.names.similar(name).into_iter().map(str::to_owned).collect(),
-            }),
-        }
-    }
-
     /// Every line of `reference` stands in the output and does not speak of a test that did not pass.
     fn output_lines(&self, reference: &str) -> Result<(), Lack> {
         let plain = strip_ansi(reference);
@@ -196,21 +131,6 @@ impl<'a> Evidence<'a> {
         Ok(())
     }
 
-    /// Lines of the output that contain `text` between word boundaries.
-    fn places<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
-        let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        self.output.match_indices(text).filter_map(move |(at, _)| {
-            let (before, after) = (&self.output[..at], &self.output[at + text.len()..]);
-            let (previous, next) = (before.chars().next_back(), after.chars().next());
-            let inside = (word(previous) && word(text.chars().next()))
-                || (word(next) && word(text.chars().next_back()))
-                || (previous == Some('.') && text.starts_with(|c: char| c.is_ascii_digit()));
-            let start = before.rfind('\n').map_or(0, |n| n + 1);
-            let end = at + text.len() + after.find('\n').unwrap_or(after.len());
-            (!inside).then(|| &self.output[start..end])
-        })
-    }
-
     /// Whether a line of the output tells of a test that failed or was skipped.
     fn is_contrary(&self, line: &str) -> bool {
         NOT_PASSED.is_match(line)
@@ -223,11 +143,6 @@ impl<'a> Evidence<'a> {
     fn names_passed_too(&self, line: &str, name: &str) -> bool {
         (self.names.cases().iter())
             .any(|c| c.status == TestStatus::Passed && c.name.contains(name) && line.contains(&c.name))
-    }
-
-    /// Whether `text` stands in the output between word boundaries.
-    pub(super) fn output_says(&self, text: &str) -> bool {
-        self.places(text).next().is_some()
     }
 
     /// A path of the commit, and a line that it has.
@@ -245,7 +160,9 @@ impl<'a> Evidence<'a> {
             Some(line) if line == 0 || line > count => {
                 Err(Lack::Unseen(format!("{} has {count} lines, not line {line}", place.path)))
             }
-            Some(line) if says_nothing(&place.path, &text, line) && !speaks_of(criterion, &place.path) => {
+            Some(line)
+                if says_nothing(&place.path, &text, line) && !asks_for_text(criterion, &place.path) =>
+            {
                 Err(Lack::Unseen(format!("{}:{line} is a comment or empty", place.path)))
             }
             _ => Ok(()),
@@ -333,36 +250,53 @@ fn is_prose(path: &str) -> bool {
         && kind_of(path) == FileKind::Other
 }
 
-/// Whether a criterion asks for the text itself: it names the file, or speaks of documentation.
-fn speaks_of(criterion: &str, path: &str) -> bool {
-    let criterion = criterion.to_lowercase();
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    let stem = name.split('.').next().unwrap_or(&name);
+/// Whether a criterion asks for a text: it names the file, or says what only texts are.
+fn asks_for_text(criterion: &str, path: &str) -> bool {
     const WORDS: &[&str] = &[
         "doc",
+        "docs",
+        "documentation",
+        "documented",
+        "documents",
+        "docstring",
+        "docstrings",
         "readme",
         "changelog",
+        "contributing",
         "guide",
         "manual",
         "tutorial",
-        "describ",
-        "explain",
-        "mention",
         "license",
+        "licence",
         "comment",
-        "written",
-        "states",
-        "lists",
-        "says",
-        "names",
-        "contains",
-        "text",
-        "page",
-        "file",
-        "section",
+        "comments",
         "heading",
-        "note",
-        "link",
     ];
-    criterion.contains(stem) || WORDS.iter().any(|word| criterion.contains(word))
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    criterion.to_lowercase().contains(&name)
+        || words(criterion).iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
+/// Whether a criterion speaks of what a text does, as one of behaviour may too.
+fn speaks_of_text(criterion: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "describ", "explain", "mention", "written", "state", "list", "say", "name", "contain", "text",
+        "page", "file", "section", "note", "link",
+    ];
+    words(criterion).iter().any(|word| BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
+}
+
+/// Whether a criterion speaks of a file, or of what its path says: `the workflow` of `.github/workflows/ci.yml`.
+fn is_about(criterion: &str, path: &str) -> bool {
+    let said = words(criterion);
+    let begins = |one: &str, other: &str| one.len() >= 4 && other.starts_with(one);
+    let about =
+        |part: &String| said.iter().any(|word| begins(word, part) || begins(part, word) || word == part);
+    asks_for_text(criterion, path) || words(path).iter().any(about)
+}
+
+/// Words in lower case.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
 }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::cites::{Evidence, Lack};
 use super::names::Lookup;
+use super::observed::{Evidence, Lack};
 use super::pattern;
 use super::results::{fold, passed_by_summary, strip_ansi};
 use crate::domain::observation::{Exit, TestStatus};

@@ -42,7 +42,7 @@ pub(super) fn fewer(change: &DayChange, before: &TestRun, now: &TestRun, plan: &
         return None;
     }
     let gained = new.difference(&old).count();
-    let removed = removed_names(change);
+    let removed = removed_names(change, plan);
     let texts = change.tests().filter_map(|file| {
         Some((file.path.as_str(), file.before.as_deref()?, file.now.as_deref().unwrap_or_default()))
     });
@@ -116,9 +116,16 @@ fn function(name: &str) -> &str {
     bare.rsplit([':', '.', '/', '>']).next().unwrap_or(bare).trim()
 }
 
-/// Names of production code that the day took away.
-fn removed_names(change: &DayChange) -> BTreeSet<String> {
-    let mut removed = BTreeSet::new();
+/// Names of production code that the day took away: what it defined, and whatever else the plan says goes.
+fn removed_names(change: &DayChange, plan: &str) -> BTreeSet<String> {
+    let named = tamper::Named::of_text(plan);
+    let words = |text: &str| code::words(text).into_iter().map(str::to_lowercase).collect::<BTreeSet<_>>();
+    let there: BTreeSet<String> =
+        change.production().flat_map(|file| words(&file.production_text())).collect();
+    let before = change.production().filter_map(|file| file.before.as_deref()).flat_map(words);
+    let asked = named.removed();
+    let mut removed: BTreeSet<String> =
+        before.filter(|word| asked.contains(word.as_str()) && !there.contains(word)).collect();
     for file in change.production() {
         let before = file.before.as_deref().unwrap_or_default();
         let had = code::definitions(file.path_before(), before);
@@ -176,6 +183,7 @@ mod tests {
         let legacy = "def export(): pass\n";
         let gone = day(&[("legacy.py", Some(legacy), None)]);
         let none = day(&[("calc.py", Some("x = 1\n"), Some("x = 1\n"))]);
+        let format = day(&[("calc.py", Some("FORMATS = ['new', 'legacy']\n"), Some("FORMATS = ['new']\n"))]);
         let now = run(&["test_add", "test_sub"]);
         for (about, change, now, plan, lines) in [
             ("what it tested is gone", &gone, &now, "", 0),
@@ -186,6 +194,13 @@ mod tests {
         ] {
             let coverage = judge(change, &Waivers::none(), Some((&before, now)), plan);
             assert_eq!(coverage.broken.len(), lines, "{about}: {coverage:?}");
+        }
+        for (change, plan, lost) in [
+            (&format, "Drop the legacy format.", false),
+            (&format, "The new format is the default.", true),
+            (&none, "Drop the legacy format.", true),
+        ] {
+            assert_eq!(fewer(change, &before, &now, plan).is_some(), lost, "{plan}");
         }
     }
 

@@ -36,8 +36,11 @@ const TEST_FOLDERS: &[&str] = &[
     "test",
     "__tests__",
     "__mocks__",
+    "__fixtures__",
     "__snapshots__",
     "testdata",
+    "test_data",
+    "test-data",
     "spec",
     "specs",
     "e2e",
@@ -59,11 +62,14 @@ const OTHER_FOLDERS: &[&str] = &[
     "docs",
     "doc",
     "migrations",
+    "migrate",
+    "alembic",
     "generated",
     "__generated__",
     "vendor",
     "node_modules",
     "third_party",
+    ".storybook",
     "benches",
     "benchmarks",
     "examples",
@@ -79,32 +85,44 @@ const CODE: &[&str] = &[
 ];
 
 /// Names that are code by extension but configure tools.
-const CONFIGURATION: &[&str] =
-    &["setup.py", "noxfile.py", "build.rs", "build.gradle.kts", "settings.gradle.kts"];
+const CONFIGURATION: &[&str] = &[
+    "setup.py",
+    "noxfile.py",
+    "build.rs",
+    "build.gradle.kts",
+    "settings.gradle.kts",
+    "gulpfile.js",
+    "Gruntfile.js",
+];
 
 static TEST_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?x)^(?:
-            test_.*\.pyi? | .*_test\.(?:py|go|rs|exs|rb|cc|cpp|c|dart|sh) | .*_spec\.rb | conftest\.py | tests?\.(?:py|rs|sh)
+            test_.*\.pyi? | .*_(?:unit)?tests?\.(?:py|go|rs|exs|rb|cc|cpp|c|dart|sh|[cm]?[jt]sx?) | .*_spec\.(?:rb|lua) | conftest\.py | tests?\.(?:py|rs|sh)
           | .*\.(?:test|spec|e2e)\.[cm]?[jt]sx? | .*\.snap
-          | (?:[A-Z]\w*)?(?:Test|Tests|TestCase|IT|Spec)\.(?:java|kt|groovy|scala|cs|fs|vb|php|swift)
+          | (?:[A-Z]\w*)?(?:Test|Tests|TestCase|IT|Spec|Suite)\.(?:java|kt|groovy|scala|cs|fs|vb|php|swift)
+          | setup-?[tT]ests?\.[cm]?[jt]sx? | (?:jest|vitest|mocha)[.-]setup\.[cm]?[jt]s
           | .*\.bats | test[-_].*\.(?:sh|rb|js|mjs|cjs|c|cc|cpp)
         )$",
     )
 });
 
+/// `Shop.UnitTests`, `integration_tests`, and what Kotlin calls the tests of a target.
+static TEST_FOLDER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\.Test$|[a-z.]Tests$|[-_]tests$|^unittests?$|^(?:common|jvm|js|native|ios|android\w*)Test$")
+});
+
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?x)(?: \.pb\.(?:go|cc|h) | _pb2(?:_grpc)?\.pyi? | \.g\.(?:cs|dart) | \.designer\.cs | \.generated\.\w+
-            | \.min\.(?:js|css) | \.d\.ts | \.(?:bench|stories)\.[cm]?[jt]sx? | \.(?:config|conf|rc)\.[cm]?[jt]s )$",
+        r"(?x)(?: \.pb\.(?:go|cc|h) | ^zz_generated\..*\.go | _gen\.go | \.gen\.\w+ | \.pyi | _pb2(?:_grpc)?\.pyi? | \.g\.(?:cs|dart) | \.designer\.cs | \.generated\.\w+
+            | \.min\.(?:js|css) | \.d\.ts | \.(?:bench|stories)\.[cm]?[jt]sx? | \.(?:config|conf|rc)\.[cm]?[jt]s | ^\.\w+rc\.[cm]?js )$",
     )
 });
 
 fn is_test(path: &str) -> bool {
     let mut parts = path.split('/').collect::<Vec<_>>();
     let name = parts.pop().unwrap_or_default();
-    let in_test_folder =
-        parts.iter().any(|p| TEST_FOLDERS.contains(p) || p.ends_with(".Tests") || p.ends_with(".Test"));
+    let in_test_folder = parts.iter().any(|part| TEST_FOLDERS.contains(part) || TEST_FOLDER.is_match(part));
     in_test_folder || TEST_NAME.is_match(name)
 }
 
@@ -150,6 +168,25 @@ mod tests {
             ("conftest.py", Test),
             ("test.sh", Test),
             ("web/__snapshots__/a.snap", Test),
+            ("Shop.UnitTests/Cart.cs", Test),
+            ("integration_tests/server.py", Test),
+            ("shared/src/commonTest/kotlin/Fake.kt", Test),
+            ("base/strings_unittest.cc", Test),
+            ("lib/add_test.ts", Test),
+            ("src/setupTests.ts", Test),
+            ("vitest.setup.ts", Test),
+            ("src/main/scala/AddSuite.scala", Test),
+            ("src/latests/feed.py", Production),
+            ("src/contests.py", Production),
+            ("src/protests/list.py", Production),
+            ("src/migrate.py", Production),
+            ("db/migrate/20240101_add_users.rb", Other),
+            ("alembic/versions/1a2b_add_users.py", Other),
+            (".eslintrc.cjs", Other),
+            ("gulpfile.js", Other),
+            ("shop/cart.pyi", Other),
+            ("api/zz_generated.deepcopy.go", Other),
+            ("src/routeTree.gen.ts", Other),
             ("README.md", Other),
             ("docs/conf.py", Other),
             ("package.json", Other),

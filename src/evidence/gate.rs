@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cites::{Evidence, Lack};
+use super::observed::{Evidence, Lack};
 use super::results::{fold, passed_by_summary};
 use crate::domain::artifact::{CriterionResult, CriterionVerdict};
 use crate::domain::observation::{Exit, TestRun, TestStatus};

@@ -273,7 +273,9 @@ const MISSING: &[&str] = &[
     "undefined: ",
     "cannot find symbol",
     "COMPILATION ERROR",
-    "not found",
+    // Of a shell; an answer that says so is no such thing.
+    ": not found",
+    "command not found",
     "No such file",
     "can't open",
     "cannot open",

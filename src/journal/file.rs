@@ -1,5 +1,5 @@
-//! The journal's file: records are appended and synced one by one; a resumed one is written anew beside the old one
-//! and takes its place whole. One process at a time holds it. Knows no meaning of records.
+//! The journal's file: records are appended one by one and synced, that of a mere look with the next one that is not; a
+//! resumed file is written anew beside the old one and takes its place whole. One process at a time holds it. Knows no meaning of records.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -10,8 +10,17 @@ use rustix::fs::FlockOperation::NonBlockingLockExclusive;
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::record::{LIMIT, Record, Seal, VERSION};
-use super::{END, timestamp};
+use super::record::{LIMIT, ROOM, Record, Seal, VERSION};
+use super::{END, INTENT, timestamp};
+
+/// When a record has to be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Synced {
+    /// Before anything else happens.
+    Now,
+    /// With the next record that must be: until then nothing was acted that a machine which dies could not repeat.
+    Later,
+}
 
 /// Writes records.
 pub(crate) struct Recorder {
@@ -78,19 +87,19 @@ impl Recorder {
         Ok(Self { file, path, hidden, seal, seq: 0, before: String::new(), bytes: 0, checkpoint: None })
     }
 
-    /// Appends a record and syncs it.
+    /// Appends a record.
     pub(super) fn append(
         &mut self,
-        kind: &str,
-        key: String,
+        (kind, key): (&str, String),
         value: Value,
         tree: Option<String>,
+        synced: Synced,
     ) -> anyhow::Result<()> {
         let kind = kind.to_owned();
         let record =
             Record { v: VERSION, seq: 0, kind, key, at: timestamp(), value, tree, seal: String::new() };
         self.put(record)?;
-        self.sync()
+        if synced == Synced::Now { self.sync() } else { Ok(()) }
     }
 
     /// Puts a rewritten journal in the place of the old one.
@@ -120,11 +129,12 @@ impl Recorder {
     fn put_sealed(&mut self, record: Record) -> anyhow::Result<()> {
         let line = serde_json::to_string(&record)? + "\n";
         let after = self.bytes + line.len() as u64;
-        if after > LIMIT && record.kind != END {
+        let most = if record.kind == INTENT { LIMIT - ROOM } else { LIMIT };
+        if after > most && record.kind != END {
             bail!(
                 "{}: the journal of a run may have {} MiB, and the next record would pass that: split the day's story",
                 self.path.display(),
-                LIMIT >> 20
+                most >> 20
             );
         }
         let written = self.file.write_all(line.as_bytes());
@@ -155,4 +165,25 @@ fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     let folder_file = File::open(folder).with_context(|| folder.display().to_string())?;
     folder_file.sync_all().with_context(|| folder.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reply that was paid for always finds room.
+    #[test]
+    fn no_intent_comes_into_the_last_part_of_a_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::create(&dir.path().join("run-1.jsonl"), Seal::new(None)).unwrap();
+        recorder.append("start", String::new(), Value::Null, None).unwrap();
+        recorder.append(INTENT, String::new(), Value::Null, None).unwrap();
+        recorder.bytes = LIMIT - ROOM;
+        let error = recorder.append(INTENT, String::new(), Value::Null, None).unwrap_err();
+        assert!(error.to_string().contains("split the day's story"), "{error}");
+        recorder.append("model", String::new(), Value::Null, None).unwrap();
+        recorder.bytes = LIMIT;
+        assert!(recorder.append("model", String::new(), Value::Null, None).is_err());
+        recorder.append(END, String::new(), Value::Null, None).unwrap();
+    }
 }

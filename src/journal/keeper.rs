@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::Record;
@@ -17,6 +18,16 @@ pub(crate) trait Keeper: Send + Sync {
 
     /// The run was resumed here, now or when it was recorded; `value` is what [`Keeper::resume`] returned.
     fn resumed(&self, value: &Value) -> anyhow::Result<()>;
+
+    /// Ends once the run may change, pay or publish something: it may have slept while another one took its day.
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// The intent of a `kind` of step is on record: ends once it is where another runner finds it.
+    fn intended(&self, _kind: &str) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// The file at `path` has new records, and `checkpoint` is the newest one among all of its records.
     fn grown(&self, _path: &Path, _checkpoint: Option<&str>) {}

@@ -20,6 +20,9 @@ pub(super) const VERSION: u32 = 2;
 /// Bytes that a journal may have: many times what the longest day writes, and little enough to be read whole.
 pub(super) const LIMIT: u64 = 256 << 20;
 
+/// Bytes that are kept free for what an intent leads to: no reply is as large, so none is paid for and not on record.
+pub(super) const ROOM: u64 = 64 << 20;
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {

@@ -183,6 +183,54 @@ async fn a_failed_effect_fails_again_in_play() {
     assert_eq!(failing(&play(&path)).await.to_string(), "no way");
 }
 
+/// A keeper that is not sure whether the run may go on.
+struct Unsure(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Keeper for Unsure {
+    fn checkpoint(&self) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn resume(&self, _checkpoint: Option<&str>, _dropped: &[Record]) -> anyhow::Result<Value> {
+        Ok(Value::Null)
+    }
+
+    fn resumed(&self, _value: &Value) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn ready(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        if self.0.load(std::sync::atomic::Ordering::SeqCst) {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_paid_or_changed_before_the_run_may_go_on() {
+    use futures_util::FutureExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run-1.jsonl");
+    let ready = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let keeper = Box::new(Unsure(std::sync::Arc::clone(&ready)));
+    let journal = Journal::create(&path, redactor(), Seal::new(None), keeper).unwrap();
+    journal.note("start", "", "s").unwrap();
+    ready.store(false, std::sync::atomic::Ordering::SeqCst);
+    let acted = Mutex::new(0);
+    let act = || async {
+        *acted.lock().unwrap() += 1;
+        anyhow::Ok(())
+    };
+    let free = || Ok(json!({}));
+    assert!(journal.intend("model", "q", free, act()).now_or_never().is_none());
+    assert!(journal.act("tool", "w", act()).now_or_never().is_none());
+    assert_eq!((*acted.lock().unwrap(), read(&path).unwrap().len()), (0, 1));
+    ready.store(true, std::sync::atomic::Ordering::SeqCst);
+    journal.intend("model", "q", free, act()).await.unwrap();
+    assert_eq!((*acted.lock().unwrap(), read(&path).unwrap().len()), (1, 3));
+}
+
 #[tokio::test]
 async fn a_journal_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();

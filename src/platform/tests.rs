@@ -5,6 +5,7 @@ mod fake_github;
 #[path = "../../tests/it/forge/gitlab.rs"]
 mod fake_gitlab;
 mod faults;
+mod huge;
 mod obstacle;
 mod outside;
 mod protection;

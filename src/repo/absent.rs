@@ -27,6 +27,10 @@ impl Repository for Absent {
         Box::pin(async { Ok(absent()?) })
     }
 
+    fn checked_out(&self) -> anyhow::Result<Option<String>> {
+        absent()
+    }
+
     fn head(&self) -> anyhow::Result<String> {
         absent()
     }

@@ -125,6 +125,12 @@ impl Repository for GitRepo {
         Ok(head.context("HEAD has no commit")?.id().to_string())
     }
 
+    fn checked_out(&self) -> anyhow::Result<Option<String>> {
+        let repo = self.inner.open()?;
+        let head = repo.head()?;
+        Ok(if head.is_branch() { Some(head.shorthand()?.to_owned()) } else { None })
+    }
+
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>> {
         let mut untracked = status::untracked(&self.inner.open()?)?;
         untracked.retain(|path| !self.inner.options.kept.hold(path));

@@ -67,6 +67,9 @@ pub(crate) trait Repository: Send + Sync {
     /// Full SHA of HEAD.
     fn head(&self) -> anyhow::Result<String>;
 
+    /// The branch that is checked out; `None` where HEAD is detached.
+    fn checked_out(&self) -> anyhow::Result<Option<String>>;
+
     /// Untracked, unignored files of the work tree, `/`-separated.
     fn untracked(&self) -> anyhow::Result<BTreeSet<String>>;
 

@@ -29,6 +29,11 @@ const CHUNK_WAIT: Duration = Duration::from_secs(120);
 /// Longest request as a whole, above whatever the shared client allows a model call.
 const TOTAL: Duration = Duration::from_secs(3600);
 
+/// Bytes of an answer at most: of a list of references or a report, which libgit2 keeps in memory, and of a pack, which goes
+/// to disk. A server that never stops sending is none.
+const LARGEST_LIST: u64 = 128 << 20;
+const LARGEST_PACK: u64 = 32 << 30;
+
 thread_local! {
     static SESSION: RefCell<Option<Session>> = const { RefCell::new(None) };
 }
@@ -100,6 +105,7 @@ impl SmartSubtransport for Subtransport {
             post,
             request: SpooledTempFile::new(IN_MEMORY),
             answer: None,
+            taken: 0,
             chunk: Cursor::default(),
         }))
     }
@@ -117,6 +123,8 @@ struct Exchange {
     post: bool,
     request: SpooledTempFile,
     answer: Option<Response>,
+    /// Bytes of the answer so far.
+    taken: u64,
     chunk: Cursor<Vec<u8>>,
 }
 
@@ -143,7 +151,13 @@ impl Read for Exchange {
                 return Ok(count);
             };
             match runtime.block_on(timeout(CHUNK_WAIT, answer.chunk())) {
-                Ok(Ok(Some(bytes))) => self.chunk = Cursor::new(bytes.to_vec()),
+                Ok(Ok(Some(bytes))) => {
+                    self.taken += bytes.len() as u64;
+                    self.chunk = Cursor::new(bytes.to_vec());
+                    if self.taken > self.most() {
+                        return Err(self.session.refuse(endless(&self.url, self.most())));
+                    }
+                }
                 Ok(Ok(None)) => return Ok(0),
                 Ok(Err(error)) => return Err(self.session.refuse(network(&self.url, error))),
                 Err(_) => return Err(self.session.refuse(silence(&self.url, CHUNK_WAIT))),
@@ -153,6 +167,10 @@ impl Read for Exchange {
 }
 
 impl Exchange {
+    fn most(&self) -> u64 {
+        if self.post && self.name == "git-upload-pack" { LARGEST_PACK } else { LARGEST_LIST }
+    }
+
     async fn send(&mut self) -> Result<Response, Refusal> {
         let (kind, mut request) = if self.post {
             let (length, body) = self.body().await.map_err(|error| Refusal::Network(error.to_string()))?;
@@ -273,6 +291,11 @@ fn network(url: &Url, error: reqwest::Error) -> Refusal {
 fn silence(url: &Url, waited: Duration) -> Refusal {
     let host = url.host_str().unwrap_or_default();
     Refusal::Network(format!("{host} was silent for {} s", waited.as_secs()))
+}
+
+fn endless(url: &Url, most: u64) -> Refusal {
+    let host = url.host_str().unwrap_or_default();
+    Refusal::Network(format!("{host} sent more than {} MiB, which no answer of a git server is", most >> 20))
 }
 
 #[cfg(test)]

@@ -7,19 +7,11 @@ use std::sync::Arc;
 use super::Sandbox;
 use super::open::Open;
 use crate::domain::dependencies::Dependencies;
+use crate::domain::own;
 use crate::secret::Redactor;
 use crate::settings::{Network, SandboxMode, Settings};
 
-/// pace's own state and configuration, and what makes a folder another repository.
-const CLOSED: &[&str] = &[
-    ".pace",
-    "pace.config.yaml",
-    "pace.config.yml",
-    "pace/pace.config.yaml",
-    "pace/pace.config.yml",
-    ".gitmodules",
-];
-/// Closed too unless the operator names them among the source folders.
+/// Closed like pace's own files unless the operator names them among the source folders.
 const NAMED_ONLY: &[&str] = &[
     ".github/workflows",
     ".github/actions",
@@ -85,7 +77,7 @@ impl Ground {
                 path == dir || path.starts_with(&format!("{dir}/")) || dir.starts_with(&format!("{path}/"))
             })
         };
-        let mut protected: Vec<String> = CLOSED.iter().map(|&path| path.to_owned()).collect();
+        let mut protected: Vec<String> = own::closed().map(str::to_owned).collect();
         protected.extend(NAMED_ONLY.iter().filter(|path| !named(path)).map(|&path| path.to_owned()));
         protected.extend(plan);
         if let Some(path) = settings.templates_dir.as_ref().and_then(|dir| dir.strip_prefix(&root).ok()) {

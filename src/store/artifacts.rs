@@ -112,13 +112,6 @@ impl Store {
         Ok(self.read::<Vec<Attempt>>(day)?.unwrap_or_default())
     }
 
-    /// Records one more run of `day`.
-    pub(crate) fn append_attempt(&self, day: u32, attempt: &Attempt) -> Result<()> {
-        let mut attempts = self.attempts(day)?;
-        attempts.push(attempt.clone());
-        self.write(day, &attempts)
-    }
-
     /// Records a run of `day` as the newest, in the place of what was said of it before.
     pub(crate) fn put_attempt(&self, day: u32, attempt: &Attempt) -> Result<()> {
         let mut attempts = self.attempts(day)?;

@@ -8,10 +8,8 @@ use anyhow::Result;
 
 use super::artifacts::Store;
 use super::{files, plan};
+use crate::domain::own;
 
-/// pace's configuration, which git may ignore.
-const CONFIGURATION: [&str; 4] =
-    ["pace.config.yaml", "pace.config.yml", "pace/pace.config.yaml", "pace/pace.config.yml"];
 /// What the working state holds of others' business: the journal grows meanwhile, the archive is history.
 const OPEN: [&str; 2] = [".pace/.run", ".pace/archive"];
 const REMOVED: &str = ".pace/.run/removed";
@@ -27,7 +25,9 @@ impl Store {
     pub(crate) fn seal(&self) -> Result<Seal> {
         let mut records = BTreeMap::new();
         self.records(".pace", &mut records)?;
-        for path in plan::PLACES.into_iter().chain(CONFIGURATION).filter(|path| !path.starts_with(".pace/")) {
+        for path in
+            plan::PLACES.into_iter().chain(own::CONFIGURATION).filter(|path| !path.starts_with(".pace/"))
+        {
             records.insert(path.to_owned(), self.bytes(path)?);
         }
         Ok(Seal(records))

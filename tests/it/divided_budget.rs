@@ -176,6 +176,25 @@ fn a_working_job_that_was_cancelled_hands_its_bill_over() {
     assert!(entered[0].1 > 0.05 && entered[0].1 < 1.0 && !entered[0].2, "{entered:?}");
 }
 
+/// Nothing is told at such an end: all that it might have spent counts.
+#[test]
+fn a_working_job_that_was_killed_outright_leaves_a_bill_of_all_that_it_might_spend() {
+    let team = team(Over::Http);
+    let (worker, publisher) = (team.runner("worker"), team.runner("publisher"));
+    let server = hanging();
+    let job = pace(&worker, &server, "1", "0.7").env([("PACE_STAGE", "work")]);
+    let killed = job.run_until(Signal::KILL, || server.is_hanging());
+    assert_eq!(digest(&worker).len(), 64, "{}", killed.transcript());
+    assert_eq!(worker.told("decision").as_deref(), Some("\"ABORT\""));
+    let published = publishing(&worker, &publisher).run();
+    assert_eq!(published.code, 11, "{}", published.transcript());
+    assert_eq!(entries(&team), [(1, 0.7, false)], "{}", published.transcript());
+    // Nothing is left of the day for another run.
+    let idle = ModelServer::start(&day_1());
+    let other = team.runner("other");
+    refused(&other, &pace(&other, &idle, "2", "0.7").run(), &idle);
+}
+
 #[test]
 fn a_dry_run_takes_its_part_or_says_that_it_cannot() {
     let team = team(Over::Http);

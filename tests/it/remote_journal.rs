@@ -158,3 +158,189 @@ fn a_local_journal_stays_on_the_runner() {
     assert_eq!(finished.code, 0, "{}", finished.transcript());
     assert!(!finished.stdout.contains("Resuming"), "{}", finished.transcript());
 }
+
+/// Whatever a run paid for, a fresh runner knows of: the intent of a call is on the server before the call is made.
+#[test]
+fn a_killed_run_repeats_the_call_in_flight_alone_and_its_bill_has_both() {
+    let whole = shared_script(&WHOLE).replies.len();
+    for (over, hang) in [(Over::Http, 1), (Over::Path, 2), (Over::Http, 5)] {
+        let team = Team::new(over);
+        let server = ModelServer::start(&script(0, Some(hang)));
+        // Killed in the moment in which the call arrives.
+        let killed = team.runner("first").pace(&server).run_until(Signal::KILL, || server.is_hanging());
+        let kept = git(&team.remote(), &format!("show {}:journal-00000", journal(&team).expect("a journal")));
+        let last: serde_json::Value = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
+        assert_eq!(
+            (last["kind"].as_str(), last["value"]["kind"].as_str()),
+            (Some("intent"), Some("model")),
+            "{last}"
+        );
+        assert_eq!(kept_calls(&team), hang, "{over:?}: {}", killed.transcript());
+        let reserved = last["value"]["usd"].as_f64().unwrap();
+
+        team.grow_old(301);
+        let server = ModelServer::start(&script(hang, None));
+        let second = team.runner("second");
+        let finished = second.pace(&server).run();
+        assert_eq!((finished.code, server.exchanges().len()), (0, whole - hang), "{}", finished.transcript());
+        let cost: f64 = second.told("cost-usd").unwrap().parse().unwrap();
+        let plain = uninterrupted_cost();
+        assert!((cost - plain - reserved).abs() < 2e-4, "{cost} is not {plain} and {reserved}");
+    }
+}
+
+/// US dollars of the day in one run.
+fn uninterrupted_cost() -> f64 {
+    let team = Team::new(Over::Path);
+    let runner = team.runner("whole");
+    let finished = runner.pace(&ModelServer::start(&script(0, None))).run();
+    assert_eq!(finished.code, 0, "{}", finished.transcript());
+    runner.told("cost-usd").unwrap().parse().unwrap()
+}
+
+/// A run that was killed between its last record and the moment in which it takes its journal away.
+#[test]
+fn what_is_left_of_a_shipped_day_is_taken_away_by_the_next_run() {
+    let team = Team::new(Over::Http);
+    let hook = team.remote().join("hooks/post-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    let keep = "while read old new name; do case $name in refs/pace/*/day-1) kind=${name#refs/pace/}; \
+                [ \"${new#0000000}\" = \"$new\" ] && git update-ref refs/kept/${kind%%/*} $new;; esac; done";
+    std::fs::write(&hook, format!("#!/bin/sh\n{keep}\nexit 0\n")).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let server = ModelServer::start(&script(0, None));
+    let mut names = Vec::new();
+    let first = team.runner("first");
+    let (child, streams) = first.pace(&server).start();
+    let started = Instant::now();
+    let shipped = loop {
+        let there = team.own_refs();
+        names = if there.len() > names.len() { there } else { names };
+        assert!(started.elapsed() < Duration::from_secs(240), "{names:?}");
+        if names.len() == 2 {
+            break streams.finish(child, started);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!((shipped.code, team.own_refs()), (0, vec![]), "{}", shipped.transcript());
+    std::fs::remove_file(&hook).unwrap();
+
+    let left = || {
+        for kind in ["journal", "lock"] {
+            let message = git(&team.remote(), &format!("log -1 --format=%B refs/kept/{kind}"));
+            assert!(message.starts_with("pace: "), "{message}");
+            let name = names.iter().find(|name| name.contains(kind)).unwrap();
+            git(&team.remote(), &format!("update-ref {name} refs/kept/{kind}"));
+        }
+        assert_eq!(team.own_refs().len(), 2);
+    };
+    left();
+    // Its owner may be alive for all that anybody knows.
+    let again = team.runner("second").pace(&server).run();
+    assert_eq!(again.code, 0, "{}", again.transcript());
+    assert_eq!(team.own_refs(), team.locks(), "{}", again.transcript());
+    left();
+    team.grow_old(301);
+    let again = team.runner("third").pace(&server).run();
+    assert_eq!((again.code, team.own_refs()), (0, vec![]), "{}", again.transcript());
+
+    // The same on the way to the next day.
+    left();
+    team.grow_old(301);
+    let next = ModelServer::start(&shared_script(&["day-2"]));
+    let finished = team.runner("fourth").pace(&next).env([("DAY", "auto")]).run();
+    assert_eq!((finished.code, team.own_refs()), (0, vec![]), "{}", finished.transcript());
+}
+
+/// A journal of a run that is under way again stays.
+#[test]
+fn a_shipped_day_that_is_run_again_keeps_its_journal() {
+    let team = Team::new(Over::Path);
+    let shipped = team.runner("first").pace(&ModelServer::start(&script(0, None))).run();
+    assert_eq!(shipped.code, 0, "{}", shipped.transcript());
+    let server = ModelServer::start(&script(0, Some(2)));
+    let retried = team.runner("second").pace(&server).env([("RETRY", "true")]);
+    let cut = retried.run_until(Signal::TERM, || server.is_hanging());
+    assert_eq!((cut.code, team.own_refs().len()), (143, 1), "{}", cut.transcript());
+    let late = team.runner("third").pace(&server).run();
+    assert_eq!((late.code, team.own_refs().len()), (0, 1), "{}", late.transcript());
+}
+
+/// Without a credential nobody could tell pace's records from others.
+#[test]
+fn a_run_without_a_credential_keeps_no_journal_on_the_server() {
+    let team = Team::new(Over::Path);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut asked = Vec::new();
+    let nobody = ModelServer::start(&Script::default());
+    let run = team.runner("first").pace(&nobody).without("ANTHROPIC_API_KEY").env([
+        ("PACE_LLM_PROVIDER", "openai".to_owned()),
+        ("PACE_LLM_BASE_URL", format!("http://{address}/v1")),
+        ("PACE_MODEL", "qwen3-coder".to_owned()),
+    ]);
+    let cut = run.run_until(Signal::TERM, || {
+        asked.extend(listener.accept().ok());
+        !asked.is_empty()
+    });
+    assert_eq!((cut.code, team.own_refs()), (143, vec![]), "{}", cut.transcript());
+    assert!(cut.stdout.contains("The journal stays on this machine"), "{}", cut.transcript());
+}
+
+/// The same credential, sprint and day in another repository.
+#[test]
+fn a_journal_of_another_repository_is_never_resumed_from() {
+    let (here, there) = (Team::new(Over::Path), Team::new(Over::Path));
+    let person = here.runner("person");
+    std::fs::write(person.dir.join("notes.txt"), "ours\n").unwrap();
+    person.git("add notes.txt");
+    git(&person.dir, "-c user.name=Ada -c user.email=ada@example.org commit -q -m ours");
+    person.git("push -q origin main");
+    let runner = there.runner("first");
+    interrupted(&there, &runner, 3, Signal::TERM);
+    let name = journal(&there).unwrap();
+    git(&there.remote(), &format!("push -q {} {name}:{name}", here.remote().display()));
+    let server = ModelServer::start(&script(0, None));
+    let finished = here.runner("second").pace(&server).run();
+    assert_eq!(finished.code, 0, "{}", finished.transcript());
+    assert!(finished.stdout.contains("Not resuming"), "{}", finished.transcript());
+    assert!(!finished.stdout.contains("Resuming attempt"), "{}", finished.transcript());
+    assert_eq!(server.exchanges().len(), shared_script(&WHOLE).replies.len());
+}
+
+/// What the guide has people put around a run whose journal is in their CI's cache.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the guide's own words in a shell")]
+fn a_journal_and_its_checkpoints_go_to_a_fresh_runner_as_the_guide_says() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/self-hosted.md")).unwrap();
+    let save = "git bundle create -q .pace/.run/checkpoints --glob='refs/pace/run/*' --not --remotes || rm -f .pace/.run/checkpoints";
+    let restore = "git fetch -q .pace/.run/checkpoints 'refs/pace/run/*:refs/pace/run/*' || true";
+    for words in [save, restore] {
+        assert_eq!(guide.matches(words).count(), 2, "once for each CI: {words}");
+    }
+    let shell = |runner: &Runner, words: &str| {
+        let told =
+            std::process::Command::new("sh").args(["-c", words]).current_dir(&runner.dir).output().unwrap();
+        assert!(told.status.success(), "{told:?}");
+    };
+    let whole = shared_script(&WHOLE).replies.len();
+    let team = Team::new(Over::Path);
+    let (first, second) = (team.runner("first"), team.runner("second"));
+    let server = ModelServer::start(&script(0, Some(whole - 2)));
+    let local = |runner: &Runner, server: &ModelServer| runner.pace(server).env([("PACE_JOURNAL", "local")]);
+    // Nothing is there yet.
+    shell(&first, restore);
+    shell(&first, save);
+    let killed = local(&first, &server).run_until(Signal::KILL, || server.is_hanging());
+    assert_eq!(journal(&team), None, "{}", killed.transcript());
+    shell(&first, save);
+    shell(&second, "mkdir -p .pace");
+    shell(&second, &format!("cp -r {}/.pace/.run .pace/.run", first.dir.display()));
+    shell(&second, restore);
+    team.grow_old(301);
+    let server = ModelServer::start(&script(whole - 2, None));
+    let finished = local(&second, &server).run();
+    assert_eq!((finished.code, server.exchanges().len()), (0, 2), "{}", finished.transcript());
+    assert!(finished.stdout.contains("Resuming attempt 1"), "{}", finished.transcript());
+}

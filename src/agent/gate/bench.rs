@@ -11,9 +11,9 @@ use crate::agent::{AgentError, Desk, commit_files, criteria};
 use crate::domain::artifact::{CiteKind, GateReport};
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::TestStatus;
-use crate::evidence::cites::{Evidence, Observed};
 use crate::evidence::coverage;
 use crate::evidence::gate::{self, Adjudicated};
+use crate::evidence::observed::{Evidence, Observed};
 use crate::evidence::place::Place;
 use crate::evidence::tamper;
 
@@ -72,10 +72,12 @@ impl Bench<'_> {
         let observation = self.inputs.observation;
         let commands: Vec<_> = observation.commands.iter().map(|r| (r.command.clone(), r.exit)).collect();
         let read = |path: &str| files.get(path).cloned().flatten();
+        let day: Vec<String> = self.inputs.handoff.files.iter().map(|file| file.path.clone()).collect();
         let evidence = Evidence::new(Observed {
             run: observation.tests.as_ref(),
             output: &observation.output,
             plan: &self.desk.terms.plan_path,
+            day: &day,
             show: &read,
             ci: self.inputs.ci,
             commands: &commands,

@@ -6,7 +6,7 @@ use super::{Answer, Finish};
 use crate::agent::{AgentError, Desk};
 use crate::domain::Agent;
 use crate::llm::{ToolCall, ToolResult};
-use crate::tool::toolbox::ToolBox;
+use crate::tool::toolbox::{Spec, ToolBox};
 use crate::tool::{Tool, ToolError};
 
 /// How often an agent whose final output does not validate is re-asked.
@@ -17,6 +17,7 @@ pub(super) struct Answering<'a, F> {
     desk: &'a Desk<'a>,
     agent: Agent,
     tools: &'a ToolBox,
+    finals: &'a [Spec],
     finish: &'a mut F,
     /// How often the final output did not validate.
     repairs: u32,
@@ -30,16 +31,21 @@ pub(super) enum Answered<T> {
 }
 
 impl<'a, F: Finish> Answering<'a, F> {
-    pub(super) fn new(desk: &'a Desk<'a>, agent: Agent, tools: &'a ToolBox, finish: &'a mut F) -> Self {
-        Self { desk, agent, tools, finish, repairs: 0 }
+    pub(super) fn new(
+        desk: &'a Desk<'a>,
+        agent: Agent,
+        tools: &'a ToolBox,
+        finals: &'a [Spec],
+        finish: &'a mut F,
+    ) -> Self {
+        Self { desk, agent, tools, finals, finish, repairs: 0 }
     }
 
     /// Answers all calls in their order, or ends with the first accepted final one.
     pub(super) async fn answer_all(&mut self, calls: &[ToolCall]) -> Result<Answered<F::Output>, AgentError> {
-        let finals = self.finish.specs();
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
-            if !finals.iter().any(|spec| spec.name == call.name) {
+            if !self.finals.iter().any(|spec| spec.name == call.name) {
                 let outcome = self.use_tool(call).await?;
                 results.push(result(call, outcome.content, outcome.is_error));
                 continue;

@@ -10,8 +10,9 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::agent::purse::uncounted;
 use crate::domain::hex::hex;
-use crate::domain::money::Price;
+use crate::domain::money::{Price, Usage};
 use crate::journal::Journal;
 use crate::llm::{Message, Request};
 
@@ -40,6 +41,8 @@ pub(super) struct Conversation<'a> {
     /// Bytes of all but the messages.
     head: usize,
     digest: [u8; 32],
+    /// What the provider counted last: bytes of the request, and tokens of the prompt.
+    counted: Option<(usize, u64)>,
 }
 
 /// What a compaction did, as the journal notes it.
@@ -59,7 +62,7 @@ impl<'a> Conversation<'a> {
         let messages = std::mem::take(&mut request.messages);
         let head = serde_json::to_vec(&request)?.len();
         let digest = chained([0; 32], journal, &request)?;
-        let mut conversation = Self { journal, request, sizes: vec![], head, digest };
+        let mut conversation = Self { journal, request, sizes: vec![], head, digest, counted: None };
         messages.into_iter().try_for_each(|message| conversation.push(message))?;
         Ok(conversation)
     }
@@ -79,6 +82,19 @@ impl<'a> Conversation<'a> {
     /// Bytes of the request, near enough to reserve its cost.
     pub(super) fn bytes(&self) -> usize {
         self.head + self.sizes.iter().sum::<usize>()
+    }
+
+    /// Takes the provider's count of the conversation as it is.
+    pub(super) fn counted(&mut self, usage: Usage) {
+        self.counted = Some((self.bytes(), usage.input + usage.cache_write + usage.cache_read));
+    }
+
+    /// Tokens that it comes to at most: what was counted, and one for every byte since. A short one is not taken at the
+    /// provider's word.
+    pub(super) fn most_tokens(&self) -> u64 {
+        let bytes = self.bytes();
+        let counted = self.counted.map(|(before, tokens)| tokens + bytes.saturating_sub(before) as u64);
+        uncounted(bytes).max(counted.unwrap_or_default())
     }
 
     /// Names the conversation so far: digest of all that was said, secrets masked as the record masks them.
@@ -123,6 +139,8 @@ impl<'a> Conversation<'a> {
         self.sizes.clear();
         self.digest = chained([0; 32], self.journal, &self.request)?;
         messages.into_iter().try_for_each(|message| self.push(message))?;
+        // It has not more tokens than before, in fewer bytes.
+        self.counted = self.counted.map(|(_, tokens)| (self.bytes(), tokens));
         Ok(Compaction { from, results, bytes: before - self.bytes() })
     }
 }
@@ -227,6 +245,27 @@ mod tests {
         let whole = |m: &&Message| matches!(m, Message::ToolResults(r) if r[0].content.len() == 4000);
         assert_eq!(old.request().messages.iter().filter(whole).count(), 4);
         assert_eq!(old.compact(None, 17).unwrap(), None, "nothing is left to replace");
+    }
+
+    /// Numbers, encoded data and the like come to more tokens than one for two bytes.
+    #[test]
+    fn what_was_counted_is_never_reserved_for_less() {
+        let (_dir, journal) = journal();
+        let mut dense = conversation(&journal, &[4000; 18]);
+        let half = dense.bytes() as u64 / 2;
+        assert_eq!(dense.most_tokens(), half);
+        dense.counted(Usage { input: 10, cache_read: half, cache_write: half / 2, output: 7 });
+        let counted = 10 + half + half / 2;
+        assert_eq!(dense.most_tokens(), counted);
+        let before = dense.bytes();
+        dense.push(Message::User("1,2,3,4".repeat(100))).unwrap();
+        assert_eq!(dense.most_tokens(), counted + (dense.bytes() - before) as u64);
+        // Left out, it is not known which of them went.
+        dense.counted(Usage { input: counted, ..Usage::default() });
+        dense.compact(None, 17).unwrap().unwrap();
+        assert_eq!(dense.most_tokens(), counted);
+        dense.counted(Usage { input: 1, ..Usage::default() });
+        assert_eq!(dense.most_tokens(), dense.bytes() as u64 / 2);
     }
 
     #[test]

@@ -55,21 +55,24 @@ impl<'a> Talk<'a> {
 
     /// The next reply. A conversation that no longer fits is shrunk and sent once more.
     pub(super) async fn ask(&mut self) -> Result<Reply, AgentError> {
-        match self.call().await {
+        let reply = match self.call().await {
             Err(AgentError::Model(ModelError::ContextOverflow(words))) => {
                 let Some(done) = self.conversation.shrink()? else {
                     return Err(ModelError::ContextOverflow(words).into());
                 };
                 self.tell(&done)?;
-                self.call().await
+                self.call().await?
             }
-            reply => reply,
-        }
+            reply => reply?,
+        };
+        self.conversation.counted(reply.usage);
+        Ok(reply)
     }
 
     async fn call(&self) -> Result<Reply, AgentError> {
         let (desk, request) = (self.desk, self.conversation.request());
-        let reserve = || desk.purse.reserve(self.model.price, self.conversation.bytes(), request.max_tokens);
+        let prompt = self.conversation.most_tokens();
+        let reserve = || desk.purse.reserve(self.model.price, prompt, request.max_tokens);
         let intent = || Ok(json!({"agent": request.agent, "usd": reserve()?.usd()}));
         let key = self.conversation.key();
         // A failed call is recorded too: a replay of a run without verdict ends where the run ended.

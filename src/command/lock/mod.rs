@@ -2,6 +2,7 @@
 //! them until the run ends, however it ends. Knows nothing of what a run does.
 
 mod alive;
+mod moment;
 mod server;
 mod tree;
 
@@ -20,6 +21,7 @@ use crate::repo::{OwnRefs, RepoError};
 use crate::settings::Settings;
 
 use server::ServerLock;
+pub(crate) use server::bury;
 pub(crate) use tree::TreeLock;
 
 /// Longest time that a run's end waits for the server to take the lock back.
@@ -110,6 +112,15 @@ impl Holding {
         match lock {
             Some(lock) => lock.lost().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Ends once nobody may think that this run is dead: at once as a rule, after a long sleep with the next sign of life
+    /// that the server takes, and never where the day was lost meanwhile. Whoever is about to pay or to write asks this.
+    pub(crate) async fn certain(&self) {
+        let lock = self.lock().server.as_ref().map(|(_, lock)| Arc::clone(lock));
+        if let Some(lock) = lock {
+            lock.certain().await;
         }
     }
 

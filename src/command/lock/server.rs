@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::{Mutex, watch};
 
+use super::moment::Moment;
 use crate::domain::lock::{BEAT, EXPIRY, Owner, Standing};
 use crate::repo::{Kept, OwnRefs, RepoError, Swapped, own_names};
 
@@ -45,7 +46,10 @@ pub(super) struct ServerLock {
     /// Why the day is no longer this run's.
     lost: watch::Sender<Option<String>>,
     /// The server's time, and when it was that.
-    clock: (i64, Instant),
+    clock: (i64, Moment),
+    /// When the last sign of life was given.
+    sign: watch::Sender<Moment>,
+    times: Times,
 }
 
 #[derive(Debug)]
@@ -79,10 +83,19 @@ pub(super) async fn take_timed(
         Err(other) => Ok(Err(other)),
         Ok(lock) => {
             let lock = Arc::new(lock);
-            tokio::spawn(Arc::clone(&lock).beat(times));
+            tokio::spawn(Arc::clone(&lock).beat());
             Ok(Ok(lock))
         }
     }
+}
+
+/// Takes the lock at `name` away if its owner is dead at the server's time `now`.
+pub(crate) async fn bury(refs: &OwnRefs, name: &str, now: i64) -> Result<(), RepoError> {
+    let Some(kept) = refs.read(name).await? else { return Ok(()) };
+    if parse(&kept).standing(now) == Standing::Dead {
+        refs.swap(name, Some(&kept.id), None).await?;
+    }
+    Ok(())
 }
 
 struct Taking<'a> {
@@ -107,7 +120,7 @@ impl Taking<'_> {
         let mut reason = String::new();
         for _ in 0..ROUNDS {
             let seen = self.refs.look(&[own, branch]).await?;
-            let (now, began) = (seen.now, Instant::now());
+            let (now, began) = (seen.now, Moment::now());
             let mut there = Vec::new();
             for name in [own, branch].into_iter().filter(|name| seen.ids.contains_key(*name)) {
                 match self.found(name, now).await? {
@@ -128,6 +141,8 @@ impl Taking<'_> {
                         state: Mutex::new(state),
                         lost: watch::Sender::new(None),
                         clock: (now, began),
+                        sign: watch::Sender::new(began),
+                        times: self.times,
                     };
                     return self.alone(lock).await;
                 }
@@ -202,7 +217,7 @@ impl Taking<'_> {
 }
 
 /// What a sign of life came to.
-enum Sign {
+pub(super) enum Sign {
     Given,
     /// The run has ended meanwhile.
     Ended,
@@ -216,6 +231,16 @@ impl ServerLock {
         match lost.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Ends once the last sign of life is young enough; never once the day is lost.
+    pub(super) async fn certain(&self) {
+        let mut sign = self.sign.subscribe();
+        while sign.borrow_and_update().elapsed() >= self.times.give_up {
+            if sign.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -240,13 +265,17 @@ impl ServerLock {
         Err(RepoError::Other(anyhow!("{} keeps changing", self.name)))
     }
 
-    async fn beat(self: Arc<Self>, times: Times) {
-        let (mut last, mut pause) = (Instant::now(), times.beat);
+    async fn beat(self: Arc<Self>) {
+        let times = self.times;
+        let mut pause = times.beat;
         loop {
             tokio::time::sleep(pause).await;
-            let asked = Instant::now();
+            let asked = Moment::now();
             match tokio::time::timeout(ANSWER.min(times.give_up), self.renew()).await {
-                Ok(Ok(Sign::Given)) => (last, pause) = (asked, times.beat),
+                Ok(Ok(Sign::Given)) => {
+                    self.sign.send_replace(asked);
+                    pause = times.beat;
+                }
                 Ok(Ok(Sign::Ended)) => return,
                 Ok(Ok(Sign::Lost(to))) => {
                     let reason = format!("the day was taken over by {to}");
@@ -259,7 +288,7 @@ impl ServerLock {
                 }
                 Err(_) => pause = times.beat / 6,
             }
-            if last.elapsed() >= times.give_up {
+            if self.sign.borrow().elapsed() >= times.give_up {
                 let text =
                     "the day's lock on the git server could not be renewed, and another run may take it over";
                 self.lost.send_replace(Some(text.to_owned()));
@@ -268,7 +297,7 @@ impl ServerLock {
         }
     }
 
-    async fn renew(&self) -> Result<Sign, RepoError> {
+    pub(super) async fn renew(&self) -> Result<Sign, RepoError> {
         let mut state = self.state.lock().await;
         for _ in 0..ROUNDS {
             if state.ended {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::server::{ServerLock, Times, message, take_timed};
@@ -176,6 +177,42 @@ async fn an_owner_that_cannot_renew_stops() {
     std::fs::rename(place.remote(), place.dir.path().join("away")).unwrap();
     let reason = tokio::time::timeout(PATIENCE, lock.lost()).await.unwrap();
     assert!(reason.contains("could not be renewed"), "{reason}");
+}
+
+/// Stops all of the process, as SIGSTOP and a sleeping machine do: these tests have one thread.
+fn freeze(times: Times) {
+    std::thread::sleep(times.give_up + Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn an_owner_that_slept_waits_for_a_sign_of_life() {
+    let place = Place::new();
+    let refs = place.runner("owner");
+    let times = Times { beat: Duration::from_millis(10), give_up: Duration::from_secs(1), ..QUIET };
+    let lock = take(&refs, "owner", times).await.unwrap();
+    tokio::time::timeout(PATIENCE, lock.certain()).await.unwrap();
+    freeze(times);
+    assert!(lock.certain().now_or_never().is_none(), "another run may think it dead");
+    tokio::time::timeout(PATIENCE, lock.certain()).await.unwrap();
+    lock.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_that_slept_while_its_day_was_taken_does_nothing_more() {
+    let place = Place::new();
+    let refs = place.runner("owner");
+    let times = Times { beat: PATIENCE, give_up: Duration::from_secs(1), ..QUIET };
+    let holding = Holding::default();
+    let lock = take(&refs, "owner", times).await.unwrap();
+    holding.lock().server = Some((1, Arc::clone(&lock)));
+    freeze(times);
+    let thief = place.runner("thief");
+    git2::Repository::open(place.remote()).unwrap().find_reference(&name()).unwrap().delete().unwrap();
+    lay(&thief, &Owner { at: now(), ..owner("thief") }).await;
+    assert!(holding.certain().now_or_never().is_none());
+    // Its next sign of life would tell; until then it waits.
+    assert!(matches!(lock.renew().await.unwrap(), super::server::Sign::Lost(_)));
+    assert!(holding.certain().now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::command::selection::{
     day_in_plan, earlier_days_shipped, first_unshipped, shipped, unchanged_hold,
 };
 use crate::command::site::read_plan;
-use crate::command::{gate_days, sprint};
+use crate::command::{gate_days, left_journals, sprint};
 use crate::domain::artifact::{FindingResult, SentinelReport};
 use crate::domain::budget::Used;
 use crate::domain::event::{Event, Level};
@@ -65,12 +65,16 @@ impl Preparing<'_> {
         let nothing = |prepared| Ok(Chose::Nothing(prepared));
         let day = match self.named((&plan, &plan_path))? {
             Ok(day) => day,
-            Err(prepared) => return nothing(prepared),
+            Err(prepared) => {
+                self.sweep(&plan, &branch).await;
+                return nothing(prepared);
+            }
         };
         day_in_plan(&plan, &plan_path, day)?;
         if !settings.retry
             && let Some(decision) = shipped(site, &plan, day)?
         {
+            self.sweep(&plan, &branch).await;
             return nothing(Prepared::Shipped(decision));
         }
         earlier_days_shipped(site, &plan, day)?;
@@ -84,6 +88,14 @@ impl Preparing<'_> {
         }
         sprint::carry(site, &mut plan, day)?;
         Ok(Chose::Day(Box::new(Choice { branch, plan, plan_path, day, today })))
+    }
+
+    /// Takes away what runs of shipped days left on the git server.
+    async fn sweep(&self, plan: &Plan, branch: &Branch) {
+        if !self.settings.dry_run {
+            let sprint = sprint::identity(self.settings, plan, branch);
+            left_journals::sweep_or_tell(self.site, (plan, &sprint), self.events).await;
+        }
     }
 
     /// The day by the settings, or why there is none to run.

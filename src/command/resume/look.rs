@@ -50,7 +50,10 @@ pub(crate) fn look(
                     }
                     let mut found = Interrupted::new(path, records, start, site, redactor.clone())?;
                     return Ok(match found.take_up(site, events)? {
-                        None => Look::Interrupted(Box::new(found)),
+                        None => {
+                            found.undo_rewinding(site)?;
+                            Look::Interrupted(Box::new(found))
+                        }
                         Some(reason) => {
                             found.give_up(site, events, &reason)?;
                             Look::Nothing

@@ -11,7 +11,7 @@ use crate::day::merge;
 use crate::day::sprint::PROGRESS;
 use crate::domain::event::{Event, Events, Level};
 use crate::error::Error;
-use crate::journal::INTENT;
+use crate::journal::{CLOCK, INTENT};
 use crate::repo::Branch;
 use crate::repo::checkpoint::{Point, Spared};
 use crate::store::plan::mark_shipped;
@@ -52,7 +52,7 @@ impl Interrupted {
         let (foreign, mask) = (self.foreign(), |text: &str| self.mask(text));
         let spared = Spared { untracked: &foreign, others: &records, mask: &mask };
         if repo.differences(Point::Head(&self.head), &spared)?.is_empty() {
-            return self.clean(site, &untracked).map(|()| None);
+            return self.clean(site).map(|()| None);
         }
         let strange = repo.differences(self.point(), &spared)?;
         if !strange.is_empty() && !self.in_flight(site) {
@@ -64,7 +64,7 @@ impl Interrupted {
             let text = format!("What the interrupted run had half done is kept as commit {kept}");
             events.emit(Event::Notice { level: Level::Info, text });
         }
-        self.clean(site, &untracked).map(|()| None)
+        self.clean(site).map(|()| None)
     }
 
     /// What the run left where git does not look helps no later test: neither this run's nor another one's.
@@ -94,9 +94,27 @@ impl Interrupted {
         self.start.untracked.union(&self.added).cloned().collect()
     }
 
-    /// Takes the run's uncommitted work out of the tree. Untracked records stay: they are no obstacle.
-    fn clean(&self, site: &Site, untracked: &BTreeSet<String>) -> Result<(), Error> {
-        let others = |path: &str| self.terms().is_record(path) && untracked.contains(path);
+    /// A run that was killed while it was resumed left its branch where the day began: it comes back to where the run had
+    /// brought it, for the git server may have those commits.
+    pub(super) fn undo_rewinding(&mut self, site: &Site) -> Result<(), Error> {
+        let began = &self.start.branch;
+        if self.head != began.head || site.repo.checked_out()?.as_deref() != Some(began.name.as_str()) {
+            return Ok(());
+        }
+        if let Some(reached) = site.repo.head_of(self.point())?.filter(|reached| *reached != self.head) {
+            self.head = reached;
+            self.clean(site)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the tree as `self.head` has it. Untracked records stay where that commit has none: they are no obstacle.
+    fn clean(&self, site: &Site) -> Result<(), Error> {
+        let (untracked, committed) = (site.repo.untracked()?, site.repo.paths(&self.head)?);
+        let committed: BTreeSet<String> = committed.into_iter().collect();
+        let others = |path: &str| {
+            self.terms().is_record(path) && untracked.contains(path) && !committed.contains(path)
+        };
         site.store.unsettle(self.terms().day)?;
         let mask = |text: &str| self.mask(text);
         let spared = Spared { untracked: &self.foreign(), others: &others, mask: &mask };
@@ -168,7 +186,7 @@ impl Interrupted {
         if merged.contains(&now.as_str()) {
             return Ok(true);
         }
-        let dates = self.records.iter().filter(|record| record.kind == "clock");
+        let dates = self.records.iter().filter(|record| record.kind == CLOCK);
         for date in dates.filter_map(|record| record.value.as_str()) {
             for before in merged.iter().copied().chain([before.as_str()]) {
                 if mark_shipped(before, self.terms().day, date)?.as_ref() == Some(&now) {

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::agent::purse::Purse;
-use crate::command::lock::{self, Holding};
+use crate::command::left_journals;
+use crate::command::lock;
 use crate::command::prepare::Preparing;
 use crate::command::remote_journal::RemoteJournal;
 use crate::command::reopened::may_reopen;
 use crate::command::results::Results;
 use crate::command::resume::{self, Interrupted};
-use crate::command::site::{Site, seal};
+use crate::command::site::seal;
 use crate::command::work::{Parts, end, finish, model, preflight, run_day};
 use crate::command::{Exit, disk, leavings, stage};
 use crate::day::Ended;
@@ -22,7 +23,7 @@ use crate::error::Error;
 use crate::exit;
 use crate::journal::{self, Journal};
 use crate::secret::Redactor;
-use crate::settings::{JournalMode, Settings};
+use crate::settings::JournalMode;
 use crate::tool::Written;
 
 /// The day itself, from the last look at the permissions on.
@@ -37,8 +38,8 @@ pub(super) async fn work(
     results.begin(start);
     let model = model(settings, http).map_err(|e| Error::config(format!("{e:#}")))?;
     let (purse, written) = (Arc::new(Purse::under(&start.terms)), Written::default());
-    let remote = remote_journal(settings, site, start, holding);
-    let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone());
+    let remote = remote_journal(preparing, start);
+    let keeper = resume::keeper(site, start, &purse, &written, &redactor, remote.clone()).under(holding);
     let seal = seal(settings);
     let journal = match interrupted {
         Some(found) => {
@@ -48,6 +49,7 @@ pub(super) async fn work(
         None => resume::new_journal(site, start, redactor, seal, keeper)?,
     };
     journal.note("start", "", start).map_err(Error::Abort)?;
+    results.owe_beforehand(settings, (start, &journal.path()), events);
     let parts = Parts {
         site,
         model: model.as_ref(),
@@ -99,6 +101,8 @@ async fn close(
     }
     if let Some(remote) = remote.filter(|_| ended.is_ok() && code != exit::HOLD) {
         prune(&remote, events).await;
+        let sprint = &start.terms.sprint;
+        left_journals::sweep_or_tell(site, (&start.plan, sprint), events).await;
     }
     if let Ok(Ended::HandedOff(_, handoff)) = &ended {
         hand_off(preparing, start, (handoff, &journal.path()), results)?;
@@ -125,14 +129,16 @@ fn hand_off(
 }
 
 /// The journal on the git server, where the settings want one and the day is held there.
-fn remote_journal(
-    settings: &Settings,
-    site: &Site,
-    start: &Start,
-    holding: &Holding,
-) -> Option<Arc<RemoteJournal>> {
+fn remote_journal(preparing: &Preparing<'_>, start: &Start) -> Option<Arc<RemoteJournal>> {
+    let Preparing { settings, site, events, holding, .. } = *preparing;
     let wanted = settings.journal == JournalMode::Auto && holding.day() == Some(start.terms.day);
     let refs = site.own_refs.clone().filter(|_| wanted)?;
+    if !seal(settings).has_key() {
+        let text = "The journal stays on this machine: without a credential of the model's (any value in LLM_API_KEY will do where \
+                    the endpoint asks for none) nobody could tell pace's records on the git server from others";
+        events.emit(Event::Notice { level: Level::Info, text: text.into() });
+        return None;
+    }
     let day = (start.terms.sprint.as_str(), start.terms.day);
     let remote = Arc::new(RemoteJournal::new(refs, day, &start.branch.head));
     holding.keep_journal(Arc::clone(&remote));

@@ -49,6 +49,28 @@ pub(crate) fn leave_alone(
     let records = journal::read(&path)?;
     let start = Start::recorded(&records)?;
     let Some(bill) = of(settings, &start, &records).filter(|bill| bill.usd > 0.0) else { return Ok(None) };
+    seal(settings, root, &start, bill).map(Some)
+}
+
+/// Leaves a bill of all that the working job may spend, before it spends anything: one that is killed outright leaves
+/// another one no more. `None` where nothing is owed.
+pub(crate) fn leave_beforehand(
+    settings: &Settings,
+    root: &Path,
+    start: &Start,
+    journal: &Path,
+) -> anyhow::Result<Option<(String, String)>> {
+    let owes = settings.stage == Stage::Work && !settings.dry_run;
+    if !owes || settings.money.daily_budget_usd.is_none() {
+        return Ok(None);
+    }
+    let (usd, at) = (start.terms.max_run_usd, jiff::Timestamp::now().as_second());
+    let bill = Bill { usd, at, run: run_of(start, &journal::read(journal)?) };
+    seal(settings, root, start, bill).map(Some)
+}
+
+/// A hand-off with nothing but `bill`: its folder and digest.
+fn seal(settings: &Settings, root: &Path, start: &Start, bill: Bill) -> anyhow::Result<(String, String)> {
     let folder = Folder::at(root.join(&settings.handoff));
     folder.fresh()?;
     let digest = folder.seal(Manifest {
@@ -64,7 +86,7 @@ pub(crate) fn leave_alone(
         bill: Some(bill),
         files: [].into(),
     })?;
-    Ok(Some((settings.handoff.clone(), digest)))
+    Ok((settings.handoff.clone(), digest))
 }
 
 /// Enters the bill of the hand-off into the ledger, where one was handed over. Comes before the hand-off is judged; a day

@@ -101,7 +101,7 @@ impl Publishing<'_> {
         records.retain(|record| record.kind != END);
         let purse = Arc::new(Purse::under(&start.terms));
         // A publishing job that was killed is not resumed: it begins with the hand-off again, and pays for nothing.
-        let keeper = Box::new(Bookkeeper(Arc::clone(&purse)));
+        let keeper = Box::new(Bookkeeper { purse: Arc::clone(&purse), holding: self.holding.clone() });
         let journal = Journal::continued(&path, records, self.redactor.clone(), seal(self.settings), keeper)?;
         journal.note("start", "", start)?;
         let parts = Parts {

@@ -257,7 +257,7 @@ fn parts(masked: &str, from: usize, to: usize) -> Vec<(usize, usize)> {
 }
 
 // ASCII, as numbers of programs are: tables for the digits of every script weigh a third of a megabyte.
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u)\b\d[\w.]*"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)[0-9][0-9A-Z_a-z.]*"));
 
 fn key(masked: &str) -> String {
     let bare: String = NUMBER.replace_all(masked, "0").split_whitespace().collect();

@@ -198,7 +198,9 @@ static FILLED: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Calls that only look at what they are given.
 static LOOKS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)^(?:assert|expect|equal|deepEqual|strictEqual|is|ok|print|println|log|check|require)\w*$")
+    pattern(
+        r"(?i)^(?:assert|expect|equal|deepEqual|strictEqual|is|ok|print|println|log|check|require)(?-i:\w)*$",
+    )
 });
 
 fn filled<'a>(call: &regex::Captures<'a>) -> Vec<&'a str> {

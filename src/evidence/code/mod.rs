@@ -11,6 +11,7 @@ pub(crate) mod mask;
 pub(crate) mod rust_tests;
 mod swallowed;
 pub(crate) mod test_text;
+mod types;
 pub(crate) mod worth;
 
 #[cfg(test)]
@@ -70,10 +71,11 @@ impl Language {
 }
 
 /// `text` as far as it does something: without comments, blank lines and, where they mean nothing, blanks. Two
-/// texts that differ in these alone come out equal.
+/// texts that differ in these alone come out equal. So do two of TypeScript that declare other types.
 pub(crate) fn effective(path: &str, text: &str) -> String {
     let language = Language::of(path);
     let bare = mask::without_comments(language, text);
+    let bare = if types::has(path) { types::without(&bare) } else { bare };
     match language {
         Language::Python | Language::Shell | Language::Ruby | Language::Other => {
             let lines = bare.lines().map(str::trim_end).filter(|line| !line.is_empty());

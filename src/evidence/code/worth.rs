@@ -113,4 +113,4 @@ fn shell(context: &Context<'_>, word: &str, text: &str, masked: &str) -> bool {
 
 static ON_FILES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s-[edfrwxsL]\s"));
 // A shell's names are ASCII.
-static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{?((?-u:\w)+|[?@*#])"));
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$\{?([0-9A-Z_a-z]+|[?@*#])"));

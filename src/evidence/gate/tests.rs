@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::*;
 use crate::domain::decision::{self, Decision};
 use crate::domain::observation::{CiState, CommandRun, Output, TestCase};
-use crate::evidence::cites::Observed;
+use crate::evidence::observed::Observed;
 use crate::evidence::results;
 
 /// One file: what was observed, the card, and reports on it.
@@ -35,6 +35,9 @@ struct Seen {
     production_changed: bool,
     #[serde(default)]
     files: BTreeMap<String, String>,
+    /// Those of `files` that the day left alone.
+    #[serde(default)]
+    untouched: Vec<String>,
     ci: Option<CiState>,
     #[serde(default)]
     commands: Vec<(String, i32)>,
@@ -68,6 +71,9 @@ fn truth_table() {
         let table: Table = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|e| panic!("{file}: {e}"));
         let run = (!table.observed.no_run).then(|| run_of(&table.observed));
+        let seen = &table.observed;
+        let touched = seen.files.keys().filter(|path| !seen.untouched.contains(path));
+        let day: Vec<String> = touched.cloned().collect();
         let show = |path: &str| table.observed.files.get(path).cloned();
         let commands: Vec<_> =
             table.observed.commands.iter().map(|(c, e)| (c.clone(), Exit::Code(*e))).collect();
@@ -75,6 +81,7 @@ fn truth_table() {
             run: run.as_ref(),
             output: &table.observed.output,
             plan: "plan.yaml",
+            day: &day,
             show: &show,
             ci: table.observed.ci.as_ref().unwrap_or(&CiState::None),
             commands: &commands,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::items::{Item, code, number};
+use super::items::{Depth, Item, code, number};
 use crate::evidence::pattern;
 
 static BEGINS: LazyLock<Regex> =
@@ -28,10 +28,11 @@ pub(super) fn item(lines: &[&str], at: usize) -> Option<Item> {
     let line_of = |place: usize| text[..place].matches('\n').count();
     let (title_line, last) = (at + line_of(titled), at + line_of(end));
     // On one line with its title: what stands behind it.
-    let body = if last == title_line {
-        code([text.get(titled..end)?.split_once("=>").map_or("", |(_, body)| body)].into_iter())
+    let (body, depths) = if last == title_line {
+        let inner = text.get(titled..end)?.split_once("=>").map_or("", |(_, body)| body);
+        code([inner].into_iter(), Depth::Brackets)
     } else {
-        code(lines[title_line + 1..last].iter().copied())
+        code(lines[title_line + 1..last].iter().copied(), Depth::Brackets)
     };
     Some(Item {
         name,
@@ -39,6 +40,7 @@ pub(super) fn item(lines: &[&str], at: usize) -> Option<Item> {
         end: number(last),
         head: lines[at..=title_line].iter().map(|line| line.trim().to_owned()).collect(),
         body,
+        depths,
     })
 }
 

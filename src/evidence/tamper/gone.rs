@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Changed, items};
+use super::{Changed, Named, items};
 use crate::evidence::files::{FileKind, kind_of};
 use crate::evidence::pattern;
 
@@ -27,7 +27,8 @@ static DEFINITION: LazyLock<Regex> = LazyLock::new(|| {
 static ROUTE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"["'`](/[\w/{}:<>.-]{2,})["'`]"#));
 
 impl Gone {
-    pub(super) fn of(changed: &[Changed]) -> Self {
+    /// Of what is no definition, such as a field or a format, only what the plan says goes.
+    pub(super) fn of(changed: &[Changed], named: &Named) -> Self {
         let production: Vec<&Changed> =
             changed.iter().filter(|file| kind_of(&file.path) == FileKind::Production).collect();
         let now: Vec<String> = production
@@ -37,9 +38,12 @@ impl Gone {
         let lines: BTreeSet<&str> = now.iter().flat_map(|text| text.lines()).map(str::trim).collect();
         let there: HashSet<&str> = now.iter().flat_map(|text| runs(text)).collect();
         let mut words = BTreeSet::new();
+        let removed = named.removed();
         for file in production {
             let Some(before) = &file.before else { continue };
             let before = without_tests(&file.path)(before);
+            let asked = |run: &&str| !there.contains(run) && removed.contains(run.to_lowercase().as_str());
+            words.extend(runs(&before).filter(asked).map(str::to_owned));
             let before: Vec<&str> = before.lines().collect();
             for (at, line) in before.iter().enumerate() {
                 let defined =

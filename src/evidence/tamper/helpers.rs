@@ -56,13 +56,8 @@ fn helpers(path: &str, text: &str) -> Vec<Item> {
         };
         let end = lines.end.saturating_sub(1);
         let body = text.lines().skip(number as usize).take(end.saturating_sub(number) as usize);
-        helpers.push(Item {
-            name: title,
-            line: number,
-            end,
-            head: vec![line.to_owned()],
-            body: items::code(body),
-        });
+        let (body, depths) = items::code(body, items::Depth::of(path));
+        helpers.push(Item { name: title, line: number, end, head: vec![line.to_owned()], body, depths });
     }
     helpers
 }

@@ -2,11 +2,13 @@
 //!
 //! Reads lines and brackets, no syntax tree: enough to tell a test that is gone from one that moved.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::each;
+use super::patterns::is_assertion;
 use crate::evidence::files::{FileKind, kind_of};
 use crate::evidence::pattern;
 
@@ -23,6 +25,8 @@ pub(super) struct Item {
     pub head: Vec<String>,
     /// What it does: lines without blanks around them, comments left out.
     pub body: Vec<String>,
+    /// How deep each line of the body stands, in whatever the language counts: blanks or brackets.
+    pub depths: Vec<usize>,
 }
 
 impl Item {
@@ -169,18 +173,50 @@ pub(super) fn besides(path: &str, text: &str, items: &[Item]) -> Option<Item> {
         let first = |item: &Item| item.line.saturating_sub(u32::try_from(item.head.len()).unwrap_or(1)) + 1;
         items.iter().any(|item| (first(item)..=item.end).contains(&n))
     };
+    let expected = expected(text);
     let left = (1..).zip(text.lines()).filter(|(n, _)| !of_test(*n)).map(|(_, line)| line);
-    Some(Item { name: BESIDES.to_owned(), line: 1, end: 1, head: vec![], body: code(left) })
+    let left = left.filter(|line| !constant(line).is_some_and(|name| expected.contains(name)));
+    let (body, depths) = code(left, Depth::of(path));
+    Some(Item { name: BESIDES.to_owned(), line: 1, end: 1, head: vec![], body, depths })
+}
+
+static CONSTANT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:(?:export|const|let|var|static|private|final)\s+)*([A-Za-z_]\w*)(?:\s*:[^=]*)?\s*:?=\s*[\[({]",
+    )
+});
+
+fn constant(line: &str) -> Option<&str> {
+    CONSTANT.captures(line)?.get(1).map(|name| name.as_str())
+}
+
+/// Lists with a name that assertions alone speak of: what is expected, and no table that a test runs through.
+fn expected(text: &str) -> BTreeSet<&str> {
+    let names: BTreeSet<&str> = text.lines().filter_map(constant).collect();
+    let mut expected = BTreeSet::new();
+    let mut otherwise = BTreeSet::new();
+    for line in text.lines() {
+        let own = constant(line);
+        let asserts = is_assertion(line, false) && !line.trim_start().starts_with("for ");
+        let said = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| Some(*word) != own);
+        for word in said.filter(|word| names.contains(word)) {
+            if asserts {
+                expected.insert(word)
+            } else {
+                otherwise.insert(word)
+            };
+        }
+    }
+    expected.retain(|name| !otherwise.contains(name));
+    expected
 }
 
 fn whole(path: &str, text: &str) -> Option<Item> {
     let name = path.rsplit('/').next()?;
-    TEST_FILE.is_match(name).then(|| Item {
-        name: path.to_owned(),
-        line: 1,
-        end: u32::try_from(text.lines().count()).unwrap_or(u32::MAX),
-        head: vec![],
-        body: code(text.lines()),
+    TEST_FILE.is_match(name).then(|| {
+        let (body, depths) = code(text.lines(), Depth::of(path));
+        let end = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
+        Item { name: path.to_owned(), line: 1, end, head: vec![], body, depths }
     })
 }
 
@@ -214,8 +250,8 @@ fn of_language(language: &Language, path: &str, text: &str) -> Vec<Item> {
             Some((_, class)) => format!("{class}::{}", name.as_str()),
             None => name.as_str().to_owned(),
         };
-        let body = body(&lines, at, end, language.block);
-        found.push(Item { name, line: number(at), end: number(end), head, body });
+        let (body, depths) = body(&lines, at, end, language.block);
+        found.push(Item { name, line: number(at), end: number(end), head, body, depths });
     }
     found
 }
@@ -281,7 +317,8 @@ fn end(lines: &[&str], at: usize, block: Block) -> usize {
     }
 }
 
-fn body(lines: &[&str], at: usize, end: usize, block: Block) -> Vec<String> {
+fn body(lines: &[&str], at: usize, end: usize, block: Block) -> (Vec<String>, Vec<usize>) {
+    let depth = if block == Block::Indent { Depth::Blanks } else { Depth::Brackets };
     if at == end {
         // All on one line: what stands behind the head.
         let line = lines[at];
@@ -290,18 +327,38 @@ fn body(lines: &[&str], at: usize, end: usize, block: Block) -> Vec<String> {
             Block::Bracket(..) => line.find('{').map(|open| &line[open + 1..]),
         };
         let inner = inner.unwrap_or_default().trim().trim_end_matches([';', ')', '}', ' ']);
-        return code([inner].into_iter());
+        return code([inner].into_iter(), depth);
     }
     let last = if block == Block::Indent { end + 1 } else { end };
-    code(lines[at + 1..last].iter().copied())
+    code(lines[at + 1..last].iter().copied(), depth)
 }
 
-/// Lines that do something: no blanks, no comments, no docstrings.
-pub(super) fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut kept = Vec::new();
+/// What tells how deep a line stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    Blanks,
+    Brackets,
+}
+
+impl Depth {
+    pub(super) fn of(path: &str) -> Self {
+        let brackets = language(path).is_some_and(|language| language.block != Block::Indent);
+        if brackets { Self::Brackets } else { Self::Blanks }
+    }
+}
+
+/// Lines that do something, and how deep they stand: no blanks, no comments, no docstrings. What a formatter breaks over
+/// lines is one: an assertion up to the bracket that closes it, with what is chained to it, and Go's condition with the
+/// report that it leads to.
+pub(super) fn code<'a>(lines: impl Iterator<Item = &'a str>, depth: Depth) -> (Vec<String>, Vec<usize>) {
+    let mut kept: Vec<String> = Vec::new();
+    let mut depths = Vec::new();
     let mut quoted: Option<&str> = None;
-    for line in lines {
-        let line = line.trim();
+    // Brackets that are open before a line; those of the assertion that it may belong to.
+    let (mut open, mut awaited) = (0_i32, 0_i32);
+    let mut taken = 0;
+    for raw in lines {
+        let line = raw.trim();
         if let Some(mark) = quoted {
             if line.contains(mark) {
                 quoted = None;
@@ -316,11 +373,68 @@ pub(super) fn code<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
         }
         let comment = ["//", "/*", "*/", "* ", "-- "].iter().any(|c| line.starts_with(c))
             || (line.starts_with('#') && !line.starts_with("#["));
-        if !line.is_empty() && !comment {
-            kept.push(line.to_owned());
+        if line.is_empty() || comment {
+            continue;
         }
+        let shown: String = outside_strings(line).into_iter().collect();
+        let balance = brackets(&shown, depth);
+        let closes = shown.chars().take_while(|c| matches!(c, ')' | ']' | '}')).count();
+        let at = open - i32::try_from(closes).unwrap_or(0);
+        open += brackets(&shown, Depth::Blanks);
+        let last = kept.last_mut();
+        if let Some(last) = last.filter(|_| taken > 0 && (awaited > 0 || line.starts_with('.'))) {
+            append(last, line);
+            awaited += balance;
+            taken = if taken < LONGEST_ASSERTION { taken + 1 } else { 0 };
+            continue;
+        }
+        let report = kept.last().is_some_and(|last| last.starts_with("if ") && last.ends_with('{'));
+        if let Some(said) = GO_REPORT.find(line).filter(|_| report)
+            && let Some(last) = kept.last_mut()
+        {
+            last.push(' ');
+            last.push_str(said.as_str());
+            taken = 0;
+            continue;
+        }
+        let asserts = is_assertion(&shown, false) && !shown.ends_with(':') && !line.starts_with("if ");
+        (taken, awaited) = if asserts { (1, balance) } else { (0, 0) };
+        kept.push(line.to_owned());
+        depths.push(match depth {
+            Depth::Blanks => indent(raw),
+            Depth::Brackets => usize::try_from(at).unwrap_or(0),
+        });
     }
-    kept
+    (kept, depths)
+}
+
+/// A longer one is not read as one.
+const LONGEST_ASSERTION: usize = 60;
+
+static GO_REPORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\w+\.(?:Error|Fatal)f?\("));
+
+/// How many more brackets of a line open than close. A brace opens a block where blocks are told by them.
+fn brackets(shown: &str, depth: Depth) -> i32 {
+    let brace = |c: char| matches!(c, '{' | '}') && depth == Depth::Brackets;
+    let of = |c: char| match c {
+        c if brace(c) => 0,
+        '(' | '[' | '{' => 1,
+        ')' | ']' | '}' => -1,
+        _ => 0,
+    };
+    shown.chars().map(of).sum()
+}
+
+/// Puts the next line of an assertion behind it as it would stand on one.
+fn append(text: &mut String, line: &str) {
+    if line.starts_with([')', ']', '}']) && text.ends_with(',') {
+        text.pop();
+    }
+    let glued = text.ends_with(['(', '[', '{']) || line.starts_with([')', ']', '}', '.']);
+    if !glued {
+        text.push(' ');
+    }
+    text.push_str(line);
 }
 
 fn indent(line: &str) -> usize {

@@ -9,8 +9,10 @@ mod helpers;
 mod items;
 mod named;
 mod patterns;
+mod reached;
 mod rows;
 mod runner_files;
+mod shadows;
 mod skips;
 mod strength;
 mod stubs;
@@ -53,7 +55,7 @@ pub(crate) struct Look<'a> {
 pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     let before = all_items(look, |file| file.before.as_deref());
     let after = all_items(look, |file| file.after.as_deref());
-    let gone = gone::Gone::of(look.changed);
+    let gone = gone::Gone::of(look.changed, look.named);
     let pairs = vanished::pair(&before, &after);
     let mut signs = vanished::signs(look.changed, &before, &after, &pairs, &gone);
     signs.extend(strength::signs(look.changed, &before, &after, &pairs, &gone));
@@ -64,9 +66,10 @@ pub(crate) fn look(look: &Look<'_>) -> Vec<Finding> {
     signs.extend(strength::signs(look.changed, &helped, &now, &same, &gone));
     signs.extend(rows::signs(&before, &after, &pairs, &gone));
     signs.extend(rows::beside(look.changed, &before, &after, &gone));
+    signs.extend(shadows::signs(look.changed));
     signs.extend(skips::signs(look));
     signs.extend(runner_files::signs(look));
-    signs.extend(stubs::signs(look.changed));
+    signs.extend(stubs::signs(look));
     signs.extend(under_test::signs(look));
     let mut findings: Vec<Finding> = Vec::new();
     for sign in signs {
@@ -165,6 +168,11 @@ fn all_items<'a>(look: &Look<'a>, text: impl Fn(&'a Changed) -> Option<&'a str>)
 /// Whether the file holds tests or what they need, and is written in a language.
 fn is_test_code(path: &str) -> bool {
     kind_of(path) == FileKind::Test && items::is_code(path)
+}
+
+/// Whether tests may stand in the file: Rust keeps them beside the code.
+fn may_hold_tests(path: &str) -> bool {
+    is_test_code(path) || path.ends_with(".rs")
 }
 
 /// Lines of `after` that `before` does not have as often, with their numbers; blank ones left out.

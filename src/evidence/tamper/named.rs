@@ -1,5 +1,6 @@
 //! What the plan itself asks for: a criterion or a note that names a file or a test and says what becomes of it.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -21,6 +22,11 @@ impl Named {
         Self { sentences: texts.flat_map(|text| sentences(&text)).collect() }
     }
 
+    /// Of a text whose lines are sentences, as a plan that is written down.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self { sentences: text.lines().flat_map(sentences).collect() }
+    }
+
     /// Whether a sentence names `path` or `test` and speaks of a change. `tests/test_a.py passes` names a file and
     /// asks for nothing of the kind.
     pub(crate) fn allows(&self, path: &str, test: Option<&str>) -> bool {
@@ -31,7 +37,23 @@ impl Named {
             names && CHANGES.is_match(sentence)
         })
     }
+
+    /// Words of the sentences that speak of something that goes, in lower case.
+    pub(crate) fn removed(&self) -> BTreeSet<&str> {
+        let of = |sentence: &String| REMOVES.is_match(sentence);
+        let sentences = self.sentences.iter().filter(|sentence| of(sentence));
+        sentences.flat_map(|sentence| words(sentence)).filter(|word| word.len() >= 3).collect()
+    }
 }
+
+/// Names and numbers.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+static REMOVES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b(?:remov\w*|delet\w*|drop(?:s|ped|ping)?|gone|goes|no\s+longer|retire[ds]?|discontinu\w*)\b")
+});
 
 fn sentences(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];

@@ -39,7 +39,7 @@ static SWALLOWS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x)\|\|\s*(?:true|:|exit\s+0|return\s+0|echo\b) | \bor\s+True\b | ;\s*(?:true|exit\s+0)\s*$ | ^exit\s+0\b | ^set\s+\+e
           | ^except(?:\s+\(?(?:Exception|BaseException|AssertionError)\b[^:]*)?\s*: | \bcatch\s*(?:\([^)]*\))?\s*\{\s*\}
           | \bcontextlib\.suppress\( | \bsuppress\((?:Exception|AssertionError) | \.catch\(\s*\(?\w*\)?\s*=>\s*\{\s*\}\s*\)
-          | ^rescue\b(?:\s+(?:StandardError|Exception))?\s*(?:=>.*)?$ | \bcatch_unwind\( | ^if\s+(?:false|False|0)\b | ^return\b\s*;?$
+          | ^rescue\b(?:\s+(?:StandardError|Exception))?\s*(?:=>.*)?$ | \bcatch_unwind\( | ^if\s+(?:false|False|0)\b
           | \bcatch\s*\(\s*(?:final\s+)?(?:Throwable|AssertionError|Error|Exception)\b",
     )
 });
@@ -56,8 +56,7 @@ static COMPARES: LazyLock<Regex> = LazyLock::new(|| {
 });
 static FLAG: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)(?:==|!=|,|is|toBe\()\s*(?:not\s+)?(?:true|false|none|null|nil)\b"));
-static CHECK_CALL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b((?:assert|check|verify|expect|ensure|validate|must|require)\w*)!?\s*\("));
+static CALL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b([A-Za-z_]\w*)!?\s*\("));
 
 /// Whether a line asserts something; `shell`: a command that fails is an assertion.
 pub(super) fn is_assertion(line: &str, shell: bool) -> bool {
@@ -116,7 +115,7 @@ pub(super) fn is_exact(line: &str) -> bool {
 
 static NEGATED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:assert|self\.assert\w*\().*!=|notEqual|not_equal|assert_ne|\.not\.|isNotEqual|AreNotEqual|_NE\(",
+        r"(?i)^(?:assert|self\.assert(?-i:\w)*\().*!=|notEqual|not_equal|assert_ne|\.not\.|isNotEqual|AreNotEqual|_NE\(",
     )
 });
 
@@ -142,7 +141,9 @@ static CLEANS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static FAILS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:raise\b|(?:self|pytest|t|this|assert)?\.?fail\w*\(|assert\b|self\.assert\w+\(|throw\b)")
+    pattern(
+        r"^(?:raise\b|(?:(?:self|pytest|t|this|assert|Assert|Assertions)\.)?(?:fail\w*|Fail\w*)\(|assert\w*\b|self\.assert\w+\(|throw\b|t\.(?:Error|Fatal)f?\(|expect\(|panic!|reject\()|\{ \w+\.(?:Error|Fatal)f?\($",
+    )
 });
 
 /// Whether an assertion takes values that are off.
@@ -184,19 +185,100 @@ pub(super) fn compares_a_flag(line: &str) -> bool {
     FLAG.is_match(line)
 }
 
-/// Names of the checking functions that a line calls.
-pub(super) fn called_checks(line: &str) -> Vec<String> {
-    CHECK_CALL.captures_iter(line).map(|c| c[1].to_owned()).collect()
+/// Names of the functions that a line calls.
+pub(super) fn called(line: &str) -> impl Iterator<Item = &str> {
+    CALL.captures_iter(line).filter_map(|c| Some(c.get(1)?.as_str()))
 }
 
-/// Whether a line defines the function `name`.
-pub(super) fn defines(line: &str, name: &str) -> bool {
-    let keyword = ["def ", "fn ", "func ", "function ", "const ", "void "].iter().any(|word| {
-        line.split_once(word).is_some_and(|(_, rest)| {
-            rest.trim_start()
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.trim_start().starts_with(['(', '=', '<']))
-        })
-    });
-    keyword || line.trim().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with("() {"))
+/// Whether it holds something against itself.
+pub(super) fn compares_with_itself(line: &str) -> bool {
+    let said = line.trim().trim_start_matches("assert ");
+    said.split_once("==").is_some_and(|(one, other)| one.trim() == other.trim())
+}
+
+/// Whether it looks at what a promise comes to without anybody waiting for it.
+pub(super) fn is_not_awaited(line: &str) -> bool {
+    let awaited = ["await ", "return ", "=>"].iter().any(|word| line.contains(word));
+    !awaited
+        && line.starts_with("expect(")
+        && [".resolves", ".rejects"].iter().any(|word| line.contains(word))
+}
+
+/// What makes a block run under a condition only.
+pub(super) fn is_condition(line: &str) -> bool {
+    line.starts_with("if ") || line.starts_with("if(")
+}
+
+static OVER_NOTHING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:async\s+)?for\b.*\b(?:in|of)\s*\(?\s*(?:\[\s*\]|\(\s*\)|\{\s*\}|range\(\s*0\s*\)|(?:list|set|dict|tuple)\(\)|0\.\.0\b)|^while\s*\(?\s*(?:false|False|0)\b|^\[\s*\]\.\w+\(|^for\b.*\bi\s*<\s*0\b",
+    )
+});
+
+/// A loop that never runs.
+pub(super) fn loops_over_nothing(line: &str) -> bool {
+    OVER_NOTHING.is_match(line)
+}
+
+static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:def|func|function|fn|fun|lambda)\b|=>|->|\|[^|]*\|\s*\{?$|^\w+\s*\(\)\s*\{|^(?:async\s+)?\w+\([^()]*\)\s*\{$",
+    )
+});
+static NAMED_FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:async\s+)?(?:def|function|fn|fun)\s+(\w+)|^(?:(?:const|let|var|val)\s+(?:mut\s+)?)?(\w+)\s*:?=\s*(?:async\b\s*)?(?:function\b|func\b|\([^()]*\)\s*(?::[^=]*)?=>|\w+\s*=>|\{?\s*\|[^|]*\||lambda\b)|^(\w+)\s*\(\)\s*\{",
+    )
+});
+
+/// Whether a line begins a function, which returns for itself.
+pub(super) fn begins_function(line: &str) -> bool {
+    FUNCTION.is_match(line) && !is_condition(line)
+}
+
+/// The name of the function that a line defines, to be called elsewhere.
+pub(super) fn defined_function(line: &str) -> Option<&str> {
+    NAMED_FUNCTION.captures(line)?.iter().skip(1).flatten().next().map(|m| m.as_str())
+}
+
+static RETURNS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^return\b"));
+static RETURNS_WELL: LazyLock<Regex> = LazyLock::new(|| pattern(r"^return(?:\s+0)?\s*;?$"));
+
+/// Whether a line leaves the test; in a shell, as if all were well.
+pub(super) fn leaves(line: &str, shell: bool) -> bool {
+    if shell { RETURNS_WELL.is_match(line) } else { RETURNS.is_match(line) }
+}
+
+static GUARDED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^if\b[^{]*?(?::|\))\s*(?:assert|expect\(|self\.assert)|\b(?:assert|expect)\b.*\sif\s.*\selse\s+(?:True|None|true)",
+    )
+});
+
+/// Whether it asserts on the line of its condition.
+pub(super) fn is_guarded(line: &str) -> bool {
+    GUARDED.is_match(line)
+}
+
+static DEFINED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:(?:export|pub(?:\([^)]*\))?|async|private|public|protected|static|final|suspend)\s+)*(?:(?:def|fn|func|function|fun|void)\s+(?:\([^)]*\)\s*)?(\w+)\s*[(<]|(?:const|let|var)\s+(\w+)\s*=\s*(?:async\s*)?(?:\(|function\b|\w+\s*=>)|(\w+)\s*\(\)\s*\{|macro_rules!\s*(\w+))",
+    )
+});
+
+/// The name of the function that a line of test code defines.
+pub(super) fn defines(line: &str) -> Option<&str> {
+    DEFINED.captures(line.trim_start())?.iter().skip(1).flatten().next().map(|m| m.as_str())
+}
+
+/// What an assertion says that takes anything: a pattern that fits every text, nothing that every text contains, any error.
+static WILD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"["'`/]\^?\.[*+]\$?["'`/]|\b(?:assert\s+|assertIn\(\s*|[cC]ontains?\(\s*|toContain\(\s*|toMatch\(\s*|[sS]tarts_?[wW]ith\(\s*|[eE]nds_?[wW]ith\(\s*|include\(\s*)(?:""|''|``)\s*(?:\)|,|in\b)|\b(?:\w*[rR]aises|assertThrows|toThrow\w*|rejects|throws)\(\s*(?:Base)?(?:Exception|Error|Throwable)(?:\.class)?\s*[,)]|\btoThrow\w*\(\s*\)"#,
+    )
+});
+
+/// Whether it takes anything.
+pub(super) fn is_wild(line: &str) -> bool {
+    WILD.is_match(line)
 }

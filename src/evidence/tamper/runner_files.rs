@@ -81,13 +81,16 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         if in_code(&EXIT, number, line) {
             see("ends the test run with success");
         }
-        if in_code(&PATCHED, number, line) || is_setup(&file.path) && OUTCOME.is_match(line) {
+        if in_code(&PATCHED, number, line) && !SHOWS.is_match(line)
+            || is_setup(&file.path) && OUTCOME.is_match(line)
+        {
             see("changes the test framework or the outcome of its tests");
         }
-        if COLLECT.is_match(line) {
+        let collected = is_setup(&file.path) || after.contains("pytest_collection_modifyitems");
+        if COLLECT.is_match(line) || collected && COLLECTED.is_match(line) {
             see("makes the runner collect less");
         }
-        if REPEATED.is_match(line) {
+        if REPEATED.is_match(line) || is_tried_again(&all, number as usize - 1) {
             see("runs a test that failed once more, until it passes");
         }
         if writes_reports && line.contains("<test") && REPORT.is_match(line) {
@@ -100,8 +103,20 @@ fn signs_of(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
 /// Whether `line` does what `rule` looks for; what a string says, which is blank in `masked`, is not done.
 fn does(rule: &Regex, line: &str, masked: &str) -> bool {
     rule.find_iter(line).any(|found| {
-        let at = found.start();
-        masked.get(at..=at).is_none_or(|c| c != " " || line[at..].starts_with(' '))
+        let word = found.as_str().find(|c: char| c.is_alphanumeric() || c == '_').unwrap_or(0);
+        let at = found.start() + word;
+        masked.get(at..=at).is_none_or(|c| c != " ")
+    })
+}
+
+/// Whether line `at`, counted from 0, has a test tried again.
+fn is_tried_again(lines: &[&str], at: usize) -> bool {
+    let test = |line: Option<&&str>| line.is_some_and(|line| BEGINS_TEST.is_match(line));
+    let above = || at.checked_sub(1).and_then(|above| lines.get(above));
+    let below = || lines[at + 1..].iter().find(|line| !line.trim_start().starts_with('@'));
+    lines.get(at).is_some_and(|line| {
+        let option = line.trim_start().starts_with("retry") && test(above());
+        RETRY.is_match(line) && (test(Some(line)) || option) || RETRIED.is_match(line) && test(below())
     })
 }
 
@@ -116,7 +131,7 @@ fn sign(file: &Changed, check: &'static str, line: Option<u32>, what: String, ho
 
 static EXIT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(?:sys\.exit|os\._exit|process\.exit|os\.Exit|System\.exit|exit|quit|Environment\.Exit|process::e[x]it|_exit|pytest\.exit|Deno\.exit)\(\s*(?:0|returncode\s*=\s*0)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\braise\s+SystemExit(?:\(\s*0?\s*\))?\s*$|\bprocess\.(?:on|once)\(\s*['\x22]exit['\x22]",
+        r"(?:\b(?:sys\.exit|os\._exit|process\.exit|os\.Exit|System\.exit|Environment\.Exit|process::e[x]it|pytest\.exit|Deno\.exit)|(?:^|[^.\w])(?:exit|quit|_exit))\(\s*(?:0|returncode\s*=\s*0)?\s*\)|\bprocess\.exitCode\s*=\s*(?:0|undefined|null)\b|\bprocess\.reallyExit\(|\braise\s+SystemExit(?:\(\s*0?\s*\))?\s*$",
     )
 });
 static PATCHED: LazyLock<Regex> = LazyLock::new(|| {
@@ -124,10 +139,10 @@ static PATCHED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x)\bexitstatus\s*=[^=] | \bforce_result\( | \bforce_exception\(
           | \b(?:unittest|pytest|_pytest)(?:\.\w+)+\s*=[^=] | \bsetattr\(\s*(?:unittest|pytest|_pytest|\w*TestCase) | \bTestCase\.\w+\s*=[^=]
           | \bdef\s+pytest_(?:pyfunc_call|runtest_call|runtest_protocol|runtest_makereport|runtestloop|pycollect_makeitem|runtest_logreport|exception_interact)\b
-          | \b(?:global|globalThis|window)\.(?:it|test|expect|describe|assert)\s*=[^=] | ^\s*(?:expect|assert)(?:\.\w+)*\s*=[^=>]
+          | \b(?:global|globalThis|window)\.(?:it|test|expect|describe|assert)\s*=[^=] | ^\s*(?:expect|assert)(?:\.\w+)+\s*=[^=>]
           | \b(?:[a-z_]\w*\.)*[A-Z]\w*\.(?:test_\w+|test[A-Z]\w*|assert[A-Z_]\w*)\s*=\s*(?:lambda\b|None\b|[a-z_][\w.]*\s*(?:$|\())
           | \bsetattr\(\s*[\w.]*[A-Z]\w*\s*,\s*['\x22](?:test_|test[A-Z]|assert[A-Z_])
-          | \bsys\.modules\[\s*['\x22](?:pytest|_pytest|unittest) | \bAssertionError\s*=[^=] | \bbuiltins\.\w+\s*=[^=] | \bsys\.excepthook\s*=",
+          | \bsys\.modules\[\s*['\x22](?:pytest|_pytest|unittest) | \bAssertionError\s*=[^=] | \bbuiltins\.(?:\w*(?:Error|Exception|Exit)|__\w+__|all|any|len|isinstance|compile|exec|eval|type|bool|exit|quit)\s*=[^=] | \bsys\.excepthook\s*=",
     )
 });
 /// The outcome of a test, where a plugin sees it.
@@ -145,14 +160,26 @@ static FRAMEWORK: LazyLock<Regex> = LazyLock::new(|| {
 });
 static COLLECT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\bcollect_ignore(?:_glob)?\s*(?:=|\+=|\.)|\bdef\s+pytest_ignore_collect\b|\bpytest_deselected\b|\bitems\s*\[\s*:\s*\]\s*=|\bitems\.(?:clear|remove|pop)\(|\bdel\s+items\b|\bload_tests\b\s*[=(]",
+        r"\bcollect_ignore(?:_glob)?\s*(?:=|\+=|\.)|\bdef\s+pytest_ignore_collect\b|\bpytest_deselected\b|\bload_tests\b\s*[=(]",
     )
 });
+/// Tests are taken out of those that were collected; elsewhere `items` may be anything.
+static COLLECTED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\bitems\s*\[\s*:\s*\]\s*=|\bitems\.(?:clear|remove|pop)\(|\bdel\s+items\b"));
+/// Settings of `TestCase` that say how a failure is shown.
+static SHOWS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\.(?:maxDiff|longMessage|_diffThreshold)\s*=[^=]"));
 /// Calls and marks by which a test that fails is tried again.
 static REPEATED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\bjest\.retryTimes\(\s*[1-9]|\b(?:this|ctx)\.retries\(\s*[1-9]|\bretry\s*:\s*[1-9]|\bmark\.flaky\b|^\s*@(?:flaky|retry|Retry|RetryingTest|RepeatedIfExceptionsTest|FlakyTest)\b|\[Retry\(",
+        r"\bjest\.retryTimes\(\s*[1-9]|\b(?:this|ctx)\.retries\(\s*[1-9]|\bmark\.flaky\b|^\s*@(?:Retry|RetryingTest|RepeatedIfExceptionsTest|FlakyTest)\b|\[Retry\(",
     )
+});
+/// Marks that mean it on a test alone: the option of one, and a decorator.
+static RETRY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bretry\s*:\s*[1-9]"));
+static RETRIED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*@(?:flaky|retry)\b"));
+static BEGINS_TEST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^\s*(?:(?:test|it|describe|suite)\b[.\w]*\s*\(|(?:async\s+)?def\s+test|class\s+\w*Test)")
 });
 static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -169,7 +196,7 @@ static FORGED: LazyLock<Regex> = LazyLock::new(|| {
 static REPORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"<test(?:suites?|case|run)\b"));
 static REPORT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:junit|report|results?|test-results?|test-reports?)\.(?:xml|trx|tap)\b|surefire-reports|TestResults|test-results|TEST-[\w.-]*\.xml",
+        r"(?i)\b(?:junit|report|results?|test-results?|test-reports?)\.(?:xml|trx|tap)\b|surefire-reports|TestResults|test-results|TEST-(?-i:[\w.-])*\.xml",
     )
 });
 static SETUP: LazyLock<Regex> = LazyLock::new(|| {
@@ -185,7 +212,7 @@ fn is_setup(path: &str) -> bool {
 /// Files of which every change is worth knowing.
 static SETTINGS_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?:^|/)(?:\.?pytest\.ini|tox\.ini|noxfile\.py|\.mocharc(?:\.\w+)?|(?:jest|vitest|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|nextest\.toml|[\w.-]*\.runsettings|phpunit\.xml(?:\.dist)?|\.rspec|\.coveragerc|\.taprc|mvnw|gradlew)$",
+        r"(?i)(?:^|/)(?:\.?pytest\.ini|tox\.ini|noxfile\.py|\.mocharc(?:\.(?-i:\w)+)?|(?:jest|vitest|karma|playwright|cypress|ava|jasmine)(?-i:[\w.])*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|nextest\.toml|(?-i:[\w.-])*\.runsettings|phpunit\.xml(?:\.dist)?|\.rspec|\.coveragerc|\.taprc|mvnw|gradlew)$",
     )
 });
 

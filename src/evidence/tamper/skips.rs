@@ -22,7 +22,7 @@ static MARK: LazyLock<Regex> = LazyLock::new(|| {
           | \bt\.Skip(?:f|Now)?\( | ^//go:build\s+(?:ignore|never) | ^//\s*\+build\s+ignore
           | @(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b | \bassumeTrue\(\s*false | \bSkip\s*=\s*" | \[(?:\w+,\s*)*(?:Ignore|Explicit)\b | \bAssert\.(?:Ignore|Inconclusive|Skip)\(
           | \bmarkTest(?:Skipped|Incomplete)\( | \bXCTSkip | @tag\s+:?skip | ^\s*x(?:it|describe|context)\s+['"]
-          | ^\s*(?:echo|printf|print)\b.*\#\s*(?:SKIP|TODO)\b
+          | ^\s*(?:echo|printf|print)\b.*\bok\b.*\#\s*(?:SKIP|TODO)\b
         "#,
     )
 });

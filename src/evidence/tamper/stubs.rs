@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Changed, Sign};
+use super::{Look, Sign};
 use crate::domain::artifact::{Finding, FindingResult};
 
 const CHECK: &str = "Stubbed runner";
@@ -67,6 +67,10 @@ const MODULES: &[&str] = &[
     "_pytest_pyfunc_call",
 ];
 
+/// Folders from which Python takes modules by their bare names, and those that dependencies are installed to.
+const ROOTS: &[&str] =
+    &["src", "lib", "site-packages", "dist-packages", "node_modules", "vendor", "__pypackages__"];
+
 /// Whether a file of this path stands for a runner.
 pub(crate) fn stands_for_runner(path: &str) -> bool {
     let mut parts: Vec<&str> = path.split('/').collect();
@@ -79,8 +83,12 @@ pub(crate) fn stands_for_runner(path: &str) -> bool {
     let windows = [".cmd", ".exe", ".bat"].iter().any(|end| name.ends_with(end));
     let program = PROGRAMS.contains(&name) || (windows && PROGRAMS.contains(&stem));
     let module = python && MODULES.contains(&stem);
-    let package = parts.iter().any(|part| MODULES.contains(part));
-    program || module || (python && package)
+    // A folder of tests may be called `unittest`: only where the bare name leads to it, and not with tests in it.
+    let package = parts.iter().enumerate().any(|(at, part)| {
+        let rooted = at.checked_sub(1).is_none_or(|above| ROOTS.contains(&parts[above]));
+        MODULES.contains(part) && rooted
+    });
+    program || module || (python && package && !name.starts_with("test_"))
 }
 
 /// FAIL for each file of a runner in a dependency folder that is not as the run found it, unless the change of a manifest
@@ -111,10 +119,10 @@ pub(crate) fn in_dependencies(
     }]
 }
 
-pub(super) fn signs(changed: &[Changed]) -> Vec<Sign> {
-    let appeared = changed.iter().filter(|file| file.after.is_some() && file.before != file.after);
+pub(super) fn signs(look: &Look<'_>) -> Vec<Sign> {
+    let appeared = look.changed.iter().filter(|file| file.after.is_some() && file.before != file.after);
     appeared
-        .filter(|file| stands_for_runner(&file.path))
+        .filter(|file| stands_for_runner(&file.path) && !is_in_package(look.base_paths, &file.path))
         .map(|file| Sign {
             check: CHECK,
             path: file.path.clone(),
@@ -124,4 +132,11 @@ pub(super) fn signs(changed: &[Changed]) -> Vec<Sign> {
             holds: true,
         })
         .collect()
+}
+
+/// Whether a module lies in a package of the day base: `shop/plugins/pytest.py` is no `pytest`.
+fn is_in_package(base_paths: &[String], path: &str) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return false };
+    let init = format!("{folder}/__init__.py");
+    name.ends_with(".py") && name != "__init__.py" && !MODULES.contains(&folder) && base_paths.contains(&init)
 }

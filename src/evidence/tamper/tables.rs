@@ -138,7 +138,7 @@ fn balance(line: &str) -> i32 {
 /// What begins a table, or is one on its line.
 static OPENS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?x)\bparametri[sz]e\b | ^for\b | \bin\s+[\[(]\s*$ | \.each\s*(?:[(`]|$) | \brange\b | \b(?:test_?)?(?i:\w*cases?|table|rows|params|examples)\b\s*(?:=|:=|:) | \btests\s*:?= |
+        r"(?x)\bparametri[sz]e\b | ^for\b | \bin\s+[\[(]\s*$ | \.each\s*(?:[(`]|$) | \brange\b | \b(?:test_?)?(?i:(?-i:\w)*cases?|table|rows|params|examples)\b\s*(?:=|:=|:) | \btests\s*:?= |
             @(?:Csv\w*Source|ValueSource|MethodSource|EnumSource)\b | \bStream\.of\( | \b(?:List|Arrays)\.(?:of|asList)\(\s*$ | \bdata\w*\s*=\s*new\s",
     )
 });

@@ -1,5 +1,7 @@
 //! Tables: changes that hold the day, changes that are worth knowing, and honest ones that are neither.
 
+mod stories;
+
 use super::*;
 use FindingResult::{Advisory, Fail, Pass};
 

@@ -124,13 +124,13 @@ pub(super) fn became_rows(files: &[(&str, &str, &str)]) -> BTreeSet<String> {
 }
 
 /// A test that runs through a table: the values of its rows, and what it asserts something of.
-struct Table<'a> {
+pub(super) struct Table<'a> {
     rows: Vec<HashSet<String>>,
     subjects: BTreeSet<&'a str>,
 }
 
 impl<'a> Table<'a> {
-    fn of(item: &'a Item) -> Option<Self> {
+    pub(super) fn of(item: &'a Item) -> Option<Self> {
         let owned = |row: String| tables::values(&row).map(str::to_owned).collect();
         let rows: Vec<HashSet<String>> = tables::rows(item).into_iter().map(owned).collect();
         (!rows.is_empty()).then(|| Self { rows, subjects: rows::asserted(item) })
@@ -139,14 +139,16 @@ impl<'a> Table<'a> {
     /// Whether it has a row for each assertion of `old`, on what it is about.
     fn has(&self, old: &Item) -> bool {
         let mut asserted = old.body.iter().filter(|line| is_assertion(line, true)).peekable();
-        asserted.peek().is_some()
-            && asserted.all(|line| {
-                let wanted: HashSet<&str> = tables::values(line).collect();
-                let about = patterns::subject(line).into_iter().any(|word| self.subjects.contains(word));
-                about
-                    && !wanted.is_empty()
-                    && self.rows.iter().any(|row| wanted.iter().all(|value| row.contains(*value)))
-            })
+        asserted.peek().is_some() && asserted.all(|line| self.has_row_for(line))
+    }
+
+    /// Whether it has a row with the values of an assertion, on what that is about.
+    pub(super) fn has_row_for(&self, assertion: &str) -> bool {
+        let wanted: HashSet<&str> = tables::values(assertion).collect();
+        let about = patterns::subject(assertion).into_iter().any(|word| self.subjects.contains(word));
+        about
+            && !wanted.is_empty()
+            && self.rows.iter().any(|row| wanted.iter().all(|value| row.contains(*value)))
     }
 }
 

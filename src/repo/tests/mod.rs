@@ -2,6 +2,7 @@
 
 mod aside;
 mod authorship;
+mod bent;
 mod branch;
 mod bundle;
 mod checkpoint;

@@ -76,7 +76,7 @@ fn artifacts_look_as_people_know_them() {
     let (dir, store) = store();
     store.write(1, &card("Secure user creation")).unwrap();
     store.write(1, &gate(1)).unwrap();
-    store.append_attempt(1, &attempt(1)).unwrap();
+    store.put_attempt(1, &attempt(1)).unwrap();
     let read = |name: &str| fs::read_to_string(dir.path().join(".pace/day-1").join(name)).unwrap();
     assert_eq!(
         read("story-card.yaml"),
@@ -205,7 +205,7 @@ fn attempts_and_backlog_grow() {
     assert_eq!(store.attempts(3).unwrap(), []);
     assert_eq!(store.backlog().unwrap(), []);
     for run in 1..=3 {
-        store.append_attempt(3, &attempt(run)).unwrap();
+        store.put_attempt(3, &attempt(run)).unwrap();
     }
     let runs: Vec<_> = store.attempts(3).unwrap().iter().map(|a| a.run).collect();
     assert_eq!(runs, [1, 2, 3]);
@@ -354,7 +354,7 @@ fn an_earlier_round_is_moved_aside() {
     let (dir, store) = store();
     store.write(1, &card("A")).unwrap();
     store.write(1, &gate(1)).unwrap();
-    store.append_attempt(1, &attempt(1)).unwrap();
+    store.put_attempt(1, &attempt(1)).unwrap();
     assert_eq!(store.rounds(1).unwrap(), 0);
     store.move_round(1, 1).unwrap();
     store.move_round(1, 1).unwrap();

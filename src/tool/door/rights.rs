@@ -3,6 +3,7 @@
 
 use super::Name;
 use crate::domain::dependencies::Dependencies;
+use crate::domain::own;
 
 /// The context documents, which the agent that keeps the docs may write.
 const CONTEXT: [&str; 4] = [
@@ -10,16 +11,6 @@ const CONTEXT: [&str; 4] = [
     ".pace/context/security.md",
     ".pace/context/devops.md",
     ".pace/context/product.md",
-];
-
-/// Never written: pace's own state and configuration, and what makes a folder another repository.
-const CLOSED: [&str; 6] = [
-    ".pace",
-    "pace.config.yaml",
-    "pace.config.yml",
-    "pace/pace.config.yaml",
-    "pace/pace.config.yml",
-    ".gitmodules",
 ];
 
 /// CI definitions and pace's own folder: written only where the operator names them, not by way of `.`.
@@ -57,7 +48,7 @@ impl Rights {
     /// templates, dependency folders. An `Err` names an entry that is no path below the root.
     pub(crate) fn source(folders: &[String], protected: &[String]) -> Result<Self, String> {
         let parse = |all: &[String]| all.iter().map(|one| Name::parse(one)).collect::<Result<Vec<_>, _>>();
-        let own: Vec<String> = CLOSED.iter().map(|&one| one.to_owned()).collect();
+        let own: Vec<String> = own::closed().map(str::to_owned).collect();
         Ok(Self {
             writable: parse(folders)?,
             closed: [parse(&own)?, parse(protected)?].concat(),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::super::patterns::swallows;
+use super::super::patterns::{cleans_up, swallows};
 use super::super::{Changed, Look, Sign, added, quoted};
 use super::{CHANGE, SETTING, sign};
 use crate::evidence::pattern;
@@ -39,7 +39,8 @@ fn of_script(file: &Changed) -> Vec<Sign> {
     };
     let mut signs = Vec::new();
     for (number, line) in added(file.before.as_deref(), after) {
-        if swallows(line) && !line.trim_start().starts_with('#') && !line.contains("echo") {
+        if swallows(line) && !cleans_up(line) && !line.trim_start().starts_with('#') && !line.contains("echo")
+        {
             let what = format!("{} hides that a test failed", quoted(line));
             signs.push(sign(file, SETTING, Some(number), what, true));
         }
@@ -63,6 +64,12 @@ fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let made = look.commands.iter().filter(|command| MAKES.is_match(command));
     let asked: BTreeSet<&str> = made.flat_map(|command| command.split_whitespace()).collect();
     let told = |target: &str| asked.contains(target);
+    let before = file.before.as_deref().unwrap_or_default();
+    let had: BTreeSet<String> =
+        before.lines().filter_map(|line| TARGET.captures(line)).map(|c| c[1].to_lowercase()).collect();
+    let needs = lines.iter().filter(|line| TARGET.is_match(line)).filter_map(|line| line.split_once(':'));
+    let needed: BTreeSet<String> =
+        needs.flat_map(|(_, rest)| rest.split_whitespace().map(str::to_lowercase)).collect();
     let mut signs = Vec::new();
     for (number, target) in idle_targets(&lines) {
         let does_something = |before: &str| {
@@ -94,7 +101,13 @@ fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
             continue;
         };
         let command = line.trim_start();
-        let hidden = command.trim_start_matches('@').starts_with('-') || swallows(command);
+        let bare = command.trim_start_matches(['@', '-', '+', ' ']);
+        let dashed = bare.len() < command.len() && command[..command.len() - bare.len()].contains('-');
+        let hidden = dashed && !PUTS_AWAY.is_match(bare) || swallows(command) && !cleans_up(bare);
+        // A new target takes nothing away from those that were there, unless they need it.
+        if !told(&target) && !had.contains(&target) && !needed.contains(&target) {
+            continue;
+        }
         if hidden || NARROW.is_match(command) {
             let what =
                 format!("{} of target {target} collects less or hides that a test failed", quoted(line));
@@ -106,6 +119,10 @@ fn of_makefile(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     }
     signs
 }
+
+static PUTS_AWAY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:\$\((?:RM|MKDIR)\w*\)|(?:rm|rmdir|mkdir|kill|docker|podman|touch)\b)[^;&|]*$")
+});
 
 static MAKES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:g?make|just)\b"));
 

@@ -25,7 +25,7 @@ pub(super) fn signs(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
         "config.toml" if file.path.contains(".cargo/") => {
             by_line(file, |line, _| CARGO_CONFIG.is_match(line))
         }
-        "pom.xml" | "build.gradle" | "build.gradle.kts" => by_line(file, |line, _| JVM.is_match(line)),
+        "pom.xml" | "build.gradle" | "build.gradle.kts" => jvm(file),
         _ if name.ends_with("proj") || name.ends_with(".runsettings") || name.ends_with(".props") => {
             by_line(file, |line, _| DOTNET.is_match(line))
         }
@@ -41,7 +41,15 @@ static CARGO: LazyLock<Regex> =
 static CARGO_CONFIG: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:runner|test|t|nextest)\s*="));
 static JVM: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|<skip>\s*true|\benabled\s*=\s*false|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>|rerunFailingTestsCount>\s*[1-9]|maxRetries\s*(?:=|\.set)",
+        r"skipTests|maven\.test\.skip|testFailureIgnore|maven\.test\.failure\.ignore|ignoreFailures\s*=?\s*\(?true|exclude\w*\s*[('\x22].*[Tt]est|<exclude>.*Test|excludeTestsMatching|includeTestsMatching|failIfNoTests>\s*false|onlyIf\s*\{\s*false|excludeTags|excludedGroups|<groups>|rerunFailingTestsCount>\s*[1-9]|maxRetries\s*(?:=|\.set)",
+    )
+});
+/// What means the tests only where it stands among them.
+static JVM_PART: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"<skip>\s*true|\benabled(?:\s*=\s*|\.set\(\s*)false|\bsetEnabled\(\s*false"));
+static JVM_TESTS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)test|surefire|failsafe|\bcheck\b|subprojects|allprojects|tasks\s*\.?\s*(?:all|each|configureEach)",
     )
 });
 static NEXTEST: LazyLock<Regex> = LazyLock::new(|| {
@@ -54,7 +62,7 @@ static DOTNET: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SCRIPTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:\.mocharc(?:\.\w+)?|(?:jest|vitest|vite|karma|playwright|cypress|ava|jasmine)[\w.]*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|\.taprc)$",
+        r"(?i)^(?:\.mocharc(?:\.(?-i:\w)+)?|(?:jest|vitest|vite|karma|playwright|cypress|ava|jasmine)(?-i:[\w.])*\.conf(?:ig)?\.[cm]?[jt]s(?:on)?|\.taprc)$",
     )
 });
 
@@ -71,6 +79,40 @@ fn by_line(file: &Changed, collects_less: impl Fn(&str, &str) -> bool) -> Vec<Si
         }
     }
     signs
+}
+
+/// Settings of Maven and Gradle. Of a plugin or a task that only may be one of the tests, what is around it tells.
+fn jvm(file: &Changed) -> Vec<Sign> {
+    let lines: Vec<&str> = file.after.as_deref().unwrap_or_default().lines().collect();
+    let mut signs = by_line(file, |line, _| JVM.is_match(line));
+    for (number, line) in added(file.before.as_deref(), &lines.join("\n")) {
+        let at = number as usize - 1;
+        let plugin = || {
+            let named = |line: &&&str| line.contains("<artifactId>") || line.contains("<plugin>");
+            lines[..at].iter().rev().find(named).is_none_or(|line| JVM_TESTS.is_match(line))
+        };
+        let of_tests = |line: &str| JVM_TESTS.is_match(line);
+        let tests = || of_tests(line) || around(&lines, at).any(of_tests);
+        let xml = file.path.ends_with(".xml");
+        if !comment(line) && JVM_PART.is_match(line) && if xml { plugin() } else { tests() } {
+            signs.push(less(file, number, line));
+        }
+    }
+    signs
+}
+
+/// The lines that open the blocks around line `at`, counted from 0, as they are indented; innermost first.
+fn around<'a>(lines: &[&'a str], at: usize) -> impl Iterator<Item = &'a str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut depth = lines.get(at).map_or(0, |line| indent(line));
+    let above: Vec<&'a str> = lines[..at.min(lines.len())].iter().rev().copied().collect();
+    above.into_iter().filter(move |line| {
+        let opens = !line.trim().is_empty() && indent(line) < depth;
+        if opens {
+            depth = indent(line);
+        }
+        opens
+    })
 }
 
 fn less(file: &Changed, number: u32, line: &str) -> Sign {
@@ -227,7 +269,9 @@ fn scripts(look: &Look<'_>, file: &Changed, before: &Value, after: &Value) -> Ve
         let lost = had_tests && runners(was).iter().any(|word| !runners(now).contains(word));
         let what = format!("script {name} is {} now", quoted(now));
         let idle = (had_tests || told(name)) && does_nothing(now);
-        let less = tests_by_name(name) && (NARROW.is_match(now) || SNAPSHOTS.is_match(now));
+        // A script that is new beside those that test takes nothing away from them.
+        let counts = had_tests || told(name) || ["test", "pretest", "posttest"].contains(&name.as_str());
+        let less = counts && tests_by_name(name) && (NARROW.is_match(now) || SNAPSHOTS.is_match(now));
         if swallows(now) || less || lost || idle {
             let text = format!("{what}: it may pass without the tests");
             signs.push(sign(file, SETTING, line_of(file, name), text, true));
@@ -293,17 +337,79 @@ fn javascript(look: &Look<'_>, file: &Changed) -> Vec<Sign> {
     let had_tests = look.base_paths.iter().any(|path| kind_of(path) == FileKind::Test);
     let Some(after) = file.after.as_deref().filter(|_| had_tests) else { return vec![] };
     let lines: Vec<&str> = after.lines().collect();
-    let of_coverage = |number: u32| {
-        let at = number as usize - 1;
-        lines[at.saturating_sub(6)..=at].iter().any(|line| line.contains("coverage"))
+    let vite = file.path.rsplit('/').next().is_some_and(|name| name.starts_with("vit"));
+    let of_tests = |number: u32| {
+        let mut around = around(&lines, number as usize - 1).peekable();
+        let nested = around.peek().is_some_and(|line| line.starts_with([' ', '\t']));
+        let blocks: Vec<&str> = around.collect();
+        let among = |words: &[&str]| blocks.iter().any(|line| words.iter().any(|word| line.contains(word)));
+        // Vite has the tests' settings in a block of their own.
+        !among(&["coverage", "optimizeDeps", "watch"]) && (!vite || !nested || among(&["test"]))
     };
+    let tests: Vec<&str> = javascript_tests(look.base_paths, &file.path);
     let mut signs = Vec::new();
     for (number, line) in added(file.before.as_deref(), after) {
-        if !comment(line) && JAVASCRIPT.is_match(line) && !of_coverage(number) {
+        if comment(line) || !JAVASCRIPT.is_match(line) || !of_tests(number) {
+            continue;
+        }
+        let all_stay = PATTERNS.captures(line).is_some_and(|c| {
+            let value = listed(&lines, number as usize - 1);
+            keeps_all(&tests, &value, c.name("without").is_some())
+        });
+        if !all_stay {
             signs.push(less(file, number, line));
         }
     }
     signs
+}
+
+/// Settings that say by patterns which files are tests, and which are not.
+static PATTERNS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:(?P<without>exclude)|include|testMatch)['\x22]?\s*:\s*\["));
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"'([^']*)'|"([^"]*)""#));
+
+/// What the list that begins on line `at` holds; nothing where it is not all texts.
+fn listed(lines: &[&str], at: usize) -> Vec<String> {
+    let mut text = String::new();
+    for line in &lines[at..lines.len().min(at + 60)] {
+        let line = line.trim();
+        text.push_str(if text.is_empty() { line.split_once('[').map_or("", |(_, list)| list) } else { line });
+        text.push(' ');
+        if text.contains(']') {
+            break;
+        }
+    }
+    // A pattern may have brackets itself: then the text ends too early, and what is left of it is no text.
+    let list = text.split(']').next().unwrap_or_default();
+    let left = QUOTED.replace_all(list, "");
+    if left.contains(|c: char| !c.is_whitespace() && c != ',') {
+        return vec![];
+    }
+    QUOTED
+        .captures_iter(list)
+        .filter_map(|c| Some(c.iter().skip(1).flatten().next()?.as_str().into()))
+        .collect()
+}
+
+/// Tests of JavaScript in the folder of a settings file, from there.
+fn javascript_tests<'a>(paths: &'a [String], settings: &str) -> Vec<&'a str> {
+    let folder = settings.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let below = paths.iter().filter_map(|path| path.strip_prefix(folder.as_str()));
+    below.filter(|path| NAMED_TEST.is_match(path)).collect()
+}
+
+static NAMED_TEST: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:\.(?:test|spec)|(?:^|/)__tests__/.*)\.[cm]?[jt]sx?$"));
+
+/// Whether all `tests` are collected still, where `patterns` alone say which are, or which are not.
+fn keeps_all(tests: &[&str], patterns: &[String], without: bool) -> bool {
+    let glob = |pattern: &String| {
+        let pattern = pattern.strip_prefix("<rootDir>/").or(pattern.strip_prefix("./")).unwrap_or(pattern);
+        globset::Glob::new(pattern).map(|glob| glob.compile_matcher())
+    };
+    let Ok(globs) = patterns.iter().map(glob).collect::<Result<Vec<_>, _>>() else { return false };
+    let says = |test: &&str| globs.iter().any(|glob| glob.is_match(test));
+    !globs.is_empty() && if without { !tests.iter().any(says) } else { tests.iter().all(says) }
 }
 
 static JAVASCRIPT: LazyLock<Regex> = LazyLock::new(|| {

@@ -1,0 +1,5 @@
+FORMATS = {"json": "{}", "csv": ","}
+
+
+def export(name):
+    return FORMATS[name]

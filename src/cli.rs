@@ -26,7 +26,8 @@ Usage: [DAY=N …] pace [VERB]
 
 Verbs
   run            run the day that the environment names (also without a verb)
-  check          validate settings, plan, repository and model access; spends nothing
+  check          validate settings, plan, repository, permissions, sandbox and test command;
+                 spends nothing
   demo           a complete sprint day in a temporary repository: no key, no network
   replay DIR     re-run a recorded day from its journal, byte for byte;
                  with --explain say why its verdict is what it is
@@ -38,6 +39,8 @@ Settings are environment variables, e.g. DAY=1 ANTHROPIC_API_KEY=… pace; the R
 Exit codes
   0 SHIP   1 HOLD   2 CONFIG   3 PLAN   4 ABORT   10 ADVISORY   11 SKIPPED   130/143 interrupted
 ";
+
+const VERBS: &str = "run, check, demo, replay, status and schema";
 
 /// Reads the arguments after the program's name.
 ///
@@ -75,6 +78,7 @@ fn verb(word: &OsString, parser: &mut lexopt::Parser) -> Result<Verb, String> {
         "version" => Verb::Version,
         "replay" => match parser.next().map_err(|e| e.to_string())? {
             Some(Value(path)) => Verb::Replay { journal: path.into(), explain: false },
+            Some(Short('h') | Long("help")) => Verb::Help,
             Some(Long("explain")) => match parser.next().map_err(|e| e.to_string())? {
                 Some(Value(path)) => Verb::Replay { journal: path.into(), explain: true },
                 _ => return Err("replay --explain needs the folder or file of a journal".into()),
@@ -88,10 +92,11 @@ fn verb(word: &OsString, parser: &mut lexopt::Parser) -> Result<Verb, String> {
         },
         "schema" => match parser.next().map_err(|e| e.to_string())? {
             Some(Value(name)) => Verb::Schema { name: Some(name.to_string_lossy().into_owned()) },
+            Some(Short('h') | Long("help")) => Verb::Help,
             Some(other) => return Err(format!("{}; `pace --help` lists the verbs", unexpected(other))),
             None => Verb::Schema { name: None },
         },
-        other => return Err(format!("«{other}» is not a verb of pace; `pace --help` lists them")),
+        other => return Err(format!("`{other}` is not a verb of pace; its verbs are {VERBS}")),
     })
 }
 
@@ -127,6 +132,8 @@ mod tests {
             ("schema handoff", Verb::Schema { name: Some("handoff".into()) }),
             ("--help", Verb::Help),
             ("run --help", Verb::Help),
+            ("replay --help", Verb::Help),
+            ("schema -h", Verb::Help),
             ("-V", Verb::Version),
         ] {
             assert_eq!(parsed(line), Ok(verb), "pace {line}");
@@ -143,7 +150,10 @@ mod tests {
             ("--retry", "--retry is not an option: use `RETRY=true pace`"),
             ("--dry-run", "--dry-run is not an option: use `DRY_RUN=true pace`"),
             ("--explain", "invalid option '--explain'; `pace --help` lists the verbs"),
-            ("ship", "«ship» is not a verb of pace; `pace --help` lists them"),
+            (
+                "ship",
+                "`ship` is not a verb of pace; its verbs are run, check, demo, replay, status and schema",
+            ),
             ("replay", "replay needs the folder or file of a journal, e.g. `pace replay .pace/.run/day-1`"),
             ("run twice", "unexpected argument \"twice\"; `pace --help` lists the verbs"),
             ("--frob", "invalid option '--frob'; `pace --help` lists the verbs"),

@@ -168,7 +168,7 @@ impl Journal {
         match self.played(|state| state.find_same(kind, key, &value))? {
             None => self.append((kind, key.to_owned()), value, None, Synced::Now),
             Some(Ok(recorded)) if recorded == value => Ok(()),
-            Some(_) => bail!("the replay differs from the recording at «{kind}» {key}"),
+            Some(_) => bail!("the replay differs from the recording at `{kind}` {key}"),
         }
     }
 
@@ -219,7 +219,7 @@ impl Journal {
             Some(Err(failure)) => Err(anyhow!(failure)),
             Some(Ok(value)) => serde_json::from_value(value)
                 .map(Some)
-                .map_err(|e| anyhow!("journal record «{kind}» does not fit this version of pace: {e}")),
+                .map_err(|e| anyhow!("journal record `{kind}` does not fit this version of pace: {e}")),
         }
     }
 

@@ -5,7 +5,7 @@ set -eu
 case "$FAIL_ON" in
     hold | advisory) ;;
     *)
-        echo "::error title=pace::the input fail-on is «$FAIL_ON»; use hold or advisory"
+        echo "::error title=pace::the input fail-on is '$FAIL_ON'; use hold or advisory"
         exit 2
         ;;
 esac

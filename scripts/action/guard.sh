@@ -53,7 +53,7 @@ fi
 for person in "$GITHUB_ACTOR" "${GITHUB_TRIGGERING_ACTOR:-$GITHUB_ACTOR}"; do
     case "$person" in
         *'[bot]') refuse "$person is a bot; a person with write access has to start pace by $GITHUB_EVENT_NAME" ;;
-        '' | *[!A-Za-z0-9_-]*) refuse "«$person» is no account of GitHub" ;;
+        '' | *[!A-Za-z0-9_-]*) refuse "'$person' is no account of GitHub" ;;
     esac
     answer=$(ask "collaborators/$person/permission") ||
         refuse "cannot learn whether $person may write to $GITHUB_REPOSITORY; the run is not started"

@@ -56,7 +56,7 @@ pub(crate) async fn end(desk: &Desk<'_>, before: &Runners, ships: bool) -> Resul
     let aside: Vec<String> = desk.journal.act(END, "", clean).await?;
     if !aside.is_empty() {
         let text =
-            format!("Set ignored files of this run aside, below .pace/.run/removed: {}", aside.join(", "));
+            format!("Moved ignored files of this run away, below .pace/.run/removed: {}", aside.join(", "));
         desk.events.emit(Event::Notice { level: Level::Info, text });
     }
     Ok(())

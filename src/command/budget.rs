@@ -173,7 +173,7 @@ mod tests {
         {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::new(dir.path().to_path_buf());
-            store.append_attempt(1, &attempt(date.into(), Some(1.5))).unwrap();
+            store.put_attempt(1, &attempt(1, date.into(), Some(1.5))).unwrap();
             let budget = Budget { usd: 5.0, zone: &TimeZone::UTC };
             let error = budget.used(&store, &plan(), "s", now).unwrap_err().to_string();
             assert!(
@@ -183,7 +183,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path().to_path_buf());
-        store.append_attempt(1, &attempt("2026-03-01T10:00:00+02:00".into(), Some(1.5))).unwrap();
+        store.put_attempt(1, &attempt(1, "2026-03-01T10:00:00+02:00".into(), Some(1.5))).unwrap();
         assert!(Budget { usd: 5.0, zone: &TimeZone::UTC }.used(&store, &plan(), "s", now).is_ok());
     }
 

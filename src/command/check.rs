@@ -1,5 +1,7 @@
 //! `pace check`: is everything there for a day? Spends nothing and names every problem at once.
 
+mod beginning;
+
 use super::prices::prices;
 use super::setup::set_up;
 use super::site::{Site, http, read_plan};
@@ -7,10 +9,16 @@ use super::terms::test_command;
 use super::work::obstacle;
 use super::{Exit, Invocation};
 use crate::domain::event::Level;
+use crate::domain::list::counted;
+use crate::domain::plan::Plan;
 use crate::error::Error;
 use crate::exit;
+use crate::repo::PushOutlook;
 use crate::report::check::{Checked, Mark, write};
-use crate::settings::Settings;
+use crate::settings::{Llm, Settings};
+
+/// What a line about the plan begins with.
+const PLAN: &str = "plan";
 
 /// Checks settings, repository, plan and test command; exit 2 with all problems, 3 if only the plan has some.
 pub(crate) async fn check(invocation: &Invocation) -> Exit {
@@ -18,9 +26,8 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     let mut lines: Vec<_> = problems.into_iter().map(|problem| bad("settings", problem)).collect();
     lines.extend(settings.warnings.iter().map(|text| warned("settings", text.clone())));
     lines.extend(settings_lines(&settings));
-    lines.push(price_line(&settings));
+    lines.extend(price_line(&settings));
     lines.extend(template_lines(&settings));
-    let mut plan_failed = false;
     let opened = match http(&settings) {
         Ok(http) => Site::open(&settings, &invocation.dir, &http).await,
         Err(error) => Err(error),
@@ -30,32 +37,15 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
         Err(error @ Error::Abort(_)) => lines.push(bad("sandbox", error.to_string())),
         Err(error) => lines.push(bad("repository", error.to_string())),
         Ok(site) => {
-            lines.push(good("repository", site.root.display().to_string()));
-            lines.push(good("sandbox", site.sandbox.describe()));
-            match read_plan(&settings, &site.root, &|_, _| ()) {
-                Ok((path, plan)) => lines.push(good("plan", format!("{path}: {} days", plan.days.len()))),
-                Err(error) => {
-                    plan_failed = true;
-                    lines.push(bad("plan", error.to_string()));
-                }
-            }
-            let set_up = setup_lines(&settings, &site).await;
-            let installed = set_up.iter().all(|line| line.mark != Mark::Bad);
-            lines.extend(set_up);
-            if installed {
-                lines.push(test_line(&settings, &site).await);
-            }
-            lines.extend(
-                super::stage::may_leave(&settings, &site).err().map(|e| bad("hand-off", e.to_string())),
-            );
-            lines.push(match site.repo.may_push().await {
-                Ok(()) => good("push", "the remote takes pushes, or none is asked for".into()),
-                Err(error) => bad("push", error.to_string()),
-            });
-            match site.repo.outlook() {
+            let plan = plan_lines(&settings, &site, &mut lines);
+            // Tests may change files of the work tree.
+            let outlook = site.repo.outlook();
+            lines.extend(run_lines(&settings, &site).await);
+            match outlook {
                 Ok(found) => {
                     lines.push(good("branch", format!("{}, reviewed against {}", found.branch, found.base)));
                     lines.extend(found.shallow.map(|text| warned("repository", text.to_owned())));
+                    lines.extend(beginning::lines(&settings, &site, &found, plan.as_ref()));
                     branch = Some((site, found.branch));
                 }
                 Err(error) => lines.push(bad("branch", error.to_string())),
@@ -64,18 +54,47 @@ pub(crate) async fn check(invocation: &Invocation) -> Exit {
     }
     lines.extend(platform_lines(&settings, branch.as_ref()).await);
     write(&mut std::io::stdout().lock(), &lines).map_err(|e| Error::Abort(e.into()))?;
-    let failed = lines.iter().filter(|line| line.mark == Mark::Bad).count();
-    Ok(match (failed, plan_failed) {
+    let failed = lines.iter().filter(|line| line.mark == Mark::Bad);
+    let of_plan = |line: &&Checked| line.what == PLAN || line.what == beginning::DAY;
+    Ok(match (failed.clone().count(), failed.filter(of_plan).count()) {
         (0, _) => exit::SHIP,
-        (1, true) => exit::PLAN,
+        (1, 1) => exit::PLAN,
         _ => exit::CONFIG,
     })
 }
 
+/// The site and its plan, which is given back where it can be read.
+fn plan_lines(settings: &Settings, site: &Site, lines: &mut Vec<Checked>) -> Option<(String, Plan)> {
+    lines.push(good("repository", site.root.display().to_string()));
+    lines.push(good("sandbox", site.sandbox.describe()));
+    let noted = std::cell::RefCell::new(Vec::new());
+    let plan = read_plan(settings, &site.root, &|_, text| noted.borrow_mut().push(warned(PLAN, text)));
+    lines.extend(noted.into_inner());
+    lines.push(match &plan {
+        Ok((path, plan)) => good(PLAN, format!("{path}: {}", counted(plan.days.len(), "day"))),
+        Err(error) => bad(PLAN, error.to_string()),
+    });
+    plan.ok()
+}
+
+/// Setup, tests, hand-off and push.
+async fn run_lines(settings: &Settings, site: &Site) -> Vec<Checked> {
+    let mut lines = setup_lines(settings, site).await;
+    if lines.iter().all(|line| line.mark != Mark::Bad) {
+        lines.push(test_line(settings, site).await);
+    }
+    let hand_off = super::stage::may_leave(settings, site).err();
+    lines.extend(hand_off.map(|error| bad("hand-off", error.to_string())));
+    lines.push(push_line(site).await);
+    lines
+}
+
 fn settings_lines(settings: &Settings) -> Vec<Checked> {
-    let mut lines: Vec<_> = settings.spend_problems().into_iter().map(|p| bad("credentials", p)).collect();
+    let mut lines: Vec<_> = settings.spend_problems().into_iter().map(|p| bad("model", p)).collect();
     if lines.is_empty() {
-        lines.push(good("credentials", format!("{} at {}", settings.llm.model, settings.llm.base_url)));
+        let Llm { model, base_url, api_key, .. } = &settings.llm;
+        let key = if api_key.is_some() { "; its key is set, and not tried" } else { "" };
+        lines.push(good("model", format!("{model} at {base_url}{key}")));
     }
     lines
 }
@@ -119,10 +138,23 @@ async fn platform_lines(settings: &Settings, branch: Option<&(Site, String)>) ->
     lines
 }
 
-/// What the model costs, and how old the knowledge is.
-fn price_line(settings: &Settings) -> Checked {
+/// Whether what a day makes can be pushed.
+async fn push_line(site: &Site) -> Checked {
+    match site.repo.may_push().await {
+        Ok(PushOutlook::Taken(remote)) => good("push", format!("{remote} takes pushes")),
+        Ok(PushOutlook::None(why)) => good("push", format!("nothing is pushed: {why}")),
+        Ok(PushOutlook::Unknown(why)) => warned("push", why),
+        Err(error) => bad("push", error.to_string()),
+    }
+}
+
+/// What the model costs, and how old the knowledge is; nothing where no model is named.
+fn price_line(settings: &Settings) -> Option<Checked> {
     let model = &settings.llm.model;
-    match prices(settings) {
+    if model.is_empty() {
+        return None;
+    }
+    Some(match prices(settings) {
         Err(error) => bad("price", error.to_string()),
         Ok(prices) => match prices.price(model) {
             Some(price) => good(
@@ -139,7 +171,7 @@ fn price_line(settings: &Settings) -> Checked {
                 format!("{model}: unknown; name it in a PACE_PRICES file, or no cap can hold"),
             ),
         },
-    }
+    })
 }
 
 /// Installs the dependencies, without which no test command could start.

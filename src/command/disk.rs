@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use crate::error::Error;
 
 /// What is to be done about it.
-const MEND: &str = "mend the disk of this machine (free space or inodes, make it writable, or raise its quota or `ulimit -f`) \
-                    and run the day again: it goes on where it stopped, and what was paid is not paid again";
+const MEND: &str = "fix the disk of this machine (free space or inodes, make it writable, or raise its quota or `ulimit -f`) \
+                    and run the day again: it continues where it stopped, and nothing is paid twice";
 const FAULTS: [Errno; 5] = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::IO];
 /// The kinds of the same, as far as they have one.
 const KINDS: [ErrorKind; 4] = [

@@ -17,6 +17,7 @@ use crate::domain::artifact::{
     Attempt, ConduitReport, CriterionVerdict, Finding, GateReport, Handoff, SentinelReport,
 };
 use crate::domain::decision::Decision;
+use crate::domain::list::counted;
 use crate::domain::observation::CiState;
 use crate::evidence::observed::{Evidence, Observed};
 use crate::journal::{END, RESUME, Record};
@@ -35,7 +36,7 @@ pub(crate) fn explain(start: &Start, records: &[Record]) -> anyhow::Result<Expla
     for record in records {
         reader
             .read(record)
-            .with_context(|| format!("record {} («{}») cannot be explained", record.seq, record.kind))?;
+            .with_context(|| format!("record {} (`{}`) cannot be explained", record.seq, record.kind))?;
     }
     reader.close_round();
     Ok(reader.explained)
@@ -121,8 +122,9 @@ impl Reader<'_> {
                 let handoff: Handoff = yaml(text)?;
                 let red = if handoff.tdd_red_phase_confirmed { "red phase proved" } else { "no red phase" };
                 let files = handoff.files.len();
+                self.round.round.handoff =
+                    Some(format!("{} at commit {}, {red}", counted(files, "file"), handoff.commit));
                 self.round.day = handoff.files.into_iter().map(|file| file.path).collect();
-                self.round.round.handoff = Some(format!("{files} files at commit {}, {red}", handoff.commit));
             }
             GateReport::FILE => self.gate(yaml(text)?),
             SentinelReport::FILE => {
@@ -168,7 +170,7 @@ impl Reader<'_> {
             let observed = result(verdict.result);
             if let Some(claimed) = claimed.filter(|claimed| *claimed != observed) {
                 let line = format!(
-                    "GATE said {claimed} of «{}», pace found {observed}: {}",
+                    "GATE said {claimed} of \"{}\", pace found {observed}: {}",
                     verdict.criterion, verdict.evidence
                 );
                 self.overrule(line);

@@ -145,7 +145,7 @@ fn named(record: &Record) -> String {
             format!("a model call of {agent}, whose question is another one now")
         }
         _ if record.key.starts_with('.') || record.key.contains('/') => record.key.clone(),
-        _ => format!("«{}»", record.kind),
+        _ => format!("`{}`", record.kind),
     }
 }
 

@@ -39,7 +39,7 @@ fn put_in_order(site: &Site, start: &Start, journal: &Path, events: &dyn Events)
     if let Some(before) = tampering::cut_off(&crate::journal::read(journal)?) {
         let cleared = tampering::end_cut_off((&site.root, site.repo.as_ref()), start.terms.day, &before);
         let aside = site.repo.restore_ignored(Restoring::AtEnd)?;
-        tell(events, &format!("Set ignored files of this run aside, in {}", place(start)), &aside);
+        tell(events, &format!("Moved ignored files of this run to {}", place(start)), &aside);
         cleared?;
     }
     site.repo.forget_ignored()
@@ -64,7 +64,7 @@ pub(super) fn of_dead_run(
     let folder = folder(start.terms.day, start.attempt);
     let moved = site.repo.set_left_aside(&folder, until)?;
     let place = place(start);
-    tell(events, &format!("Set ignored files aside that the interrupted run left, in {place}"), &moved);
+    tell(events, &format!("Moved ignored files that the interrupted run left to {place}"), &moved);
     if let Some(before) = tampering::cut_off(records) {
         let until = until.duration_since(UNIX_EPOCH).map_or(0, |until| until.as_secs());
         let until = i64::try_from(until).unwrap_or(i64::MAX);

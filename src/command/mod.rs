@@ -104,7 +104,7 @@ fn schema(name: Option<&str>) -> Exit {
         Some(name) => match crate::schema::get(name) {
             Some(text) => print(text),
             None => {
-                Err(Error::config(format!("there is no schema «{name}»; there are: {}", names().join(", "))))
+                Err(Error::config(format!("there is no schema `{name}`; there are: {}", names().join(", "))))
             }
         },
     }

@@ -27,7 +27,7 @@ pub(crate) fn check_prices(
     let unknown: std::collections::BTreeSet<_> =
         models.iter().filter(|m| m.price.is_none()).map(|m| m.name.as_str()).collect();
     for name in unknown {
-        let problem = format!("the price of model «{name}» is unknown: give it in a PACE_PRICES file");
+        let problem = format!("the price of model `{name}` is unknown: give it in a PACE_PRICES file");
         let caps = [
             ("PACE_MAX_RUN_COST_USD", settings.money.cap_explicit),
             ("PACE_DAILY_BUDGET", settings.money.daily_budget_usd.is_some()),

@@ -59,13 +59,14 @@ async fn run_told(
     if !settings.paused {
         problems.extend(spend_problems(settings));
     }
+    // Told beside problems too: a misspelt name is often why another one is missing.
+    for warning in &settings.warnings {
+        events.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
+    }
     if !problems.is_empty() {
         return Err(Error::Config(problems));
     }
     crate::report::trace::init(&settings.log).map_err(|e| Error::config(format!("PACE_LOG: {e:#}")))?;
-    for warning in &settings.warnings {
-        events.emit(Event::Notice { level: Level::Warning, text: warning.clone() });
-    }
     if settings.paused {
         events.emit(Event::Notice { level: Level::Info, text: "PACE_PAUSED is set: nothing was run".into() });
         return Ok(exit::SKIPPED);

@@ -67,7 +67,7 @@ pub(crate) fn earlier_days_shipped(site: &Site, plan: &Plan, day: u32) -> Result
         let last = site.store.attempts(earlier).map_err(Error::Abort)?.pop();
         problems.push(match last.filter(|attempt| attempt.outcome == Outcome::Hold) {
             Some(attempt) => format!(
-                "day {earlier} is on HOLD ({}), so day {day} cannot run: mend the code or the plan and run DAY={earlier} \
+                "day {earlier} is on HOLD ({}), so day {day} cannot run: fix the code or the plan and run DAY={earlier} \
                  again",
                 attempt.hold_reason.unwrap_or_default()
             ),

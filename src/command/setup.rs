@@ -99,9 +99,9 @@ fn failure(settings: &Settings, run: &CommandRun, withheld: Option<&str>, detect
         text.push_str(&format!("; it did not see PACE_SETUP_ENV, since {why}"));
     }
     text.push_str(if detected {
-        ": mend it, name another in PACE_SETUP_COMMAND, or set that to none if the job installs the dependencies itself"
+        ": fix it, name another command in PACE_SETUP_COMMAND, or set PACE_SETUP_COMMAND=none if the job installs the dependencies itself"
     } else {
-        ": mend it, or set PACE_SETUP_COMMAND=none if the job installs the dependencies itself"
+        ": fix it, or set PACE_SETUP_COMMAND=none if the job installs the dependencies itself"
     });
     let output = crate::agent::tail(&run.output.text(), TAIL);
     // The one child that saw a secret.

@@ -45,7 +45,7 @@ pub(crate) fn enter(
     if settings.dry_run {
         notice(
             Level::Warning,
-            format!("the days in .pace/ are those of sprint «{other}», not of «{sprint}»"),
+            format!("the days in .pace/ are those of sprint `{other}`, not of `{sprint}`"),
         );
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub(crate) fn enter(
     notice(
         Level::Warning,
         format!(
-            "The days in .pace/ were those of sprint «{other}»: moved to {archive}, sprint «{sprint}» begins. If it is \
+            "The days in .pace/ were those of sprint `{other}`: moved to {archive}, sprint `{sprint}` begins. If it is \
              the same sprint, revert that commit and set PACE_SPRINT={other}"
         ),
     );

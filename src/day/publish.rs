@@ -10,6 +10,7 @@ use crate::domain::Agent;
 use crate::domain::artifact::{Attempt, Cycle, Outcome};
 use crate::domain::decision::Decision;
 use crate::domain::event::{Event, Level};
+use crate::domain::list::counted;
 use crate::domain::money::round_usd;
 use crate::domain::terms::Stage;
 use crate::error::Error;
@@ -52,7 +53,7 @@ impl Day<'_> {
             Ok(report) => {
                 self.keep(&report)?;
                 verdict.documented = true;
-                let summary = format!("{} documents", docs.len());
+                let summary = counted(docs.len(), "document");
                 self.desk.events.emit(Event::AgentFinished { agent: Agent::Scribe, decision: None, summary });
             }
             Err(error) => self.warn(format!("SCRIBE did not finish, the day ships without it: {error:#}")),

@@ -13,6 +13,7 @@ use crate::domain::decision::Decision;
 use crate::domain::diff::Diff;
 use crate::domain::event::Event;
 use crate::domain::hold::{Cause, Hold};
+use crate::domain::list::counted;
 use crate::domain::observation::CiState;
 use crate::domain::terms::Stage;
 use crate::evidence::findings;
@@ -135,7 +136,7 @@ impl Day<'_> {
         match ended? {
             forge::Round::HandedOff(handoff, red) => {
                 self.keep(&*handoff)?;
-                self.finished(Agent::Forge, None, format!("{} files", handoff.files.len()));
+                self.finished(Agent::Forge, None, counted(handoff.files.len(), "file"));
                 reports.handoff = Some(*handoff);
                 reports.red = Some(red);
                 Ok(None)
@@ -255,7 +256,7 @@ impl Day<'_> {
         self.finished(
             Agent::Sentinel,
             Some(report.sentinel_decision),
-            format!("{} findings", report.findings.len()),
+            counted(report.findings.len(), "finding"),
         );
         let cause = self.cause(&report.findings, &backlog);
         let hold = held(Agent::Sentinel, report.sentinel_decision, cause, &report.hold_reason);
@@ -281,7 +282,7 @@ impl Day<'_> {
         self.finished(
             Agent::Conduit,
             Some(report.conduit_decision),
-            format!("{} findings", report.findings.len()),
+            counted(report.findings.len(), "finding"),
         );
         let cause = self.cause(&report.findings, &backlog);
         let hold = held(Agent::Conduit, report.conduit_decision, cause, &report.hold_reason);

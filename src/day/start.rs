@@ -44,7 +44,7 @@ impl Start {
     /// They begin with something else, or with what another version of pace settled.
     pub(crate) fn recorded(records: &[Record]) -> anyhow::Result<Self> {
         let first = records.first().filter(|record| record.kind == "start");
-        let value = first.context("does not begin with «start»")?.value.clone();
+        let value = first.context("does not begin with `start`")?.value.clone();
         serde_json::from_value(value)
             .map_err(|error| anyhow!("recorded by another version of pace ({error})"))
     }

@@ -289,7 +289,7 @@ fn reason(evidence: &str, number: usize) -> String {
 fn instruction(failed: &[(usize, &CriterionVerdict)], run: Option<&str>) -> &'static str {
     let any = |text: &str| failed.iter().any(|(_, r)| r.evidence.contains(text));
     match run {
-        Some(run) if run.starts_with(super::coverage::NO_REPORT) => "FORGE cannot mend that.",
+        Some(run) if run.starts_with(super::coverage::NO_REPORT) => "FORGE cannot fix that.",
         Some(run) if run.starts_with(super::tamper::MUST_STAY) => {
             "FORGE must undo that before this story can ship."
         }

@@ -176,14 +176,14 @@ mod tests {
     fn no_intent_comes_into_the_last_part_of_a_journal() {
         let dir = tempfile::tempdir().unwrap();
         let mut recorder = Recorder::create(&dir.path().join("run-1.jsonl"), Seal::new(None)).unwrap();
-        recorder.append("start", String::new(), Value::Null, None).unwrap();
-        recorder.append(INTENT, String::new(), Value::Null, None).unwrap();
+        recorder.append(("start", String::new()), Value::Null, None, Synced::Now).unwrap();
+        recorder.append((INTENT, String::new()), Value::Null, None, Synced::Now).unwrap();
         recorder.bytes = LIMIT - ROOM;
-        let error = recorder.append(INTENT, String::new(), Value::Null, None).unwrap_err();
+        let error = recorder.append((INTENT, String::new()), Value::Null, None, Synced::Now).unwrap_err();
         assert!(error.to_string().contains("split the day's story"), "{error}");
-        recorder.append("model", String::new(), Value::Null, None).unwrap();
+        recorder.append(("model", String::new()), Value::Null, None, Synced::Now).unwrap();
         recorder.bytes = LIMIT;
-        assert!(recorder.append("model", String::new(), Value::Null, None).is_err());
-        recorder.append(END, String::new(), Value::Null, None).unwrap();
+        assert!(recorder.append(("model", String::new()), Value::Null, None, Synced::Now).is_err());
+        recorder.append((END, String::new()), Value::Null, None, Synced::Now).unwrap();
     }
 }

@@ -59,7 +59,7 @@ impl Journal {
         if then.is_some()
             && let Some(record) = left.front()
         {
-            bail!("{}: record {} («{}») is left over", path.display(), record.seq, record.kind);
+            bail!("{}: record {} (`{}`) is left over", path.display(), record.seq, record.kind);
         }
         if let Some(recorder) = then.take() {
             *state = State::Recording(recorder);

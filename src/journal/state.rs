@@ -98,7 +98,7 @@ impl Playing {
         while self.left.pop_front_if(|record| record.kind == INTENT).is_some() {}
         let path = self.path.display();
         let record =
-            self.left.front().ok_or_else(|| anyhow!("{path}: the recording ends before «{kind}»"))?;
+            self.left.front().ok_or_else(|| anyhow!("{path}: the recording ends before `{kind}`"))?;
         if record.kind == END && kind != END {
             let reason = record.value["error"].as_str().unwrap_or("it was cut short").to_owned();
             bail!("the recorded run ended here: {reason}");
@@ -106,7 +106,7 @@ impl Playing {
         let failed = record.kind == FAILED && record.value["kind"] == kind;
         if record.key != key || !(record.kind == kind || failed) {
             bail!(
-                "{path}: record {} is «{}» with another input than this run's «{kind}»; was it recorded by another \
+                "{path}: record {} is `{}` with another input than this run's `{kind}`; was it recorded by another \
                  version of pace?",
                 record.seq,
                 record.kind

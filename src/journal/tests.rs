@@ -73,11 +73,11 @@ async fn a_different_input_or_artifact_is_named() {
 
     let player = play(&path);
     let error = player.step("model", "b", async { anyhow::Ok(1) }).await.unwrap_err();
-    assert!(error.to_string().contains("record 1 is «model» with another input"), "{error}");
+    assert!(error.to_string().contains("record 1 is `model` with another input"), "{error}");
     let player = play(&path);
     player.step("model", "a", async { anyhow::Ok(2) }).await.unwrap();
     let error = player.note("artifact", "x", "2").unwrap_err();
-    assert_eq!(error.to_string(), "the replay differs from the recording at «artifact» x");
+    assert_eq!(error.to_string(), "the replay differs from the recording at `artifact` x");
 }
 
 /// A small day: a paid call, a change, a look, a note; `said` counts what was acted.

@@ -96,10 +96,15 @@ fn of_transport(endpoint: &Endpoint, error: reqwest::Error) -> Failure {
     }
     let unconnected = error.is_connect();
     let spent = if unconnected { Spent::Nothing } else { Spent::Unknown };
-    Failure::Transient(Transient { why: cause(error), unconnected, spent, ..Transient::default() })
+    let mut why = cause(error);
+    if unconnected {
+        let innermost = why.rsplit_once("error sending request: ").map_or(why.as_str(), |(_, last)| last);
+        why = format!("no connection to {}: {innermost}", endpoint.url.authority());
+    }
+    Failure::Transient(Transient { why, unconnected, spent, ..Transient::default() })
 }
 
-/// The innermost reason: `Connection refused` rather than `error sending request`.
+/// What failed and the innermost reason: `error sending request: connection closed`.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut deepest: &dyn std::error::Error = &error;

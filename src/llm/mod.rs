@@ -134,6 +134,14 @@ pub(crate) enum Stop {
     Refusal,
 }
 
+/// How often and how long, in words.
+fn tried(attempts: u32, seconds: u64) -> String {
+    match attempts {
+        0 | 1 => "1 try".to_owned(),
+        many => format!("{many} tries in {seconds} s"),
+    }
+}
+
 /// A model call that brought no reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -148,7 +156,7 @@ pub(crate) enum ModelError {
     #[error("the conversation no longer fits the model's context: {0}")]
     ContextOverflow(String),
     /// Transient failures outlasted the bounded retries.
-    #[error("the model could not be reached within {seconds} s ({attempts} attempts): {last}")]
+    #[error("the model could not be reached ({}): {last}", tried(*attempts, *seconds))]
     Unreachable { seconds: u64, attempts: u32, last: String },
     /// The provider answered, but not in its own protocol.
     #[error("the model's answer is unusable: {0}")]

@@ -137,7 +137,7 @@ mod tests {
         let error = tries.next_wait(asked, None).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the model could not be reached within 0 s (1 attempts): status 429: slow down (it asks to wait 3600 s)"
+            "the model could not be reached (1 try): status 429: slow down (it asks to wait 3600 s)"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// US dollars with four decimals, as the artifacts carry them; `unknown` where a price is missing.
 pub(crate) fn usd(cost: Option<f64>) -> String {
     match cost {
-        Some(cost) => format!("${cost:.4}"),
+        Some(cost) => format!("${:.4}", positive(cost)),
         None => "unknown".to_owned(),
     }
 }
@@ -13,9 +13,14 @@ pub(crate) fn usd(cost: Option<f64>) -> String {
 /// US dollars with two decimals; `unknown` where a price is missing.
 pub(crate) fn cents(cost: Option<f64>) -> String {
     match cost {
-        Some(cost) => format!("${cost:.2}"),
+        Some(cost) => format!("${:.2}", positive(cost)),
         None => "unknown".to_owned(),
     }
+}
+
+/// The sum of no figures is -0 in floating point; nobody wants to read `$-0.00`.
+fn positive(usd: f64) -> f64 {
+    usd + 0.0
 }
 
 /// A count of tokens: `950`, `12.4k`, `3.1M`.
@@ -72,6 +77,7 @@ mod tests {
         }
         assert_eq!(usd(Some(2.843_06)), "$2.8431");
         assert_eq!(usd(None), "unknown");
+        assert_eq!((usd(Some(-0.0)), cents(Some(-0.0))), ("$0.0000".to_owned(), "$0.00".to_owned()));
         assert_eq!((cents(Some(6.587)), cents(None)), ("$6.59".to_owned(), "unknown".to_owned()));
     }
 }

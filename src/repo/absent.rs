@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use super::bundle::Bundled;
 use super::checkpoint::{Point, Spared};
 use super::left_locks::Locks;
-use super::{Branch, Caught, Outlook, Pushed, RepoError, Repository, Restoring, Stored, Yields};
+use super::{Branch, Caught, Outlook, PushOutlook, Pushed, RepoError, Repository, Restoring, Stored, Yields};
 use crate::domain::diff::Diff;
 
 /// Answers nothing.
@@ -164,7 +164,7 @@ impl Repository for Absent {
         Ok(absent()?)
     }
 
-    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
+    fn may_push(&self) -> BoxFuture<'_, Result<PushOutlook, RepoError>> {
         Box::pin(async { Ok(absent()?) })
     }
 

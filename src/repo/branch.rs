@@ -17,9 +17,7 @@ const ANSWERED_FILES: [&str; 3] = ["/review-pr.md", "/escalation-issue.md", "/pa
 /// See [`super::Repository::prepare_branch`].
 pub(super) fn prepare(inner: &Inner) -> Result<Branch, RepoError> {
     let repo = super::handle::open(&inner.root)?;
-    if repo.state() != RepositoryState::Clean {
-        return unusable(format!("a {} is in progress; finish or abort it", activity(repo.state())));
-    }
+    refuse_state(&repo)?;
     if repo.head().is_err() {
         return unusable("the checked-out branch has no commit yet; make a first commit".into());
     }
@@ -60,7 +58,14 @@ pub(super) fn outlook(inner: &Inner) -> Result<Outlook, RepoError> {
     let known = settle::known(&repo, &inner.options.rules);
     let names = settle::names(&inner.options.rules, head.as_deref(), &known)?;
     let shallow = repo.is_shallow().then_some(history::DEEPEN);
-    Ok(Outlook { branch: names.target, base: names.base, shallow })
+    let refusal = match refuse_state(&repo).and_then(|()| refuse_changes(&repo)) {
+        Ok(()) => None,
+        Err(RepoError::Unusable(problem)) => Some(problem),
+        Err(error) => return Err(error),
+    };
+    let at_start =
+        head.as_deref() == Some(names.target.as_str()) || settle::tips(&repo, &names.target).is_empty();
+    Ok(Outlook { branch: names.target, base: names.base, shallow, refusal, at_start })
 }
 
 /// Where HEAD is at start.
@@ -233,6 +238,13 @@ fn take_answers_back(repo: &Repository) -> Result<(), RepoError> {
     let changed = status::changed(repo)?.into_iter().filter(|c| c.tracked && is_answered(&c.path));
     let paths: Vec<_> = changed.map(|c| c.path).collect();
     if paths.is_empty() { Ok(()) } else { Ok(super::commit::reset(repo, &paths)?) }
+}
+
+fn refuse_state(repo: &Repository) -> Result<(), RepoError> {
+    match repo.state() {
+        RepositoryState::Clean => Ok(()),
+        state => unusable(format!("a {} is in progress; finish or abort it", activity(state))),
+    }
 }
 
 pub(super) fn refuse_changes(repo: &Repository) -> Result<(), RepoError> {

@@ -15,8 +15,8 @@ use super::left_locks::{self, Locks};
 use super::remote::Remote;
 use super::transport::Session;
 use super::{
-    Branch, BranchRules, Caught, Identity, Outlook, PushRules, Pushed, RepoError, Repository, Restoring,
-    Stored, Yields, aside, authorship, branch, bundle, catch_up,
+    Branch, BranchRules, Caught, Identity, Outlook, PushOutlook, PushRules, Pushed, RepoError, Repository,
+    Restoring, Stored, Yields, aside, authorship, branch, bundle, catch_up,
     checkpoint::{self, Point, Spared},
     commit, diff, exchange, handle, history, push, settle, status, untracked,
 };
@@ -299,7 +299,7 @@ impl Repository for GitRepo {
         branch::outlook(&self.inner)
     }
 
-    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>> {
+    fn may_push(&self) -> BoxFuture<'_, Result<PushOutlook, RepoError>> {
         Box::pin(self.blocking(push::probe))
     }
 

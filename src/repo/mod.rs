@@ -184,7 +184,7 @@ pub(crate) trait Repository: Send + Sync {
     fn outlook(&self) -> Result<Outlook, RepoError>;
 
     /// Asks the remote whether it would take a push with this credential; sends nothing.
-    fn may_push(&self) -> BoxFuture<'_, Result<(), RepoError>>;
+    fn may_push(&self) -> BoxFuture<'_, Result<PushOutlook, RepoError>>;
 
     /// Makes files of the work tree as HEAD has them, those that HEAD does not have included.
     fn take_back(&self, paths: &[String]) -> anyhow::Result<()>;
@@ -254,6 +254,21 @@ pub(crate) struct Outlook {
     pub base: String,
     /// The clone lacks a part of the history, and what to do about it.
     pub shallow: Option<&'static str>,
+    /// Why no run can begin on the work tree as it is.
+    pub refusal: Option<String>,
+    /// What is checked out is what a run would begin with, as far as this clone knows.
+    pub at_start: bool,
+}
+
+/// What a push would meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PushOutlook {
+    /// This remote would take it.
+    Taken(String),
+    /// None goes out; why.
+    None(String),
+    /// The remote could not be asked; why.
+    Unknown(String),
 }
 
 /// What gives way where the branch is merged with what others pushed; paths from the root.

@@ -8,10 +8,12 @@ use git2::{Direction, ErrorCode, Oid, PushOptions, RemoteCallbacks, Repository};
 
 use super::git::Inner;
 use super::refusal::{Refusal, mend, plain};
-use super::{Pushed, RepoError, settle};
+use super::{PushOutlook, Pushed, RepoError, settle};
 
 /// Lines of a remote's own words that an error repeats.
 const SAID_LINES: usize = 6;
+
+const NO_REMOTE: &str = "the repository has no remote `origin`";
 
 /// Pushes `branch` to the remote's branch of the same name.
 pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
@@ -22,7 +24,7 @@ pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
         return Err(RepoError::Unusable(problem));
     }
     let (Some(url), Some(shown)) = (inner.remote.url(), inner.remote.shown()) else {
-        return Ok(Pushed::Skipped("the repository has no remote `origin`".into()));
+        return Ok(Pushed::Skipped(NO_REMOTE.into()));
     };
     let repo = inner.open()?;
     let tip =
@@ -47,22 +49,28 @@ pub(super) fn push(inner: &Inner, branch: &str) -> Result<Pushed, RepoError> {
 }
 
 /// Opens the connection that a push would use, and closes it.
-pub(super) fn probe(inner: &Inner) -> Result<(), RepoError> {
-    let (None, None, Some(url)) = (&inner.options.push.never, inner.remote.unsupported(), inner.remote.url())
-    else {
-        return Ok(());
+pub(super) fn probe(inner: &Inner) -> Result<PushOutlook, RepoError> {
+    if let Some(reason) = &inner.options.push.never {
+        return Ok(PushOutlook::None(reason.clone()));
+    }
+    if let Some(problem) = inner.remote.unsupported() {
+        return Ok(PushOutlook::Unknown(problem));
+    }
+    let (Some(url), Some(shown)) = (inner.remote.url(), inner.remote.shown()) else {
+        return Ok(PushOutlook::None(NO_REMOTE.into()));
     };
     let repo = inner.open()?;
     let (result, refusal) = inner
         .session()
         .run(|| repo.remote_anonymous(url)?.connect_auth(Direction::Push, None, None).map(drop));
     match (result, refusal) {
-        (Ok(()), _) => Ok(()),
+        (Ok(()), _) => Ok(PushOutlook::Taken(shown)),
         (Err(_), Some(Refusal::Access(text))) => Err(RepoError::Unusable(text)),
         // What may pass until the push is no reason to stop now.
         (Err(error), _) => {
-            tracing::debug!("the push could not be tried beforehand: {}", error.message());
-            Ok(())
+            let why = format!("{shown} could not be asked: {}", error.message());
+            tracing::debug!("{why}");
+            Ok(PushOutlook::Unknown(why))
         }
     }
 }

@@ -125,7 +125,7 @@ const REJECTIONS: [(&[&str], &str); 11] = [
     ),
     (
         &["hook declined"],
-        "a hook of the server decided that, and what it said names the rule: mend that, or set PACE_BRANCH to a branch \
+        "a hook of the server decided that, and its message names the rule: follow it, or set PACE_BRANCH to a branch \
          that the rule leaves alone",
     ),
 ];

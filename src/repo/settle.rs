@@ -47,7 +47,9 @@ pub(super) fn names(rules: &BranchRules, head: Option<&str>, base: &str) -> Resu
     };
     let invalid = [target, base].into_iter().find(|name| !git2::Branch::name_is_valid(name).unwrap_or(false));
     if let Some(name) = invalid {
-        return refuse(format!("`{name}` is not a valid branch name; mend PACE_BRANCH or PACE_BASE_BRANCH"));
+        return refuse(format!(
+            "`{name}` is not a valid branch name; correct PACE_BRANCH or PACE_BASE_BRANCH"
+        ));
     }
     if let (Some(head), Some(named), None) = (head, named, &rules.wanted)
         && head != named

@@ -48,9 +48,14 @@ pub(crate) fn write(out: &mut dyn Write, checks: &[Checked]) -> io::Result<()> {
         }
     }
     let bad = checks.iter().filter(|c| c.mark == Mark::Bad).count();
+    let warned = match checks.iter().filter(|c| c.mark == Mark::Warning).count() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    };
     match bad {
-        0 => writeln!(out, "\nAll is well ({} checked).", checks.len()),
-        _ => writeln!(out, "\n{bad} of {} checks failed.", checks.len()),
+        0 => writeln!(out, "\nAll is well ({} checks{warned}).", checks.len()),
+        _ => writeln!(out, "\n{bad} of {} checks failed{warned}.", checks.len()),
     }
 }
 

@@ -155,7 +155,8 @@ const fn kind_name(kind: CiteKind) -> &'static str {
 
 fn cost(name: &str, calls: u32, tokens: u64, usd: Option<f64>) -> String {
     let usd = usd.map_or_else(|| "unknown".into(), |usd| format!("${usd:.4}"));
-    format!("  {name}: {calls} calls, {tokens} tokens, {usd}")
+    let plural = if calls == 1 { "" } else { "s" };
+    format!("  {name}: {calls} call{plural}, {tokens} tokens, {usd}")
 }
 
 /// Visible characters on one line.

@@ -192,7 +192,7 @@ mod tests {
                             let more = given.iter().filter(|g| !must.iter().chain(*may).any(|a| a == g));
                             found.extend(more.map(|g| format!("{name} has {g}")));
                         }
-                        _ => found.push(format!("{name} in «{parent}»")),
+                        _ => found.push(format!("{name} in `{parent}`")),
                     }
                     open.push(name);
                 }

@@ -102,7 +102,8 @@ pub(crate) fn write(out: &mut dyn Write, rows: &[StatusRow]) -> io::Result<()> {
         rows.iter().filter(|r| matches!(r.decision, Some(Decision::Ship | Decision::Advisory))).count();
     let cost = rows.iter().filter(|r| r.attempts > 0).map(|r| r.cost).sum::<Option<f64>>();
     let open: u32 = rows.iter().map(|r| r.open_advisories).sum();
-    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open advisories", rows.len(), usd(cost))?;
+    let advisories = if open == 1 { "advisory" } else { "advisories" };
+    writeln!(out, "\n{shipped} of {} days shipped · {} · {open} open {advisories}", rows.len(), usd(cost))?;
     for run in rows.iter().filter_map(|row| row.unfinished.as_ref()) {
         writeln!(out, "\n{}", log::tame(&run.line()))?;
     }

@@ -140,7 +140,8 @@ impl<W: Write> State<W> {
     /// One line a call: the step of an agent that costs time and money.
     fn called(&mut self, agent: Agent, usage: Usage, cost: Option<f64>) {
         let call = self.tally.called(agent, usage, cost, &self.clock).calls_of_round();
-        let text = format!("[{agent}] call {call} · {} · {}", span((self.clock)()), self.tally.so_far());
+        let text =
+            format!("[{agent}] call {call} · so far {} · {}", span((self.clock)()), self.tally.spent());
         self.door.put(Paint::Dim, &text);
     }
 
@@ -160,7 +161,7 @@ impl<W: Write> State<W> {
         let (time, calls) = (span(round.time), round.calls);
         self.door.put(
             Paint::Dim,
-            &format!("[{agent}] done in {time} · {calls} call{plural} · {}", self.tally.so_far()),
+            &format!("[{agent}] done in {time}, {calls} call{plural} · so far {}", self.tally.spent()),
         );
     }
 
@@ -184,7 +185,7 @@ impl<W: Write> State<W> {
                 "[PACE] day {}: {decision} · {} · {}",
                 self.day,
                 span((self.clock)()),
-                self.tally.so_far()
+                self.tally.spent()
             ),
         );
         if let Some(hold) = hold

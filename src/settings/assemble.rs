@@ -38,6 +38,12 @@ pub(super) fn settings(
     let redactor = Redactor::new(&children.secrets);
     let mut settings = assemble(&inputs, children, root, &mut findings);
     divide(&mut settings, &mut findings);
+    for problem in &mut settings.unfit_to_spend {
+        let missing = problem.split_once(" is not set").map(|(name, _)| name);
+        if let Some(slip) = missing.and_then(|name| environment.slip_of(name)) {
+            problem.push_str(&format!(" ({slip} is set: is that a slip?)"));
+        }
+    }
     let masked = |lines: Vec<String>| lines.iter().map(|line| redactor.redact(line).into_owned()).collect();
     settings.warnings = masked(findings.warnings);
     (settings, masked(findings.problems))

@@ -76,6 +76,15 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// A variable that is set and whose name is that of the unset `meant` but for a slip.
+    pub(super) fn slip_of(&self, meant: &str) -> Option<String> {
+        let names = self.all.keys().filter(|name| variables::find(name).is_none());
+        let name = names.map(|name| (distance(name, meant), name)).min()?;
+        (name.0 <= 2).then(|| name.1.escape_debug().to_string())
+    }
+}
+
 fn is_ours_by_prefix(name: &str) -> bool {
     name.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case("PACE_"))
 }
@@ -90,13 +99,20 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .flat_map(|variable| [Some(variable.name), variable.alias])
         .flatten()
         .filter(|known| name.len() < 2 * known.len() + 10)
-        .map(|known| {
-            let whole = distance(&name, known);
-            (distance(&bare(&name), &bare(known)).min(whole), whole, known)
+        .filter_map(|known| {
+            let (typed, meant) = (bare(&name), bare(known));
+            let (apart, whole) = (distance(&typed, &meant), distance(&name, known));
+            let close = apart <= (typed.len().max(meant.len()) + 1) / 3 || ends_alike(&typed, &meant);
+            close.then_some((apart, whole, known))
         })
         .min()
-        .filter(|(least, _, known)| *least <= known.len().max(name.len()) / 3)
         .map(|(_, _, known)| known)
+}
+
+/// Whether one is the other with more words before it: `LLM_MODEL` and `MODEL`.
+fn ends_alike(one: &str, other: &str) -> bool {
+    let (long, short) = if one.len() > other.len() { (one, other) } else { (other, one) };
+    long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
 }
 
 /// How many characters must be put in, taken out or replaced to make one of the other (Levenshtein).
@@ -126,7 +142,10 @@ mod tests {
             ("PACE_LLM_MODEL", Some("PACE_MODEL")),
             ("pace_sandbox", Some("PACE_SANDBOX")),
             ("PACE_RETRY", Some("RETRY")),
+            ("PACE_TEST_CMD", Some("PACE_TEST_COMMAND")),
+            ("PACE_API_KEY", Some("LLM_API_KEY")),
             ("PACE_TOTALLY_DIFFERENT_THING", None),
+            ("PACE_FOO", None),
         ] {
             assert_eq!(nearest(typed), meant, "{typed}");
         }

@@ -96,7 +96,7 @@ pub(super) fn read(root: &Path, findings: &mut Findings) -> Legacy {
 }
 
 fn contents(path: &Path) -> Result<String, String> {
-    let unreadable = |error| format!("cannot be read ({error}); mend or remove it");
+    let unreadable = |error| format!("cannot be read ({error}); fix or remove it");
     // A link could point anywhere, and opening a pipe would wait for ever.
     if !path.symlink_metadata().map_err(unreadable)?.is_file() {
         return Err("is not a plain file; replace or remove it".to_owned());
@@ -125,7 +125,7 @@ fn parse(file: &'static str, text: &str, findings: &mut Findings) -> Legacy {
             let line = error.location().map(|at| format!(":{}", at.line())).unwrap_or_default();
             let what = UserMessageFormatter.format_message(error.without_snippet());
             let what = what.lines().next().unwrap_or_default();
-            reader.findings.problem(format!("{file}{line}: {what}; mend the YAML there or just above"));
+            reader.findings.problem(format!("{file}{line}: {what}; fix the YAML there or just above"));
         }
     }
     reader.legacy

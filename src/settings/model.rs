@@ -104,7 +104,9 @@ pub(super) fn llm(inputs: &Inputs, findings: &mut Findings) -> (Llm, Vec<String>
                 .to_owned(),
         );
     }
-    let model = model.unwrap_or_else(|| DEFAULT_MODEL.to_owned());
+    // Of no use without a name, and told above; nobody looks its price up.
+    let unnamed = if vendor.provider == Provider::Anthropic { DEFAULT_MODEL } else { "" };
+    let model = model.unwrap_or_else(|| unnamed.to_owned());
     let llm = Llm {
         provider: vendor.provider,
         analysis_model: analysis_model.unwrap_or_else(|| model.clone()),
@@ -140,7 +142,7 @@ fn replay(
 ) -> Llm {
     let base_url = inputs.pace_llm_base_url().text().unwrap_or_else(|| {
         findings.problem(
-            "PACE_LLM_BASE_URL is not set; with PACE_LLM_PROVIDER=replay it names the folder of the recording"
+            "PACE_LLM_BASE_URL is not set; with PACE_LLM_PROVIDER=replay it names the file of the recording (a .yaml script or a .jsonl journal)"
                 .to_owned(),
         );
         String::new()

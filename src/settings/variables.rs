@@ -148,7 +148,7 @@ variables! {
     pace_llm_provider = "PACE_LLM_PROVIDER", Choice, "`anthropic`", "wire protocol: `anthropic`; `openai` (any compatible endpoint); `replay`; `litellm` (`provider/model` names)";
     pace_model = "PACE_MODEL", Text, "`claude-sonnet-4-6`", "model of FORGE and SCRIBE";
     pace_analysis_model = "PACE_ANALYSIS_MODEL", Text, "same as `PACE_MODEL`", "model of the other agents";
-    pace_llm_base_url = "PACE_LLM_BASE_URL", Url, "the provider's", "`/v1/messages` (anthropic) or `/chat/completions` (openai) is appended; with `replay` the folder of the recording";
+    pace_llm_base_url = "PACE_LLM_BASE_URL", Url, "the provider's", "`/v1/messages` (anthropic) or `/chat/completions` (openai) is appended; with `replay` the file of the recording";
     anthropic_api_key = "ANTHROPIC_API_KEY", Secret, "—", "key for Anthropic";
     openai_api_key = "OPENAI_API_KEY", Secret, "—", "key for OpenAI, or for a compatible endpoint of your own";
     groq_api_key = "GROQ_API_KEY", Secret, "—", "key for Groq";

@@ -149,7 +149,7 @@ fn a_working_job_without_a_verdict_hands_its_bill_over() {
         let published = publishing(&worker, &publisher).run();
         let transcript = published.transcript();
         assert_eq!(published.code, 11, "{transcript}");
-        assert!(published.stdout.contains("there is nothing to publish but its bill"), "{transcript}");
+        assert!(published.stdout.contains("there is nothing to publish but its costs"), "{transcript}");
         assert_eq!(entries(&team), [(1, 0.369, false)], "{transcript}");
         assert_eq!(git(&team.remote(), "for-each-ref refs/heads"), heads, "{transcript}");
         // Without a budget nothing is owed, and nothing is handed over.

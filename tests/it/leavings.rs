@@ -111,7 +111,7 @@ fn what_people_wrote_after_a_kill_stays() {
     assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
     assert_eq!(project.read("local/person.cfg").as_deref(), Some("mine\n"), "{transcript}");
     assert_eq!(project.read("build/tool").as_deref(), Some("mine\n"), "{transcript}");
-    assert!(!run.stdout.contains("Set ignored files"), "{transcript}");
+    assert!(!run.stdout.contains("Moved ignored files"), "{transcript}");
     assert!(!run.stdout.contains("Moved build outputs"), "{transcript}");
 }
 

@@ -110,8 +110,8 @@ fn cases() -> Vec<Case> {
         wire("529", Transient, "status 529", status(529, None)),
         wire("silence", Unseen, "no byte for 2 s", with(|f| f.hang = true)),
         wire("reset", Unseen, "could not be reached", with(|f| f.reset = true)),
-        wire("half a stream", Begun, "(3 attempts): the reply broke off", with(|f| f.cut = true)),
-        wire("error after 200", Begun, "(3 attempts)", with(|f| f.error_event = true)),
+        wire("half a stream", Begun, ": the reply broke off", with(|f| f.cut = true)),
+        wire("error after 200", Begun, "(3 tries in ", with(|f| f.error_event = true)),
         wire("no JSON", Begun, "answer is unusable", with(|f| f.garbage = true)),
         said("wrong tool input", Mendable, "", |agent| {
             let name = if agent == "FORGE" { "complete_handoff" } else { "submit_report" };
@@ -241,7 +241,7 @@ impl Trial<'_> {
         demand(run.code == exit, || format!("exit {} instead of {exit}", run.code))?;
         demand(books.contains(&format!("outcome: {outcome}")), || "another outcome is on the books".into())?;
         if self.ends() {
-            demand(told.contains(self.case.reason), || format!("«{}» is not said", self.case.reason))?;
+            demand(told.contains(self.case.reason), || format!("`{}` is not said", self.case.reason))?;
             demand(exit != 0 || told.contains("SCRIBE did not finish"), || {
                 "SCRIBE's end is not said".into()
             })?;

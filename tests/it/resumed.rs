@@ -240,7 +240,7 @@ fn what_depends_on_a_change_is_made_again_and_nothing_else() {
             "{name}: {transcript}"
         );
         for words in row.says {
-            assert!(transcript.contains(words), "{name}: «{words}» is not in {transcript}");
+            assert!(transcript.contains(words), "{name}: `{words}` is not in {transcript}");
         }
         let attempts = project.read(".pace/day-1/attempts.yaml").unwrap();
         let interrupted = attempts.contains("ABORT: the run was interrupted");
@@ -344,7 +344,7 @@ replies:
         assert_eq!(cleaned, key.is_some(), "{transcript}");
         assert_eq!(run.code, 1, "{transcript}");
         assert!(run.stdout.contains("[PACE] GATE: HOLD"), "{transcript}");
-        let says = "Set ignored files aside that the interrupted run left, in .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
+        let says = "Moved ignored files that the interrupted run left to .pace/.run/removed/day-1-run-1: local/stub.sh, mine.cfg";
         assert!(run.stdout.contains(says), "{transcript}");
         let says = "Moved build outputs that the interrupted run left to .pace/.run/removed/day-1-run-1: build/out.o";
         assert!(run.stdout.contains(says), "{transcript}");

@@ -10,7 +10,7 @@ use crate::agent::put_back::PutBack;
 use crate::agent::tests::ProjectTests;
 use crate::agent::{AgentError, Desk, tampering};
 use crate::domain::artifact::StoryCard;
-use crate::domain::list::shown;
+use crate::domain::list::{counted, shown};
 use crate::domain::observation::{CommandRun, TestRun};
 use crate::evidence::command::command_of;
 use crate::evidence::coverage::Coverage;
@@ -71,13 +71,16 @@ async fn judge_commit(
     let restored = desk.repo.restore_ignored(Restoring::ForTests)?;
     if !restored.is_empty() {
         let files = shown(&restored, 5);
-        desk.step(AGENT, format!("Set ignored files aside that commands wrote: {files}"));
+        desk.step(AGENT, format!("Moved ignored files away that commands wrote: {files}"));
     }
     let outputs = tampering::clear_outputs(desk)?;
     if !outputs.is_empty() {
         desk.step(
             AGENT,
-            format!("Removed {} build outputs of this run: the tests make them anew", outputs.len()),
+            format!(
+                "Removed {} of this run; the tests build them again",
+                counted(outputs.len(), "build output")
+            ),
         );
     }
     let observation = run_all(desk, card, baseline).await;

@@ -121,7 +121,7 @@ fn result(call: &ToolCall, content: String, is_error: bool) -> ToolResult {
 }
 
 fn repair(tool: &str, problems: &[String]) -> String {
-    let mut text = format!("`{tool}` was not accepted. Mend every point and call it again:");
+    let mut text = format!("`{tool}` was not accepted. Fix every point and call it again:");
     for problem in problems {
         text.push_str("\n- ");
         text.push_str(problem);

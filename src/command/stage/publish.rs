@@ -55,7 +55,7 @@ pub(crate) async fn publish(job: Publishing<'_>, results: &mut Results) -> Exit 
     };
     let manifest = folder.open(digest).map_err(refused)?;
     if !manifest.has_record() {
-        job.say("The working job came to no verdict: there is nothing to publish but its bill".into());
+        job.say("The working job reached no verdict: there is nothing to publish but its costs".into());
         return Ok(exit::SKIPPED);
     }
     let records = journal::read(&folder.journal()).map_err(refused)?;

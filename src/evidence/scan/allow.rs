@@ -108,7 +108,7 @@ impl Allow {
             };
             match line {
                 Ok(line) => _ = self.ignored.insert((path.to_owned(), rule.to_owned(), line)),
-                Err(_) => self.problems.push(format!("{IGNORED}: «{entry}» is no path:rule:line")),
+                Err(_) => self.problems.push(format!("{IGNORED}: `{entry}` is no path:rule:line")),
             }
         }
     }
@@ -142,7 +142,7 @@ impl List {
             let each = sources.iter().filter_map(|source| match compile(source) {
                 Ok(regex) => Some(regex),
                 Err(_) => {
-                    problems.push(format!("{CONFIGURATION}: the expression «{source}» cannot be read"));
+                    problems.push(format!("{CONFIGURATION}: the expression `{source}` cannot be read"));
                     None
                 }
             });

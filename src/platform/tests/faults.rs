@@ -155,7 +155,7 @@ async fn case(bench: &Bench, endpoint: &Endpoint, fault: &Fault) -> Result<(), S
     match &outcome {
         Ok(()) if fails => return Err(format!("should have failed: {}", context())),
         Err(_) if !fails => return Err(format!("should have got over it: {}", context())),
-        Err(error) if !error.contains(words) => return Err(format!("does not say «{words}»: {}", context())),
+        Err(error) if !error.contains(words) => return Err(format!("does not say `{words}`: {}", context())),
         _ => {}
     }
     if fails && fault.calls.is_some_and(|most| calls > most) {

@@ -124,9 +124,9 @@ impl Tally {
         row
     }
 
-    /// `1.2k tokens · $0.03 so far`.
-    pub(super) fn so_far(&self) -> String {
-        format!("{} tokens · {} so far", tokens(self.usage.total()), usd(self.cost))
+    /// All agents together: `1.2k tokens · $0.03`.
+    pub(super) fn spent(&self) -> String {
+        format!("{} tokens · {}", tokens(self.usage.total()), usd(self.cost))
     }
 
     /// The final table, line by line; `time`: since the start of the run.

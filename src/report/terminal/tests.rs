@@ -248,7 +248,7 @@ fn an_unknown_price_is_never_shown_as_free() {
     });
     events.push(Event::Decided { decision: Decision::Ship, hold: None });
     let text = told(PLAIN, events);
-    assert!(text.contains("[FORGE] call 1 · 7.8 s · 9.0k tokens · unknown so far"), "{text}");
+    assert!(text.contains("[FORGE] call 1 · so far 7.8 s · 9.0k tokens · unknown"), "{text}");
     let row = |agent: &str| text.lines().rfind(|l| l.starts_with(agent)).unwrap();
     assert!(row("PRIME").contains("$0.0142") && row("PRIME").contains("4.2k"));
     assert!(

@@ -123,13 +123,13 @@ fn hold(file: &str, mark: &str, blocks: &[Vec<String>]) {
         if line.contains(&begin) {
             inside = true;
             let indent = " ".repeat(line.len() - line.trim_start().len());
-            for entry in blocks_left.next().unwrap_or_else(|| panic!("{file}: one «{begin}» too many")) {
+            for entry in blocks_left.next().unwrap_or_else(|| panic!("{file}: one `{begin}` too many")) {
                 wanted.push_str(format!("{indent}{entry}").trim_end());
                 wanted.push('\n');
             }
         }
     }
-    assert!(!inside && blocks_left.next().is_none(), "{file}: a «{begin}» or «{end}» is missing");
+    assert!(!inside && blocks_left.next().is_none(), "{file}: a `{begin}` or `{end}` is missing");
     if std::env::var_os("UPDATE_SHIPPED").is_some() {
         std::fs::write(&path, &wanted).unwrap();
     }

@@ -87,7 +87,7 @@ struct Days(BTreeMap<u32, (u64, DayPlan)>);
 impl Days {
     fn add(&mut self, line: u64, place: &str, day: DayPlan, notes: &mut Notes) {
         if let Some((first, _)) = self.0.get(&day.day) {
-            notes.problem(line, place, format!("day {} stands on line {first} already", day.day));
+            notes.problem(line, place, format!("day {} is already on line {first}", day.day));
         } else {
             self.0.insert(day.day, (line, day));
         }
@@ -215,7 +215,7 @@ fn day_plan(fields: &Fields<'_>, stories: Vec<Told>, notes: &mut Notes) -> DayPl
     let mut first: HashMap<&str, u64> = HashMap::new();
     for criterion in &criteria {
         if let Some(line) = first.get(criterion.text.as_str()) {
-            let what = format!("the same criterion stands on line {line} already");
+            let what = format!("the same criterion is already on line {line}");
             notes.problem(criterion.line, &criterion.place, what);
         } else {
             first.insert(&criterion.text, criterion.line);

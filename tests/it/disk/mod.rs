@@ -178,9 +178,9 @@ fn bore(run: &Finished, ill: Ill) -> Vec<String> {
         problems.push("it panicked".into());
     }
     if run.code != 0 && !said.contains(ill.words()) && !said.contains("git could not store") {
-        problems.push(format!("«{}» is not told", ill.words()));
+        problems.push(format!("`{}` is not told", ill.words()));
     }
-    if run.code == 4 && !said.contains("mend the disk of this machine") {
+    if run.code == 4 && !said.contains("fix the disk of this machine") {
         problems.push("the mend is not told".into());
     }
     problems

@@ -135,7 +135,7 @@ pub(super) fn check(commit: &Commit, diff: &Diff, found: &mut Found) {
                     Family::Lockfiles,
                     &at,
                     line,
-                    format!("a merge conflict stands in the lockfile. {}", ecosystem.mend),
+                    format!("the lockfile has an unresolved merge conflict. {}", ecosystem.mend),
                 ));
                 continue;
             }

@@ -18,6 +18,7 @@ mod rooms;
 mod spares;
 pub(super) mod supervisor;
 mod without_git;
+mod without_tmp;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -268,14 +269,13 @@ impl Confined {
         let by_sudo = matches!(self.tier, Tier::Namespaces { by: Right::Sudo, .. });
         let mut env = self.ground.dependencies.environment(&self.ground.env);
         env.extend(command.env.iter().cloned());
+        let temporary = rooms.temporary.to_str().context("the folder for temporary files")?;
         if self.tier == Tier::Rules {
             // The last one of a name counts.
             env.extend(without_git::told(&env));
+            env.extend(without_tmp::told(&env, temporary));
         }
-        env.push((
-            "TMPDIR".into(),
-            rooms.temporary.to_str().context("the folder for temporary files")?.into(),
-        ));
+        env.push(("TMPDIR".into(), temporary.into()));
         let identity = by_sudo.then(Identity::own);
         let group = rustix::process::getpgrp().as_raw_nonzero().get();
         Ok(Order { tier: self.tier, rooms, dir, env, identity, network: network.clone(), group, task })

@@ -104,6 +104,52 @@ const GO: Sample = Sample {
     made: &["sums"],
 };
 
+const JAVA: Sample = Sample {
+    files: &[("src/Works.java", JAVA_WORKS)],
+    command: "java src/Works.java",
+    said: "all works",
+    made: &["made.txt"],
+};
+/// Sockets of both families, as Java's are, temporary files, processes, and a new file at the top.
+const JAVA_WORKS: &str = r#"
+import java.net.*;
+import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
+import java.nio.file.*;
+
+public class Works {
+    public static void main(String[] arguments) throws Exception {
+        var server = new ServerSocket(0, 5, InetAddress.getLoopbackAddress());
+        var client = new Socket(server.getInetAddress(), server.getLocalPort());
+        server.accept().getOutputStream().write(7);
+        check(client.getInputStream().read() == 7);
+        var receiver = DatagramChannel.open().bind(new InetSocketAddress("127.0.0.1", 0));
+        var sender = DatagramChannel.open();
+        sender.connect(receiver.getLocalAddress());
+        check(sender.write(ByteBuffer.wrap(new byte[3])) == 3);
+        check(receiver.receive(ByteBuffer.allocate(9)).equals(sender.getLocalAddress()));
+        new DatagramSocket().send(new DatagramPacket(new byte[4], 4, receiver.getLocalAddress()));
+        var received = ByteBuffer.allocate(9);
+        receiver.receive(received);
+        check(received.position() == 4);
+        Files.write(Files.createTempFile("a", "b"), new byte[1]);
+        Files.write(Path.of("made.txt"), new byte[1]);
+        check(new ProcessBuilder("/bin/true").start().waitFor() == 0);
+        System.out.println("all works");
+        System.exit(0);
+    }
+
+    static void check(boolean what) {
+        if (!what) throw new AssertionError();
+    }
+}
+"#;
+
+#[test]
+fn javas_run_in_tier_2() {
+    in_tier_2(&JAVA);
+}
+
 #[test]
 fn pythons_run_in_tier_2() {
     in_tier_2(&PYTHON);

@@ -27,7 +27,7 @@ pub(super) use self::limits::{Excess, Limits};
 #[cfg(target_os = "linux")]
 use self::linux as system;
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::children;
+pub(super) use self::linux::{Stat, children, processes, stat_of};
 #[cfg(not(target_os = "linux"))]
 use self::other as system;
 pub(super) use self::swarm::Swarm;

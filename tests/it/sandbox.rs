@@ -51,6 +51,16 @@ fn an_unprivileged_user_cannot_leave_tier_2() {
 }
 
 #[test]
+fn root_cannot_leave_tier_2_where_landlock_holds_no_signals() {
+    probe(User::Root, Machine::Aged);
+}
+
+#[test]
+fn an_unprivileged_user_cannot_leave_tier_2_where_landlock_holds_no_signals() {
+    probe(User::Nobody, Machine::Aged);
+}
+
+#[test]
 fn without_landlock_namespaces_hold_roots_child() {
     probe(User::Root, Machine::NoLandlock);
 }
@@ -269,6 +279,7 @@ impl Site {
             "port": self.tcp.local_addr().unwrap().port(),
             "udp": self.udp.local_addr().unwrap().port(),
             "tier": machine.tier(),
+            "aged": machine == Machine::Aged,
         });
         std::fs::write(self.project.dir.join("bait.json"), bait.to_string()).unwrap();
         let mut command = in_a(machine, &self.pace, verb);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::binary::{Finished, Pace, Streams};
 /// Far beyond any honest run.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// A system call that the binary is about to make; not one of its children.
+/// A system call that the binary is about to make, or one of its children.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) number: i64,
@@ -42,16 +43,27 @@ impl Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     Go,
-    /// It is not made, and fails with this error number.
+    /// It is not made, and fails with this error number; a negative one is turned round and is its result.
     Fail(i32),
     /// The process gets this signal first.
     Signal(Signal),
 }
 
 /// Runs `pace` to its end, and asks `at` before every one of `calls`.
-pub(crate) fn run(pace: &Pace, calls: &[i64], mut at: impl FnMut(&Call) -> Then) -> Finished {
+pub(crate) fn run(pace: &Pace, calls: &[i64], at: impl FnMut(&Call) -> Then) -> Finished {
     let started = Instant::now();
-    let mut command = pace.command();
+    let mut child = start(&mut pace.command(), calls);
+    let streams = Streams::of(&mut child);
+    streams.finished(lead(&child, false, at), started)
+}
+
+/// The same for all processes that come from `command`; its exit code.
+pub(crate) fn with_children(command: &mut Command, calls: &[i64], at: impl FnMut(&Call) -> Then) -> i32 {
+    lead(&start(command, calls), true, at)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts the binary itself")]
+fn start(command: &mut Command, calls: &[i64]) -> Child {
     let filter = filter(calls);
     let trace = move || {
         ptrace(libc::PTRACE_TRACEME, 0, 0)?;
@@ -65,8 +77,10 @@ pub(crate) fn run(pace: &Pace, calls: &[i64], mut at: impl FnMut(&Call) -> Then)
     unsafe {
         command.pre_exec(trace);
     }
-    let mut child = command.spawn().unwrap();
-    let streams = Streams::of(&mut child);
+    command.spawn().unwrap()
+}
+
+fn lead(child: &Child, all: bool, mut at: impl FnMut(&Call) -> Then) -> i32 {
     let main = i32::try_from(child.id()).unwrap();
     let (over, watched) = mpsc::channel::<()>();
     let watchdog = std::thread::spawn(move || {
@@ -74,10 +88,10 @@ pub(crate) fn run(pace: &Pace, calls: &[i64], mut at: impl FnMut(&Call) -> Then)
             let _ = kill_process(Pid::from_raw(main).unwrap(), Signal::KILL);
         }
     });
-    let code = follow(main, &mut at);
+    let code = follow(main, all, &mut at);
     drop(over);
     watchdog.join().unwrap();
-    streams.finished(code, started)
+    code
 }
 
 fn filter(calls: &[i64]) -> BpfProgram {
@@ -88,7 +102,7 @@ fn filter(calls: &[i64]) -> BpfProgram {
 }
 
 /// Leads the process and all that come from it to their ends; the exit code, minus the signal's number where one ended it.
-fn follow(main: i32, at: &mut impl FnMut(&Call) -> Then) -> i32 {
+fn follow(main: i32, all: bool, at: &mut impl FnMut(&Call) -> Then) -> i32 {
     let mut code = 0;
     let mut known = HashSet::new();
     while let Some((process, status)) = wait() {
@@ -113,7 +127,7 @@ fn follow(main: i32, at: &mut impl FnMut(&Call) -> Then) -> i32 {
         let mut signal = 0;
         match status >> 16 {
             libc::PTRACE_EVENT_SECCOMP => {
-                if belongs(process, main)
+                if (all || belongs(process, main))
                     && let Some(call) = call(process)
                 {
                     act(process, main, at(&call));

@@ -85,6 +85,10 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
 /// Types into a terminal as if its user did.
 const TYPING: [libc::c_ulong; 2] = [libc::TIOCSTI, 0x541C];
 
+/// Ways to name who is signalled by a file, of which `F_SETOWN` is the one that is handed over.
+const SET_OWNER: libc::c_int = 15;
+const OWNERS: [u64; 2] = [0x8901, 0x8902];
+
 /// Options of ip(7) and ipv6(7) that the library does not name; those from 42 to 48 are `MCAST_…`, the same for both.
 const IP_MSFILTER: libc::c_int = 41;
 const IPV6_JOIN_ANYCAST: libc::c_int = 27;
@@ -109,6 +113,8 @@ pub(super) enum Sockets {
 pub(super) struct Others {
     /// pace's own process group: whoever joins it is taken for one whom pace has from elsewhere, and outlives its command.
     pub group: libc::pid_t,
+    /// Landlock does not hold signals: there is no other way to send one than [`SIGNALS`].
+    pub signals: bool,
 }
 
 /// Applies the rules to this process and all that it starts. Needs `no_new_privs`.
@@ -130,16 +136,25 @@ fn programs(sockets: Sockets, others: Option<Others>) -> anyhow::Result<Vec<BpfP
     let typing = TYPING.iter().map(|&code| when(1, SeccompCmpOp::Eq, code)).collect::<Result<_, _>>()?;
     refused.insert(libc::SYS_ioctl, typing);
 
-    if let Some(Others { group }) = others {
+    if let Some(Others { group, signals }) = others {
         refused.insert(libc::SYS_setpgid, vec![when(1, SeccompCmpOp::Eq, of(group))?]);
         // Limits of another process of the same user end it, pace's among them.
         let another = condition(0, SeccompCmpOp::Ne, 0)?;
         let sets = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
         refused.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![another, sets])?]);
+        if signals {
+            refused.insert(libc::SYS_fcntl, vec![when(1, SeccompCmpOp::Eq, of(SET_OWNER))?]);
+            let owners = OWNERS.iter().map(|&code| when(1, SeccompCmpOp::Eq, code));
+            refused.entry(libc::SYS_ioctl).or_default().extend(owners.collect::<Result<Vec<_>, _>>()?);
+        }
     }
 
     // The flags of clone3 lie in memory, where a filter cannot look; libraries fall back to clone.
-    let absent: Rules = [(libc::SYS_clone3, vec![])].into();
+    let mut absent: Rules = [(libc::SYS_clone3, vec![])].into();
+    if others.is_some_and(|others| others.signals) {
+        // A folder of `/proc` is as good for it as what pidfd_open gives; libraries fall back to kill.
+        absent.insert(libc::SYS_pidfd_send_signal, vec![]);
+    }
     let programs = vec![
         filter(refused, libc::EPERM)?,
         filter(absent, libc::ENOSYS)?,
@@ -172,6 +187,17 @@ pub(super) const AT_TOP: &[libc::c_long] = &[
     libc::SYS_renameat,
 ];
 
+/// Calls that signal another process, or name who shall be signalled later.
+pub(super) const SIGNALS: &[libc::c_long] = &[
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_tgkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_open,
+    libc::SYS_fcntl,
+];
+
 /// Flags of the message by which the supervisor gets the end that [`hand_over`] returns: nobody could answer for it before.
 /// Anybody's message that has them passes; a socket that must not send is mute.
 pub(super) const INTRODUCTION: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
@@ -189,6 +215,8 @@ pub(super) struct Handed {
     pub datagrams: bool,
     /// [`AT_TOP`], and every way of sending a datagram: what mounts and a network namespace would hold.
     pub no_namespaces: bool,
+    /// [`SIGNALS`]: what Landlock holds from ABI 6 on.
+    pub signals: bool,
 }
 
 /// Hands calls over, for this process and all that it starts; the end at which they are received. Needs `no_new_privs`,
@@ -222,6 +250,10 @@ pub(super) fn hand_over(handed: Handed) -> anyhow::Result<OwnedFd> {
         rules.insert(libc::SYS_openat, vec![makes(2)?]);
         #[cfg(target_arch = "x86_64")]
         rules.insert(libc::SYS_open, vec![makes(1)?]);
+    }
+    if handed.signals {
+        rules.extend(SIGNALS.iter().map(|&call| (call, vec![])));
+        rules.insert(libc::SYS_fcntl, vec![when(1, SeccompCmpOp::Eq, of(libc::F_SETOWN))?]);
     }
     // The library knows no such answer; it is put in place of one that it knows.
     let known = SeccompAction::Trace(0);

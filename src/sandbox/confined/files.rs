@@ -21,8 +21,8 @@ const DEVICES: &[&str] =
 /// Said where the kernel has no Landlock, or not enough of it.
 pub(super) const MISSING: &str = "Landlock (ABI 3, Linux 6.2) is missing";
 
-/// Applies the rules to this process and all that it starts.
-pub(super) fn restrict(order: &Order) -> anyhow::Result<()> {
+/// Applies the rules to this process and all that it starts; whether they hold signals too (ABI 6, Linux 6.12).
+pub(super) fn restrict(order: &Order) -> anyhow::Result<bool> {
     let rules = match order.tier {
         Tier::Namespaces { .. } => behind_mounts(order),
         Tier::Rules => alone(order),
@@ -40,7 +40,7 @@ pub(super) fn restrict(order: &Order) -> anyhow::Result<()> {
     }
     let status = ruleset.restrict_self().context("Landlock cannot be applied")?;
     anyhow::ensure!(status.ruleset != RulesetStatus::NotEnforced, "Landlock is not enforced");
-    Ok(())
+    Ok(status.ruleset == RulesetStatus::FullyEnforced)
 }
 
 /// A path that vanished in the meantime needs no rule.

@@ -356,15 +356,16 @@ fn code(status: ExitStatus) -> u8 {
 fn confine(order: &Order, supervisor: OwnedFd) -> anyhow::Result<()> {
     powers::drop_powers()?;
     rustix::thread::set_no_new_privs(true)?;
-    if !matches!(order.tier, Tier::Namespaces { landlock: false, .. }) {
-        files::restrict(order)?;
-    }
+    let landlock = !matches!(order.tier, Tier::Namespaces { landlock: false, .. });
+    let holds_signals = landlock && files::restrict(order)?;
     let own_network = matches!(order.tier, Tier::Namespaces { .. });
     let alone = matches!(order.tier, Tier::Namespaces { by: Right::Bubblewrap, .. });
     let sockets = matches!(order.network, Network::Supervised { .. }) && !alone;
-    let handed = calls::Handed { sockets, datagrams: sockets && own_network, no_namespaces: !own_network };
+    let signals = !own_network && !holds_signals;
+    let handed =
+        calls::Handed { sockets, datagrams: sockets && own_network, no_namespaces: !own_network, signals };
     let listener = if sockets || !own_network { calls::hand_over(handed).ok() } else { None };
-    let others = (!own_network).then_some(calls::Others { group: order.group });
+    let others = (!own_network).then_some(calls::Others { group: order.group, signals });
     let sockets = match (&listener, &order.network) {
         (_, Network::Open) => calls::Sockets::Internet,
         (Some(_), _) => calls::Sockets::Supervised,

@@ -76,17 +76,17 @@ pub(super) fn members(shell: Pid) -> Option<Vec<Member>> {
 }
 
 /// Every process of the machine that is there while `/proc` is read.
-fn processes() -> std::io::Result<impl Iterator<Item = Stat>> {
+pub(in crate::sandbox) fn processes() -> std::io::Result<impl Iterator<Item = Stat>> {
     let ids = std::fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     Ok(ids.filter_map(stat_of))
 }
 
 /// What `/proc/PID/stat` says, as proc_pid_stat(5) describes it.
-struct Stat {
-    pid: i32,
+pub(in crate::sandbox) struct Stat {
+    pub pid: i32,
     zombie: bool,
-    parent: i32,
-    group: i32,
+    pub parent: i32,
+    pub group: i32,
     session: i32,
     /// Bytes.
     resident: u64,
@@ -104,7 +104,7 @@ impl Stat {
 }
 
 /// `None` where the process is gone.
-fn stat_of(pid: i32) -> Option<Stat> {
+pub(in crate::sandbox) fn stat_of(pid: i32) -> Option<Stat> {
     let line = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let line = String::from_utf8_lossy(&line);
     // The program's name stands in parentheses and may itself hold some.

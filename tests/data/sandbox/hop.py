@@ -33,7 +33,7 @@ if not own:
         join()
     except OSError:
         pass
-end = time.monotonic() + 60
+end = time.monotonic() + 15
 while time.monotonic() < end:
     try:
         if os.fork():

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import urllib.request
 
 bait = json.load(open("bait.json"))
@@ -27,8 +28,8 @@ temporary = tempfile.mkdtemp()
 def probe(name, attempt):
     try:
         got = attempt()
-    except BaseException as error:
-        got, note = None, repr(error)
+    except BaseException:
+        got, note = None, " | ".join(traceback.format_exc().splitlines()[3:])
     else:
         note = ""
     out.write(f"{name} {'ESCAPED ' + repr(got)[:200] if got else 'held ' + note}\n")
@@ -367,7 +368,7 @@ def write_race():
             os.dup2(stream.fileno(), at)
 
     os.dup2(stream.fileno(), at)
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=swap, daemon=True)
     thread.start()
     server.setblocking(False)
     for _ in range(4000):
@@ -405,7 +406,7 @@ def datagram_race():
             os.dup2(stream.fileno(), turning)
 
     server.setblocking(False)
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=swap, daemon=True)
     thread.start()
     for _ in range(4000):
         libc.sendmsg(client.fileno(), head, 0)
@@ -445,7 +446,7 @@ def race():
                 pass
 
     server.settimeout(0.2)
-    threads = [threading.Thread(target=swap), threading.Thread(target=drain)]
+    threads = [threading.Thread(target=swap, daemon=True), threading.Thread(target=drain, daemon=True)]
     [thread.start() for thread in threads]
     reached = 0
     for _ in range(10000):
@@ -471,7 +472,7 @@ def path_race():
                 os.symlink(target, link + "2")
                 os.replace(link + "2", link)
 
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=swap, daemon=True)
     thread.start()
     for _ in range(2000):
         s = socket.socket(socket.AF_UNIX)
@@ -493,7 +494,7 @@ def descriptor_race():
             os.dup2(s.fileno(), at)
 
     at = os.dup(s.fileno())
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=swap, daemon=True)
     thread.start()
     reached = sum(libc.connect(at, memory, 16) == 0 for _ in range(3000))
     stop.append(True)

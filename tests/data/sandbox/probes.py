@@ -1,9 +1,11 @@
 """Escapes, tried from inside a confined child. Prints one line each: NAME held, or NAME ESCAPED and how."""
 import ctypes
+import fcntl
 import glob
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -128,6 +130,48 @@ def signal_pace():
         return "signal"
 
 
+def signal_paces_group():
+    if pace:
+        os.killpg(os.getpgid(pace), 0)
+        return "signal"
+
+
+def signal_paces_thread():
+    return pace and syscall(200, int(os.listdir(f"/proc/{pace}/task")[-1]), 0)
+
+
+def signal_pace_by_folder():
+    return pace and syscall(424, os.open(f"/proc/{pace}", os.O_RDONLY), 0, None, 0)
+
+
+def signal_pace_by_file():
+    """Elsewhere the signal is held when it is sent."""
+    if bait["aged"]:
+        fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, pace)
+        return "owner"
+
+
+def signal_everybody():
+    if bait["aged"]:
+        os.kill(-1, 0)
+        return "signal"
+
+
+def signal_own_group():
+    """A signal that nobody dies of."""
+    came = []
+    signal.signal(signal.SIGURG, lambda *_: came.append(1))
+    os.kill(0, signal.SIGURG)
+    time.sleep(0.05)
+    return came or 1 / 0
+
+
+def signal_child():
+    sleeper = subprocess.Popen(["sleep", "9"])
+    sleeper.kill()
+    return sleeper.wait() == -9 or 1 / 0
+
+
 def limit_pace():
     """Limits of another process are a way to end it."""
     return pace and resource.prlimit(pace, resource.RLIMIT_CPU, (3600, 3600))
@@ -205,6 +249,11 @@ probe("io_uring", lambda: syscall(425, 8, ctypes.create_string_buffer(120)))
 probe("bpf", lambda: syscall(321, 0, ctypes.create_string_buffer(128), 128))
 probe("keyctl", lambda: syscall(250, 0, -3, 0))
 probe("signal_pace", signal_pace)
+probe("signal_paces_group", signal_paces_group)
+probe("signal_paces_thread", signal_paces_thread)
+probe("signal_pace_by_folder", signal_pace_by_folder)
+probe("signal_pace_by_file", signal_pace_by_file)
+probe("signal_everybody", signal_everybody)
 probe("limit_pace", limit_pace)
 probe("join_pace", join_pace)
 probe("sysctl", lambda: write("/proc/sys/kernel/hostname"))
@@ -231,6 +280,10 @@ works("socketpair", lambda: socket.socketpair())
 works("asyncio", lambda: __import__("asyncio").run(__import__("asyncio").sleep(0)))
 works("shared_memory", lambda: __import__("multiprocessing").Lock())
 works("own_limits", lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+works("signal_child", signal_child)
+works("signal_own_group", signal_own_group)
+works("signal_by_shell", lambda: subprocess.run(["timeout", "0.1", "sleep", "9"]).returncode == 124 or 1 / 0)
+works("owner", lambda: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getpid()))
 works("own_group", lambda: os.setpgid(0, 0) if os.getpgrp() != os.getpid() else None)
 works("list_root", lambda: os.listdir("/usr/bin"))
 server = []

@@ -9,6 +9,7 @@ use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
 use super::NOBODY;
+use crate::traced::{self, Call, Then};
 
 /// Capabilities of a process in an ordinary container.
 const CONTAINER: CapabilitySet = CapabilitySet::CHOWN
@@ -37,6 +38,8 @@ pub(crate) enum Machine {
     Sudo,
     /// No namespaces, no mounts: tier 2.
     Container,
+    /// A container on a kernel whose Landlock does not hold signals (before Linux 6.12).
+    Aged,
     /// A container on a kernel without Landlock.
     Old,
 }
@@ -45,7 +48,7 @@ impl Machine {
     pub(crate) const fn tier(self) -> u8 {
         match self {
             Self::Free | Self::NoLandlock | Self::Bubblewrap | Self::Sudo => 1,
-            Self::Container | Self::Old => 2,
+            Self::Container | Self::Aged | Self::Old => 2,
         }
     }
 
@@ -56,7 +59,7 @@ impl Machine {
             Self::NoLandlock => "tier 1 (namespaces, seccomp)",
             Self::Bubblewrap => "tier 1 (namespaces made by bwrap, Landlock, seccomp)",
             Self::Sudo => "tier 1 (namespaces made by sudo, Landlock, seccomp)",
-            Self::Container | Self::Old => "tier 2 (Landlock, seccomp)",
+            Self::Container | Self::Aged | Self::Old => "tier 2 (Landlock, seccomp)",
         }
     }
 
@@ -66,7 +69,7 @@ impl Machine {
             Self::Free | Self::Sudo => &[],
             Self::Bubblewrap => &[libc::SYS_unshare, libc::SYS_setns],
             Self::NoLandlock => &[libc::SYS_landlock_create_ruleset],
-            Self::Container => &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_setns],
+            Self::Container | Self::Aged => &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_setns],
             Self::Old => {
                 &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_setns, libc::SYS_landlock_create_ruleset]
             }
@@ -114,7 +117,7 @@ pub(super) fn in_a(machine: Machine, pace: &Path, verb: &str) -> Command {
             command.env_clear().env("RULE", rule);
             command
         }
-        Machine::NoLandlock | Machine::Bubblewrap | Machine::Container | Machine::Old => {
+        Machine::NoLandlock | Machine::Bubblewrap | Machine::Container | Machine::Aged | Machine::Old => {
             let me = pace.with_file_name("tests");
             if !me.exists() {
                 copy_program(&std::env::current_exe().unwrap(), &me);
@@ -124,6 +127,9 @@ pub(super) fn in_a(machine: Machine, pace: &Path, verb: &str) -> Command {
             let refused: Vec<_> = machine.refused().iter().map(ToString::to_string).collect();
             let drops = machine.tier() == 2;
             command.env_clear().env("REFUSED", refused.join(" ")).env("DROPS", drops.to_string());
+            if machine == Machine::Aged {
+                command.env("LANDLOCK", "5");
+            }
             command
         }
     };
@@ -166,8 +172,16 @@ fn become_pace() {
     apply_filter(&seccompiler::BpfProgram::try_from(filter).unwrap()).unwrap();
     let mut command = Command::new(pace);
     command.arg(variable("VERB").unwrap());
-    for name in ["BECOME", "VERB", "REFUSED", "DROPS"] {
+    for name in ["BECOME", "VERB", "REFUSED", "DROPS", "LANDLOCK"] {
         command.env_remove(name);
+    }
+    if let Some(abi) = variable("LANDLOCK") {
+        let abi: i32 = abi.parse().unwrap();
+        let asks_for_it = |call: &Call| call.arguments[2] & 1 == 1;
+        let code = traced::with_children(&mut command, &[libc::SYS_landlock_create_ruleset], |call| {
+            if asks_for_it(call) { Then::Fail(-abi) } else { Then::Go }
+        });
+        std::process::exit(code);
     }
     panic!("{}", command.exec());
 }

@@ -7,6 +7,8 @@
 //! machine's loopback when it is made, and a connection is made only to a server that this sandbox has. A datagram is sent
 //! by the supervisor alone, to a socket that this sandbox has.
 //!
+//! Where nothing else holds them, `signals` lets a child's signals reach its command's processes alone.
+//!
 //! Where no mounts hold it, `top` gives files their names at the top of the work tree, which rules alone would close.
 
 mod address;
@@ -16,6 +18,7 @@ pub(in crate::sandbox) mod hosts;
 mod listening;
 mod reading;
 mod refusals;
+mod signals;
 mod sockets;
 mod top;
 
@@ -186,6 +189,7 @@ impl Supervisor {
             | libc::SYS_write
             | libc::SYS_writev => self.listener.proceed(&call),
             _ if calls::AT_TOP.contains(&call.number) => self.at_top(&call),
+            _ if calls::SIGNALS.contains(&call.number) => self.signal(&call),
             _ => self.listener.answer(&call, Err(Errno::PERM)),
         }
     }

@@ -62,7 +62,6 @@ pub(crate) fn with_children(command: &mut Command, calls: &[i64], at: impl FnMut
     lead(&start(command, calls), true, at)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test starts the binary itself")]
 fn start(command: &mut Command, calls: &[i64]) -> Child {
     let filter = filter(calls);
     let trace = move || {

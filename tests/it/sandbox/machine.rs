@@ -152,7 +152,7 @@ pub(super) fn as_nobody(command: &mut Command, machine: Machine) {
 /// No test by itself: see [`in_a`].
 #[test]
 #[ignore = "started by the other tests"]
-#[expect(clippy::disallowed_methods, reason = "it becomes the binary under test")]
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "it becomes the binary under test")]
 fn become_pace() {
     let variable = |name| crate::binary::own_variable(name);
     let Some(pace) = variable("BECOME") else { return };

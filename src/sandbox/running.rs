@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -52,12 +53,17 @@ pub(super) async fn run_within(
 ) -> anyhow::Result<CommandRun> {
     let turn = tree::turn().await;
     let mut capture = Capture::new(command.spool.as_deref(), redactor)?;
+    // Ending a tree may take some looks at it, which must not block the runtime. The thread for it is there before the
+    // child, which might leave no room for one.
+    let (hand_over, handed) = mpsc::channel::<Tree>();
+    let ending = tokio::task::spawn_blocking(move || drop(handed.recv()));
     let started = Instant::now();
     let (mut child, mut pipe, tree) = start(shell()?, command, turn)?;
     let (exit, excess) =
         watch(&mut child, &mut pipe, &mut capture, (&tree, limits), started + command.timeout).await?;
-    // Ending a tree may take some looks at it, which must not block the runtime.
-    tokio::task::spawn_blocking(move || drop(tree)).await?;
+    // If there is nobody to take it, it ends here.
+    drop(hand_over.send(tree));
+    ending.await?;
     drain(&mut pipe, &mut capture).await;
     // Behind everything that the tree still said.
     if let Some(excess) = excess {
